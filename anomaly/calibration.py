@@ -1,0 +1,70 @@
+"""Turns scores into verdicts, with good images alone: each was scored as if it had not been part of training.
+
+The threshold follows from those scores and the false alarms that one accepts, so it can be chosen again at any time
+after training. Normalised scores are 0.5 at the threshold and 0.25 at the middle of the good images.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+NORMAL, ANOMALOUS, UNKNOWN = "NORMAL", "ANOMALOUS", "UNKNOWN"
+
+
+def threshold(good: np.ndarray, false_alarm_rate: float) -> float:
+    """A score that one further good image exceeds with this probability; NaN where fewer than two are known.
+
+    Where enough images are there the rate is a rank: of N + 1 exchangeable scores the new one is as likely as any to be
+    among the largest, so no assumption is made. Rates below 1 / (N + 1) need one: the prediction bound of a normal
+    distribution, but never less than the largest score seen.
+    """
+    good = np.sort(np.asarray(good, np.float64))
+    n = good.size
+    if n < 2:
+        return float("nan")
+    rank = int(np.ceil((1 - false_alarm_rate) * (n + 1) - 1e-9))
+    if rank <= n:
+        return float(good[max(rank, 1) - 1])
+    bound = good.mean() + student.ppf(1 - false_alarm_rate, n - 1) * good.std(ddof=1) * np.sqrt(1 + 1 / n)
+    return float(max(bound, good[-1]))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A threshold with the distance from the middle of the good scores to it as the unit."""
+
+    threshold: float
+    unit: float
+
+    def normalise(self, scores):
+        """Monotone, between 0 and 1, 0.5 at the threshold; it never saturates, so no order is lost."""
+        u = (np.asarray(scores, np.float64) - self.threshold) / self.unit
+        return 0.5 + 0.5 * u / (1 + np.abs(u))
+
+    def verdict(self, score: float) -> str:
+        if np.isnan(self.threshold):
+            return UNKNOWN
+        return ANOMALOUS if score > self.threshold else NORMAL
+
+
+def scale(good: np.ndarray, false_alarm_rate: float) -> Scale:
+    limit = threshold(good, false_alarm_rate)
+    if np.isnan(limit):
+        return Scale(limit, 1.0)
+    return Scale(limit, max(limit - float(np.median(good)), 1e-6 * abs(limit), 1e-12))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What each good image got when it was left out: its score, and the largest value of its map."""
+
+    scores: np.ndarray
+    peaks: np.ndarray
+
+    def image_scale(self, false_alarm_rate: float) -> Scale:
+        return scale(self.scores, false_alarm_rate)
+
+    def pixel_scale(self, false_alarm_rate: float) -> Scale:
+        """For pictures: a place is marked where its value exceeds what a good image reaches anywhere."""
+        return scale(self.peaks, false_alarm_rate)

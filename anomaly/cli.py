@@ -1,0 +1,126 @@
+"""What the commands of all methods share: flags, one line for what goes wrong, one run for each category."""
+
+import argparse
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Callable
+
+import mindspore
+
+from anomaly import config as options
+from anomaly import report, state
+from anomaly.dataset import Category, choose
+from anomaly.errors import DataError, UsageError
+from anomaly.progress import log
+from anomaly.weights import Backbone
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def guarded(main: Callable) -> int:
+    """Runs a command; what the user can mend is one line and an exit code, 2 for usage and 1 for the rest."""
+    try:
+        return main() or 0
+    except KeyboardInterrupt:
+        code, line = 130, "stopped"
+    except BrokenPipeError:  # whoever read the output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        code, line = explain(error)
+    print(f"error: {line}", file=sys.stderr)
+    return code
+
+
+def explain(error: Exception) -> tuple:
+    """Exit code and one line."""
+    if isinstance(error, DataError):
+        return error.exit_code, str(error)
+    if isinstance(error, MemoryError):
+        return 1, f"out of memory ({error}); try a smaller --resize, --coreset_ratio or --batch_size"
+    if isinstance(error, OSError) and error.strerror:
+        return 1, f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    first = (str(error).strip().splitlines() or [""])[0]
+    return 1, f"unexpected: {type(error).__name__}: {first[:300]} (--debug shows where)"
+
+
+def _parser(text: str, cls, leave_out: tuple = ()) -> argparse.ArgumentParser:
+    """The options of a method, and the flags that are none."""
+    parser = argparse.ArgumentParser(description=text, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_flags(parser, cls, leave_out)
+    parser.add_argument("--config", type=Path, help="YAML file with options; flags go before it")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def training_options(text: str, cls, argv, presets: Path):
+    return options.resolve(cls, _parser(text, cls).parse_args(argv), presets)
+
+
+def evaluation_options(text: str, cls, argv) -> tuple:
+    """The arguments, for `read_back`, and what they say without a look at any state."""
+    args = _parser(text, cls).parse_args(argv)
+    return args, cls(**options.given(cls, args))
+
+
+def prediction_options(text: str, cls, argv, method: str) -> tuple:
+    parser = _parser(text, cls, leave_out=("dataset_path", "pictures"))
+    parser.add_argument("--image_path", type=Path, required=True, help="a photograph, or a folder of them")
+    parser.add_argument("--save_csv", type=Path, help="write the verdicts to this file too")
+    parser.add_argument("--save_json", type=Path, help="write the verdicts to this file too")
+    parser.add_argument("--no_pictures", action="store_true", help="draw nothing")
+    parser.add_argument("--fail_on_anomaly", action="store_true", help="exit code 3 if anything is anomalous")
+    args = parser.parse_args(argv)
+    category = cls(**options.given(cls, args)).category
+    if len(category) != 1:
+        raise UsageError("--category is needed: the one to judge by")
+    return args, read_back(cls, args, method, category[0])
+
+
+def read_back(cls, args: argparse.Namespace, method: str, category: str):
+    """The options with which a category was trained, and those flags that may still be chosen."""
+    folder = output_folder(cls(**options.given(cls, args)), method) / category
+    return options.read_back(cls, state.require(folder), args)
+
+
+def output_folder(config, method: str) -> Path:
+    return Path(config.output_dir) if config.output_dir else ROOT / "output" / method
+
+
+def categories(config) -> list:
+    """The categories asked for, after checking that they are there."""
+    if not config.dataset_path:
+        raise UsageError("--dataset_path is needed: the folder that holds the categories")
+    return choose(Path(config.dataset_path), config.category)
+
+
+def announce(config, method: str, data: Category, weights: Backbone):
+    height, width = config.transform.size
+    log.info("%s, category %s: %d good images to train on, %d test images; %s at %d x %d on %s", method, data.name,
+             len(data.train), len(data.test), weights.name, width, height, mindspore.get_context("device_target"))
+    log.info("%s", report.RANDOM_MARK if weights.is_random else f"weights: {weights.source}")
+
+
+def each(names: list, run: Callable) -> int:
+    """Runs every category, and prints one table of several; one that fails does not keep the others from running."""
+    results, failed = [], []
+    for name in names:
+        if len(names) > 1:
+            print(f"\n== {name}", flush=True)
+        try:
+            results.append(run(name))
+        except DataError as error:
+            if len(names) == 1:
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            failed.append(name)
+    if len(names) > 1:
+        print(f"\n{report.table(results)}")
+    if failed:
+        raise DataError(f"failed: {', '.join(failed)}")
+    return 0

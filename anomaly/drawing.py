@@ -1,0 +1,55 @@
+"""Pictures to look at: the photograph, the heat map, the heat map over the photograph, the mask."""
+
+from pathlib import Path
+from typing import Optional
+
+import cv2
+import numpy as np
+
+from anomaly.calibration import Scale
+from anomaly.files import replacing
+
+CAPTION = 24  # height of the line below a picture
+RED = (220, 30, 30)
+
+
+def save(path: Path, image: np.ndarray):
+    """RGB -> a file whose type follows from its name."""
+    with replacing(path) as temporary:
+        done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        if not done:
+            raise OSError(f"{path}: cannot be encoded")
+        temporary.write_bytes(data.tobytes())
+
+
+def heat(values: np.ndarray, scale: Scale) -> np.ndarray:
+    """H W -> H W 3: blue far below the threshold, yellow-green at it, red far above. The same in every picture."""
+    if np.isnan(scale.threshold):  # nothing to hold it against: this picture's own range
+        low, high = float(values.min()), float(values.max())
+        level = (values - low) / max(high - low, 1e-12)
+    else:
+        level = scale.normalise(values)
+    colours = cv2.applyColorMap(np.clip(level * 255, 0, 255).astype(np.uint8), cv2.COLORMAP_JET)
+    return cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
+
+
+def overlay(image: np.ndarray, values: np.ndarray, scale: Scale) -> np.ndarray:
+    """The heat map over the photograph, with a red line around what is above the threshold."""
+    blended = cv2.addWeighted(image, 0.6, heat(values, scale), 0.4, 0)
+    if not np.isnan(scale.threshold):
+        above = (values > scale.threshold).astype(np.uint8)
+        outlines, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        cv2.drawContours(blended, outlines, -1, RED, max(1, min(image.shape[:2]) // 200))
+    return blended
+
+
+def side_by_side(image: np.ndarray, values: np.ndarray, mask: Optional[np.ndarray], scale: Scale,
+                 caption: str) -> np.ndarray:
+    """Picture, heat map, overlay and mask in a row, with a line of text below; no mask: a grey field."""
+    shape = (*values.shape, 3)
+    drawn = np.full(shape, 128, np.uint8) if mask is None else np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)
+    row = np.hstack([image, heat(values, scale), overlay(image, values, scale), drawn])
+    line = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
+    text = caption.encode("ascii", "replace").decode()
+    cv2.putText(line, text, (6, CAPTION - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.vstack([row, line])

@@ -1,0 +1,41 @@
+"""Results as lines, tables and files."""
+
+from typing import Optional
+
+# Key in results.json, heading in a table.
+FIGURES = (("img_auc", "image AUROC"), ("pixel_auc", "pixel AUROC"), ("aupro", "AUPRO"), ("img_f1", "image F1"),
+           ("pixel_f1", "pixel F1"), ("img_ap", "image AP"), ("pixel_ap", "pixel AP"))
+RANDOM_MARK = "RANDOM BACKBONE (no pretrained weights): these figures say nothing about the method"
+
+
+def number(value: Optional[float], digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def figures(results: dict) -> str:
+    """The seeds' line, and more below it."""
+    lines = [f"img_auc: {number(results['img_auc'], 6)}, pixel_auc: {number(results['pixel_auc'], 6)}"]
+    lines.append(", ".join(f"{title} {number(results[key])}" for key, title in FIGURES[2:]))
+    verdicts = results["verdicts"]
+    if results["threshold"] is not None:
+        lines.append(f"threshold {results['threshold']:.4f} (false alarm rate {results['false_alarm_rate']:g}): "
+                     f"{verdicts['false_alarms']} of {verdicts['good']} good images called anomalous, "
+                     f"{verdicts['missed']} of {verdicts['anomalous']} anomalous ones missed")
+    if results["random_backbone"]:
+        lines.append(RANDOM_MARK)
+    return "\n".join(lines)
+
+
+def table(all_results: list) -> str:
+    """One row a category and their mean, in Markdown."""
+    keys = [key for key, _ in FIGURES]
+    rows = [[result["category"], *(result[key] for key in keys)] for result in all_results]
+    if len(rows) > 1:
+        columns = list(zip(*rows))[1:]
+        known = [[value for value in column if value is not None] for column in columns]
+        rows.append(["mean", *(sum(values) / len(values) if values else None for values in known)])
+    lines = ["| category | " + " | ".join(title for _, title in FIGURES) + " |", "|---" * (len(keys) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(number(value) for value in values) + " |" for name, *values in rows]
+    if any(result["random_backbone"] for result in all_results):
+        lines.append(f"\n{RANDOM_MARK}")
+    return "\n".join(lines)

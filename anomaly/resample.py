@@ -1,0 +1,44 @@
+"""Changes of grid as fixed matrices, one for each axis: out = M_h · x · M_wᵀ.
+
+Averaging, bilinear interpolation and a Gaussian blur are linear and separable, so any chain of them is one matrix an
+axis. That is exact, needs no operator beyond a matrix product (which every exporter knows), and a blur of the full-size
+map costs next to nothing.
+"""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+SIGMA = 4.0
+
+
+def halved(size: int, times: int) -> int:
+    """Positions left after `times` strides of two: what a ResNet makes of an axis."""
+    for _ in range(times):
+        size = (size + 1) // 2
+    return size
+
+
+def bilinear(outputs: int, inputs: int) -> np.ndarray:
+    """outputs x inputs; pixel centres correspond (align_corners=False), edges are repeated."""
+    centres = np.clip((np.arange(outputs) + 0.5) * inputs / outputs - 0.5, 0, inputs - 1)
+    low = np.floor(centres).astype(int)
+    high = np.minimum(low + 1, inputs - 1)
+    matrix = np.zeros((outputs, inputs))
+    np.add.at(matrix, (np.arange(outputs), low), 1 - (centres - low))
+    np.add.at(matrix, (np.arange(outputs), high), centres - low)
+    return matrix
+
+
+def average3(size: int) -> np.ndarray:
+    """size x size; the mean of a position and its two neighbours, zeros beyond the border."""
+    return (np.eye(size) + np.eye(size, k=1) + np.eye(size, k=-1)) / 3
+
+
+def blur(size: int, sigma: float) -> np.ndarray:
+    """size x size; scipy's Gaussian filter, which mirrors at the border."""
+    return gaussian_filter1d(np.eye(size), sigma, axis=0) if sigma > 0 else np.eye(size)
+
+
+def enlarge(outputs: int, inputs: int, sigma: float = SIGMA) -> np.ndarray:
+    """Bilinear interpolation followed by a blur, as float32."""
+    return (blur(outputs, sigma) @ bilinear(outputs, inputs)).astype(np.float32)

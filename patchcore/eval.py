@@ -1,0 +1,45 @@
+"""Evaluates a trained PatchCore on the test images.
+
+python patchcore/eval.py --dataset_path data --category bottle
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from anomaly import cli, evaluation
+from anomaly.device import set_device
+from anomaly.files import require_writable
+from anomaly.progress import Phases, logging_to
+from patchcore.src import backbone, dataset
+from patchcore.src.config import Config
+from patchcore.src.detector import METHOD, PatchCore
+
+
+def evaluate(config: Config, category: str) -> dict:
+    folder = cli.output_folder(config, METHOD) / category
+    require_writable(folder)
+    with logging_to(folder / "eval.log"):
+        data = dataset.load(config, category)
+        weights = backbone.load(config)
+        cli.announce(config, METHOD, data, weights)
+        phases = Phases()
+        with phases("loading"):
+            detector = PatchCore.load(folder, config, weights)
+        with phases("evaluation"):
+            results = evaluation.evaluate(detector, data, dataset.batches(config, data.test, with_masks=True), folder,
+                                          false_alarm_rate=config.false_alarm_rate, pictures=config.pictures)
+        phases.report()
+    return results
+
+
+def main(argv=None):
+    args, config = cli.evaluation_options(__doc__, Config, argv)
+    names = cli.categories(config)
+    set_device(config.device_target, config.device_id)
+    return cli.each(names, lambda name: evaluate(cli.read_back(Config, args, METHOD, name), name))
+
+
+if __name__ == "__main__":
+    sys.exit(cli.guarded(main))

@@ -1,0 +1,150 @@
+"""The patches that stay in the memory bank: greedy k-centre selection (arXiv 2106.08265, Algorithm 1).
+
+Each pick is the patch farthest from all picked so far, the lowest index where several are equally far. The naive way
+brings every distance up to date after every pick. Here distances are upper bounds that may be out of date: those of the
+`POOL` patches with the largest bounds are brought up to date with one matrix product, and as long as the farthest of
+them is farther than every bound outside, it is the farthest of all. The choice is exact and the same as the naive one;
+double precision keeps rounding far below the differences between distances.
+"""
+
+from typing import Callable, Optional
+
+import numpy as np
+from sklearn.random_projection import SparseRandomProjection, johnson_lindenstrauss_min_dim
+
+POOL = 4096
+BLOCK = 512  # points and
+CENTRES = 2048  # centres in one product
+CHUNK = 8192  # rows converted at once
+EPSILON = 0.9  # of the Johnson-Lindenstrauss lemma, as the paper's and the zoo's code have it
+TIE = 1e-11  # relative to the largest squared norm: closer distances count as equal
+
+
+def project(features: np.ndarray, seed: int) -> np.ndarray:
+    """N D -> N d: a sparse random projection that keeps distances, in float32; D where it would not be smaller."""
+    rows, dimensions = features.shape
+    target = int(johnson_lindenstrauss_min_dim(rows, eps=EPSILON)) if rows > 1 else dimensions
+    if target >= dimensions:
+        return features
+    projection = SparseRandomProjection(target, random_state=seed).fit(features[:1]).components_.toarray()
+    projection = projection.T.astype(np.float32)
+    result = np.empty((rows, target), np.float32)
+    for start in range(0, rows, CHUNK):
+        result[start : start + CHUNK] = features[start : start + CHUNK] @ projection
+    return result
+
+
+class _Distances:
+    """Squared distances of all points to their nearest centre, each as of the centres that it has been shown.
+
+    A product in single precision finds the centres that could be the nearest, with a margin for its rounding; their
+    distances are then computed directly in double precision. So what is stored is exact.
+    """
+
+    def __init__(self, points: np.ndarray, picks: int):
+        self.points = points
+        self.mean = points.mean(axis=0, dtype=np.float64)  # distances stay, norms shrink, and with them rounding
+        norms = np.concatenate([_norms(self._shifted(slice(i, i + CHUNK))) for i in range(0, len(points), CHUNK)])
+        self.norms = norms.astype(np.float64)
+        self.margin = 4 * (points.shape[1] + 2) * 2.0**-24 * norms.max()  # of a product's rounding, at the worst
+        self.centres = np.empty(picks, np.int64)
+        # -2 c and |c|^2 side by side, so that one product with (x, 1) gives |x - c|^2 - |x|^2.
+        self.factors = np.empty((picks, points.shape[1] + 1), np.float32)
+        self.count = 0
+        self.squared = np.full(len(points), np.inf)
+        self.seen = np.zeros(len(points), np.int64)  # how many centres a distance knows of
+
+    def _shifted(self, index) -> np.ndarray:
+        return self.points[index] - self.mean.astype(np.float32)
+
+    def double(self, index) -> np.ndarray:
+        return self.points[index] - self.mean
+
+    def add(self, index: int):
+        self.centres[self.count] = index
+        self.factors[self.count, :-1] = -2 * self._shifted(index)
+        self.factors[self.count, -1] = self.norms[index]
+        self.count += 1
+
+    def update(self, index: np.ndarray):
+        """Shows all centres to these points."""
+        index = index[self.seen[index] < self.count]
+        index = index[np.argsort(self.seen[index], kind="stable")]  # a block starts at the oldest of its rows
+        for block in np.split(index, range(BLOCK, len(index), BLOCK)):
+            if block.size:
+                rows = np.hstack([self._shifted(block), np.ones((len(block), 1), np.float32)])
+                for start in range(self.seen[block].min(), self.count, CENTRES):
+                    self._show(block, rows, start, min(start + CENTRES, self.count))
+                self.seen[block] = self.count
+
+    def _show(self, block: np.ndarray, rows: np.ndarray, start: int, stop: int):
+        products = rows @ self.factors[start:stop].T  # rounded |x - c|^2 - |x|^2
+        nearest = products.min(axis=1)
+        known = self.squared[block] - self.norms[block]
+        closer = np.flatnonzero(nearest <= known + self.margin)
+        limit = (np.minimum(nearest, known)[closer] + 2 * self.margin).astype(np.float32)
+        row, column = np.nonzero(products[closer] <= limit[:, None])
+        index = block[closer[row]]
+        for i in range(0, len(index), CHUNK):
+            some = index[i : i + CHUNK]
+            centre = self.centres[start + column[i : i + CHUNK]]
+            np.minimum.at(self.squared, some, _norms(self.points[some].astype(np.float64) - self.points[centre]))
+
+
+def _norms(rows: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", rows, rows)
+
+
+def greedy(points: np.ndarray, picks: int, first: int, report: Optional[Callable] = None) -> np.ndarray:
+    """Indices of `picks` points in the order in which they are chosen; fewer if the rest are copies of these."""
+    state = _Distances(points, picks)
+    state.add(first)
+    state.update(np.arange(len(points)))
+    tie = TIE * state.norms.max()
+    while state.count < picks:
+        pool, outside = _pool(state.squared)
+        state.update(pool)
+        before = state.count
+        farthest = _pick(state, pool, outside + tie, tie, picks)
+        if state.count == before and farthest > tie and farthest >= outside - tie:
+            _pick_tied(state, farthest - tie, tie)
+        if report:
+            report(state.count - before)
+        if max(farthest, outside) <= tie:
+            break
+    return state.centres[: state.count]
+
+
+def _pick(state: _Distances, pool: np.ndarray, outside: float, tie: float, picks: int) -> float:
+    """Picks from the pool while its farthest is farther than anything outside; returns that distance."""
+    active = np.sort(pool[state.squared[pool] > outside])  # the others cannot be picked before the pool is made anew
+    rows, squared = state.double(active), state.squared[active]
+    norms = _norms(rows)
+    farthest = state.squared[pool].max()
+    while state.count < picks and farthest > max(outside, tie):
+        pick = int(np.argmax(squared >= farthest - tie))
+        state.add(active[pick])
+        squared = np.minimum(squared, np.maximum(norms - 2 * (rows @ rows[pick]) + norms[pick], 0))
+        squared[pick] = 0
+        farthest = squared.max()
+    state.squared[active], state.seen[active] = squared, state.count
+    return farthest
+
+
+def _pick_tied(state: _Distances, least: float, tie: float):
+    """Picks one of more equally far points than the pool holds, if it is still the farthest when all are up to date."""
+    state.update(np.flatnonzero(state.squared >= least))
+    farthest = state.squared.max()
+    if farthest <= least + 2 * tie:
+        pick = int(np.argmax(state.squared >= farthest - tie))
+        state.add(pick)
+        state.update(np.array([pick]))
+
+
+def _pool(bounds: np.ndarray) -> tuple:
+    """The points with the largest bounds, and the largest bound of all others."""
+    if len(bounds) <= POOL:
+        return np.arange(len(bounds)), -np.inf
+    order = np.argpartition(bounds, len(bounds) - POOL)
+    pool, rest = order[-POOL:], order[:-POOL]
+    return pool, bounds[rest].max()

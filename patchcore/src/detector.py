@@ -1,0 +1,56 @@
+"""PatchCore as a whole: photographs in, anomaly maps and image scores out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anomaly import state
+from anomaly.calibration import Calibration
+from anomaly.weights import Backbone
+from patchcore.src.anomaly_map import AnomalyMap
+from patchcore.src.config import Config
+from patchcore.src.memory_bank import INDEX, ROWS, MemoryBank
+from patchcore.src.model import PatchEmbedding
+
+METHOD = "patchcore"
+
+
+@dataclass(frozen=True)
+class PatchCore:
+    embedding: PatchEmbedding
+    bank: MemoryBank
+    anomaly_map: AnomalyMap
+    calibration: Calibration
+    weights: Backbone
+    method: str = METHOD
+
+    def score(self, images: np.ndarray) -> tuple:
+        distances, scores = self.bank.score(self.embedding.numpy(images))
+        return self.anomaly_map(distances), scores
+
+    def save(self, folder: Path, config: Config):
+        state.begin(folder)
+        self.bank.save(folder)
+        state.save(folder, method=METHOD, backbone=self.weights, calibration=self.calibration, files=(INDEX, ROWS),
+                   config=config)
+
+    @staticmethod
+    def load(folder: Path, config: Config, weights: Backbone) -> "PatchCore":
+        calibration = state.load(folder, method=METHOD, backbone=weights)
+        embedding = PatchEmbedding(weights.net, config.backbone, config.transform.size)
+        bank = MemoryBank.load(folder, config.k)
+        return PatchCore(embedding, bank, AnomalyMap(embedding.grid, config.transform.size), calibration, weights)
+
+
+def calibrate(bank: MemoryBank, anomaly_map: AnomalyMap, images, report) -> Calibration:
+    """Each training image against the rows that came from all the others. `images`: N D for each, in order."""
+    scores, peaks = [], []
+    for number, patches in enumerate(images):
+        others = bank.without(number)
+        if len(others.vectors):
+            distances, score = others.score(patches[None])
+            scores.append(float(score[0]))
+            peaks.append(float(anomaly_map(distances).max()))
+        report(1)
+    return Calibration(np.array(scores), np.array(peaks))

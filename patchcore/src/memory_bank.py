@@ -1,0 +1,79 @@
+"""What PatchCore remembers of good parts, and how a new part is held against it (arXiv 2106.08265, sections 3.2, 3.3)."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Optional
+
+import faiss
+import numpy as np
+
+from anomaly.errors import DataError
+from anomaly.files import replacing
+from patchcore.src import coreset
+
+INDEX = "embeddings/index.faiss"
+ROWS = "embeddings/rows.npy"
+
+
+@dataclass(frozen=True)
+class MemoryBank:
+    vectors: np.ndarray  # M D
+    image_of_row: np.ndarray  # M, rising: which training image a row came from
+    k: int
+
+    def score(self, patches: np.ndarray) -> tuple:
+        """B N D -> distance of each patch to its nearest row, B N, and the image scores, B."""
+        b, n, d = patches.shape
+        faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))  # MindSpore leaves it at one
+        flat = np.ascontiguousarray(patches.reshape(-1, d))
+        squared, nearest = faiss.knn(flat, self.vectors, 1)
+        distances = np.sqrt(np.maximum(squared, 0)).reshape(b, n)
+        worst = distances.argmax(axis=1) + np.arange(b) * n
+        return distances, self._reweighted(flat[worst], nearest[worst, 0])
+
+    def _reweighted(self, tests: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+        """Eq. (6) and (7): a distance counts for more where the nearest row is itself far from its neighbours."""
+        star = np.linalg.norm(tests - self.vectors[nearest], axis=1)  # s* = |m_test - m*|
+        k = min(self.k, len(self.vectors))
+        if k < 2:
+            return star
+        _, neighbours = faiss.knn(self.vectors[nearest], self.vectors, k)  # N_b(m*), m* among them
+        far = np.linalg.norm(tests[:, None] - self.vectors[neighbours], axis=2)  # B k
+        top = np.maximum(far.max(axis=1), star)  # subtracted in numerator and denominator: exp cannot overflow
+        weight = 1 - np.exp(star - top) / np.exp(far - top[:, None]).sum(axis=1)
+        return weight * star
+
+    def without(self, image: int) -> "MemoryBank":
+        kept = self.image_of_row != image
+        return MemoryBank(self.vectors[kept], self.image_of_row[kept], self.k)
+
+    def save(self, folder: Path):
+        index = faiss.IndexFlatL2(self.vectors.shape[1])
+        index.add(self.vectors)
+        with replacing(folder / INDEX) as temporary:
+            faiss.write_index(index, str(temporary))
+        with replacing(folder / ROWS) as temporary, open(temporary, "wb") as file:
+            np.save(file, self.image_of_row)
+
+    @staticmethod
+    def load(folder: Path, k: int) -> "MemoryBank":
+        try:
+            index = faiss.read_index(str(folder / INDEX))
+            vectors = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d).copy()
+            rows = np.load(folder / ROWS)
+        except (RuntimeError, AttributeError, ValueError, OSError, EOFError):
+            raise DataError(f"{folder / INDEX}: missing, damaged or not a flat index; train again") from None
+        return MemoryBank(vectors, rows, k)
+
+
+def fit(features: np.ndarray, per_image: int, ratio: float, k: int, seed: int,
+        report: Optional[Callable] = None) -> MemoryBank:
+    """N D features of all training patches, image after image -> the bank with a coreset of them."""
+    picks = max(1, int(len(features) * ratio))
+    first = int(np.random.default_rng(seed).integers(len(features)))
+    if picks == len(features):
+        rows = np.arange(len(features))
+    else:
+        rows = np.sort(coreset.greedy(coreset.project(features, seed), picks, first, report))
+    return MemoryBank(np.ascontiguousarray(features[rows]), (rows // per_image).astype(np.int32), k)
