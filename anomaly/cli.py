@@ -4,8 +4,8 @@ import argparse
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import mindspore
 
@@ -50,8 +50,9 @@ def explain(error: Exception) -> tuple:
 
 def _parser(text: str, cls, leave_out: tuple = ()) -> argparse.ArgumentParser:
     """The options of a method, and the flags that are none."""
-    parser = argparse.ArgumentParser(description=text, allow_abbrev=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=text, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_flags(parser, cls, leave_out)
     parser.add_argument("--config", type=Path, help="YAML file with options; flags go before it")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -101,8 +102,17 @@ def categories(config) -> list:
 
 def announce(config, method: str, data: Category, weights: Backbone):
     height, width = config.transform.size
-    log.info("%s, category %s: %d good images to train on, %d test images; %s at %d x %d on %s", method, data.name,
-             len(data.train), len(data.test), weights.name, width, height, mindspore.get_context("device_target"))
+    log.info(
+        "%s, category %s: %d good images to train on, %d test images; %s at %d x %d on %s",
+        method,
+        data.name,
+        len(data.train),
+        len(data.test),
+        weights.name,
+        width,
+        height,
+        mindspore.get_context("device_target"),
+    )
     log.info("%s", report.RANDOM_MARK if weights.is_random else f"weights: {weights.source}")
 
 

@@ -70,8 +70,17 @@ def rate(text: str) -> float:
 
 def option(default, parse, text: str, *, choices=(), aliases=(), trained=False, many=False):
     """One option. `trained`: it shapes the state, so only training can choose it. `many`: it takes several words."""
-    return field(default=default, metadata={"parse": parse, "help": text, "choices": choices, "aliases": aliases,
-                                            "trained": trained, "many": many})
+    return field(
+        default=default,
+        metadata={
+            "parse": parse,
+            "help": text,
+            "choices": choices,
+            "aliases": aliases,
+            "trained": trained,
+            "many": many,
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -84,8 +93,9 @@ class Config:
     output_dir: str = option("", str, "where results go; default: output/<method> in the project")
     backbone: str = option("wide_resnet50", str, "the pretrained network", choices=tuple(ARCHITECTURES), trained=True)
     resize: tuple = option((256, 256), size, "side, or height and width, to resize to", trained=True, many=True)
-    crop: Optional[tuple] = option((224, 224), size, "side, or height and width, of the centre to keep; none: all",
-                                   trained=True, many=True)
+    crop: Optional[tuple] = option(
+        (224, 224), size, "side, or height and width, of the centre to keep; none: all", trained=True, many=True
+    )
     seed: int = option(1, count, "seed of everything random", trained=True)
     batch_size: int = option(8, positive, "images that go through the network at once; changes no result")
     workers: int = option(4, positive, "threads that decode images")
@@ -93,6 +103,9 @@ class Config:
     pictures: int = option(1000, count, "how many result pictures to draw at most")
     device_target: str = option("", str, "Ascend, GPU or CPU; default: the best present", choices=("", *TARGETS))
     device_id: int = option(0, count, "which of several devices")
+
+    def __post_init__(self):
+        _ = self.transform  # refuses sizes that cannot be
 
     @property
     def transform(self) -> Transform:
@@ -118,8 +131,15 @@ def add_flags(parser: argparse.ArgumentParser, cls, leave_out: tuple = ()):
             continue
         meta = spec.metadata
         extra = {"nargs": "+"} if meta["many"] else {"nargs": "?", "const": "true"} if meta["parse"] is boolean else {}
-        parser.add_argument(f"--{spec.name}", *(f"--{alias}" for alias in meta["aliases"]), dest=spec.name,
-                            default=None, metavar=spec.name.upper(), help=meta["help"], **extra)
+        parser.add_argument(
+            f"--{spec.name}",
+            *(f"--{alias}" for alias in meta["aliases"]),
+            dest=spec.name,
+            default=None,
+            metavar=spec.name.upper(),
+            help=meta["help"],
+            **extra,
+        )
 
 
 def from_flags(cls, args: argparse.Namespace) -> dict:
@@ -141,13 +161,16 @@ def from_yaml(cls, path: Path) -> dict:
     unknown = [str(key) for key in values if key not in specs]
     if unknown:
         raise UsageError(f"{path}: unknown option {', '.join(unknown)}")
-    return {key: parse(specs[key], "" if value is None and key != "crop" else value, f"{path}: {key}")
-            for key, value in values.items()}
+    return {
+        key: parse(specs[key], "" if value is None and key != "crop" else value, f"{path}: {key}")
+        for key, value in values.items()
+    }
 
 
 def to_yaml(config) -> str:
-    values = {key: list(value) if isinstance(value, tuple) else value
-              for key, value in dataclasses.asdict(config).items()}
+    values = {
+        key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(config).items()
+    }
     return yaml.safe_dump(values, sort_keys=False, default_flow_style=None, allow_unicode=True)
 
 
@@ -160,18 +183,21 @@ def resolve(cls, args: argparse.Namespace, presets: Path):
     """For training: defaults, then the backbone's preset, then --config, then the flags."""
     chosen = given(cls, args)
     preset = from_yaml(cls, presets / f"{chosen.get('backbone', cls.backbone)}.yaml")
-    config = cls(**{**preset, **chosen})
-    config.transform  # refuses sizes that cannot be
-    return config
+    return cls(**{**preset, **chosen})
 
 
 def read_back(cls, saved: Path, args: argparse.Namespace):
     """For evaluation and prediction: what training decided, with the options that may still be chosen."""
     trained, chosen = from_yaml(cls, saved), given(cls, args)
-    kept = {spec.name: trained[spec.name] for spec in dataclasses.fields(cls)
-            if spec.name in trained and (spec.metadata["trained"] or spec.name in KEPT)}
+    kept = {
+        spec.name: trained[spec.name]
+        for spec in dataclasses.fields(cls)
+        if spec.name in trained and (spec.metadata["trained"] or spec.name in KEPT)
+    }
     for spec in dataclasses.fields(cls):
         if spec.metadata["trained"] and spec.name in chosen and chosen[spec.name] != kept.get(spec.name):
-            raise DataError(f"{saved.parent}: was trained with {spec.name} {kept.get(spec.name)}, not "
-                            f"{chosen[spec.name]}; leave --{spec.name} out or train again")
+            raise DataError(
+                f"{saved.parent}: was trained with {spec.name} {kept.get(spec.name)}, not "
+                f"{chosen[spec.name]}; leave --{spec.name} out or train again"
+            )
     return cls(**{**kept, **chosen})

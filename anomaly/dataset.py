@@ -1,9 +1,9 @@
 """Finds photographs and masks in the MVTec AD layout. Nothing is ever written there.
 
-    <dataset>/<category>/train/good/*.png         all that training looks at
-    <dataset>/<category>/test/good/*.png          optional, as is everything below
-    <dataset>/<category>/test/<defect>/000.png
-    <dataset>/<category>/ground_truth/<defect>/000_mask.png
+<dataset>/<category>/train/good/*.png         all that training looks at
+<dataset>/<category>/test/good/*.png          optional, as is everything below
+<dataset>/<category>/test/<defect>/000.png
+<dataset>/<category>/ground_truth/<defect>/000_mask.png
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,9 @@ def categories(dataset: Path) -> list:
     if not dataset.is_dir():
         raise DataError(f"{dataset}: no such folder; --dataset_path is the folder that holds the categories")
     if (dataset / "train" / GOOD).is_dir():
-        raise DataError(f"{dataset}: is itself a category; use --dataset_path {dataset.parent} --category {dataset.name}")
+        raise DataError(
+            f"{dataset}: is itself a category; use --dataset_path {dataset.parent} --category {dataset.name}"
+        )
     found = sorted(path.name for path in dataset.iterdir() if (path / "train" / GOOD).is_dir())
     if not found:
         raise DataError(f"{dataset}: holds no category (a folder with train/{GOOD} in it)")

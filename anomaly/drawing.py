@@ -22,20 +22,25 @@ def save(path: Path, image: np.ndarray):
         temporary.write_bytes(data.tobytes())
 
 
-def heat(values: np.ndarray, scale: Scale) -> np.ndarray:
-    """H W -> H W 3: blue far below the threshold, yellow-green at it, red far above. The same in every picture."""
-    if np.isnan(scale.threshold):  # nothing to hold it against: this picture's own range
+def levels(values: np.ndarray, scale: Scale) -> np.ndarray:
+    """0 to 1, 0.5 at the threshold; where there is none, this picture's own range."""
+    if np.isnan(scale.threshold):
         low, high = float(values.min()), float(values.max())
-        level = (values - low) / max(high - low, 1e-12)
-    else:
-        level = scale.normalise(values)
+        return (values - low) / max(high - low, 1e-12)
+    return scale.normalise(values)
+
+
+def heat(level: np.ndarray) -> np.ndarray:
+    """H W -> H W 3: blue far below the threshold, green at it, red far above. The same in every picture."""
     colours = cv2.applyColorMap(np.clip(level * 255, 0, 255).astype(np.uint8), cv2.COLORMAP_JET)
     return cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
 
 
 def overlay(image: np.ndarray, values: np.ndarray, scale: Scale) -> np.ndarray:
-    """The heat map over the photograph, with a red line around what is above the threshold."""
-    blended = cv2.addWeighted(image, 0.6, heat(values, scale), 0.4, 0)
+    """The heat map over the photograph where it is warm, with a red line around what is above the threshold."""
+    level = levels(values, scale)
+    strength = 0.6 * np.clip((level - 0.3) / 0.2, 0, 1)[..., None]
+    blended = (image * (1 - strength) + heat(level) * strength).round().astype(np.uint8)
     if not np.isnan(scale.threshold):
         above = (values > scale.threshold).astype(np.uint8)
         outlines, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -43,12 +48,13 @@ def overlay(image: np.ndarray, values: np.ndarray, scale: Scale) -> np.ndarray:
     return blended
 
 
-def side_by_side(image: np.ndarray, values: np.ndarray, mask: Optional[np.ndarray], scale: Scale,
-                 caption: str) -> np.ndarray:
+def side_by_side(
+    image: np.ndarray, values: np.ndarray, mask: Optional[np.ndarray], scale: Scale, caption: str
+) -> np.ndarray:
     """Picture, heat map, overlay and mask in a row, with a line of text below; no mask: a grey field."""
     shape = (*values.shape, 3)
     drawn = np.full(shape, 128, np.uint8) if mask is None else np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)
-    row = np.hstack([image, heat(values, scale), overlay(image, values, scale), drawn])
+    row = np.hstack([image, heat(levels(values, scale)), overlay(image, values, scale), drawn])
     line = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
     text = caption.encode("ascii", "replace").decode()
     cv2.putText(line, text, (6, CAPTION - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)

@@ -1,8 +1,9 @@
 """Scores the test images of a category and says how good the scores are."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -25,8 +26,9 @@ class Detector(Protocol):
         """B H W 3 uint8 -> maps, B H W, and image scores, B."""
 
 
-def evaluate(detector: Detector, category: Category, batches: Iterable, folder: Path, *, false_alarm_rate: float,
-             pictures: int) -> dict:
+def evaluate(
+    detector: Detector, category: Category, batches: Iterable, folder: Path, *, false_alarm_rate: float, pictures: int
+) -> dict:
     """Figures of the test set; writes results.json and sample/ into `folder`."""
     image_scale = detector.calibration.image_scale(false_alarm_rate)
     pixel_scale = detector.calibration.pixel_scale(false_alarm_rate)
@@ -45,8 +47,9 @@ def evaluate(detector: Detector, category: Category, batches: Iterable, folder: 
                     drawing.save(path, drawing.side_by_side(image, values, mask, pixel_scale, caption))
                 if category.has_masks and mask is not None:
                     pixels.add(values, mask)
-                images.append({"name": sample.name, "anomalous": sample.anomalous, "score": float(score),
-                               "verdict": verdict})
+                images.append(
+                    {"name": sample.name, "anomalous": sample.anomalous, "score": float(score), "verdict": verdict}
+                )
             progress.update(batch.size)
     results = _results(detector, category, images, pixels, image_scale.threshold, false_alarm_rate)
     results["seconds_per_image"] = seconds / max(len(images), 1)
@@ -55,8 +58,14 @@ def evaluate(detector: Detector, category: Category, batches: Iterable, folder: 
     return results
 
 
-def _results(detector: Detector, category: Category, images: list, pixels: metrics.PixelScores, threshold: float,
-             false_alarm_rate: float) -> dict:
+def _results(
+    detector: Detector,
+    category: Category,
+    images: list,
+    pixels: metrics.PixelScores,
+    threshold: float,
+    false_alarm_rate: float,
+) -> dict:
     labels = np.array([image["anomalous"] for image in images], bool)
     called = np.array([image["verdict"] == ANOMALOUS for image in images], bool)
     by_image = metrics.curve(np.array([image["score"] for image in images]), labels)
@@ -82,8 +91,10 @@ def _results(detector: Detector, category: Category, images: list, pixels: metri
         "train_images": len(category.train),
         "test_images": len(images),
         "verdicts": {
-            "good": int((~labels).sum()), "false_alarms": int((called & ~labels).sum()),
-            "anomalous": int(labels.sum()), "missed": int((~called & labels).sum()),
+            "good": int((~labels).sum()),
+            "false_alarms": int((called & ~labels).sum()),
+            "anomalous": int(labels.sum()),
+            "missed": int((~called & labels).sum()),
         },
         "images": images,
     }

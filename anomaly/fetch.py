@@ -40,6 +40,7 @@ def fetch(name: str, folder: Path = PRETRAINED, address: str = "", timeout: floa
             if not sha256(temporary).startswith(digits):
                 raise DataError(f"{url}: what arrived has not the checksum {digits}; try again")
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise DataError(f"{url}: no answer ({getattr(error, 'reason', error)}); "
-                        f"download it elsewhere and put it into {folder}") from None
+        raise DataError(
+            f"{url}: no answer ({getattr(error, 'reason', error)}); download it elsewhere and put it into {folder}"
+        ) from None
     return target

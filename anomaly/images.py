@@ -96,6 +96,7 @@ class Transform:
         for start, length, resized, full in zip(self.offset, self.size, self.resize, (height, width)):
             spans.append(slice(round(start * full / resized), round((start + length) * full / resized)))
         rows, columns = spans
-        scaled = cv2.resize(values, (columns.stop - columns.start, rows.stop - rows.start),
-                            interpolation=cv2.INTER_LINEAR)
+        scaled = cv2.resize(
+            values, (columns.stop - columns.start, rows.stop - rows.start), interpolation=cv2.INTER_LINEAR
+        )
         return scaled, (rows, columns)

@@ -1,9 +1,10 @@
 """Decodes photographs in threads, ahead of the network, into batches of one fixed shape."""
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Optional
 
 import numpy as np
 
@@ -38,8 +39,14 @@ def read_sample(sample: Sample, transform: Transform, with_mask: bool) -> tuple:
     return transform.image(image), mask
 
 
-def batches(samples, transform: Transform, batch_size: int, workers: int, with_masks: bool = False,
-            on_error: Optional[Callable] = None):
+def batches(
+    samples,
+    transform: Transform,
+    batch_size: int,
+    workers: int,
+    with_masks: bool = False,
+    on_error: Optional[Callable] = None,
+):
     """Yields every sample once, in order. Two batches are decoded ahead.
 
     A sample that cannot be read ends it, unless there is `on_error`, which is told of it.

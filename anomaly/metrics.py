@@ -88,7 +88,7 @@ def aupro(c: Curve, limit: float = FPR_LIMIT) -> Optional[float]:
     x, y = fpr[:end], found[:end]
     if x[-1] < limit:
         x, y = np.r_[x, limit], np.r_[y, np.interp(limit, fpr[end - 1 : end + 1], found[end - 1 : end + 1])]
-    return float(min(1.0, np.trapezoid(y, x) / limit if hasattr(np, "trapezoid") else np.trapz(y, x) / limit))
+    return float(min(1.0, np.trapz(y, x) / limit))
 
 
 def defect_weights(mask: np.ndarray) -> np.ndarray:
@@ -109,7 +109,11 @@ class PixelScores:
 
     def add(self, scores: np.ndarray, mask: np.ndarray):
         weights = defect_weights(mask)[mask] if mask.any() else np.zeros(0)
-        part = (np.ascontiguousarray(scores[~mask], np.float32), np.ascontiguousarray(scores[mask], np.float32), weights)
+        part = (
+            np.ascontiguousarray(scores[~mask], np.float32),
+            np.ascontiguousarray(scores[mask], np.float32),
+            weights,
+        )
         self.count += scores.size
         if self.bins is None and self.count > self.exact_limit:
             self.bins = [np.zeros(1 << KEY_BITS) for _ in range(3)]

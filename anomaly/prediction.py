@@ -24,8 +24,11 @@ def find_images(path: Path) -> list:
     """The file itself, or every image in the folder and those below it."""
     path = Path(path)
     if path.is_dir():
-        found = [image for folder in sorted([path, *(p for p in path.rglob("*") if p.is_dir())])
-                 for image in images_in(folder)]
+        found = [
+            image
+            for folder in sorted([path, *(p for p in path.rglob("*") if p.is_dir())])
+            for image in images_in(folder)
+        ]
         if not found:
             raise DataError(f"{path}: holds no image")
         return found
@@ -51,8 +54,12 @@ def predict(detector: Detector, paths: list, config, args, folder: Path) -> int:
         for sample, values, score in zip(batch.samples, maps, scores):
             row = judge(sample.path, float(score), scale, detector)
             rows.append(row)
-            print(f"{row['verdict']:9}  {row['normalised']:.4f}  {sample.path}" if row["normalised"] is not None
-                  else f"{row['verdict']:9}  {row['score']:.4f}  {sample.path}", flush=True)
+            print(
+                f"{row['verdict']:9}  {row['normalised']:.4f}  {sample.path}"
+                if row["normalised"] is not None
+                else f"{row['verdict']:9}  {row['score']:.4f}  {sample.path}",
+                flush=True,
+            )
             if not args.no_pictures:
                 picture = on_photograph(read_image(sample.path), values, config.transform, pixel_scale)
                 drawing.save((folder / sample.path.relative_to(root)).with_suffix(".png"), picture)
@@ -68,10 +75,15 @@ def predict(detector: Detector, paths: list, config, args, folder: Path) -> int:
 
 def judge(path: Path, score: float, scale: Scale, detector: Detector) -> dict:
     known = not np.isnan(scale.threshold)
-    return {"path": str(path), "verdict": scale.verdict(score), "score": score,
-            "normalised": float(scale.normalise(score)) if known else None,
-            "threshold": scale.threshold if known else None, "method": detector.method,
-            "backbone": detector.weights.label}
+    return {
+        "path": str(path),
+        "verdict": scale.verdict(score),
+        "score": score,
+        "normalised": float(scale.normalise(score)) if known else None,
+        "threshold": scale.threshold if known else None,
+        "method": detector.method,
+        "backbone": detector.weights.label,
+    }
 
 
 def on_photograph(image: np.ndarray, values: np.ndarray, transform: Transform, scale: Scale) -> np.ndarray:

@@ -36,8 +36,14 @@ def logging_to(path: Path):
 
 def bar(total: int, what: str, unit: str) -> tqdm:
     """On a terminal ten times a second, in a file of output only now and then."""
-    return tqdm(total=total, desc=what, unit=unit, file=sys.stderr, dynamic_ncols=True,
-                mininterval=0.1 if sys.stderr.isatty() else 15)
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=unit,
+        file=sys.stderr,
+        dynamic_ncols=True,
+        mininterval=0.1 if sys.stderr.isatty() else 15,
+    )
 
 
 class Phases:

@@ -3,8 +3,15 @@
 from typing import Optional
 
 # Key in results.json, heading in a table.
-FIGURES = (("img_auc", "image AUROC"), ("pixel_auc", "pixel AUROC"), ("aupro", "AUPRO"), ("img_f1", "image F1"),
-           ("pixel_f1", "pixel F1"), ("img_ap", "image AP"), ("pixel_ap", "pixel AP"))
+FIGURES = (
+    ("img_auc", "image AUROC"),
+    ("pixel_auc", "pixel AUROC"),
+    ("aupro", "AUPRO"),
+    ("img_f1", "image F1"),
+    ("pixel_f1", "pixel F1"),
+    ("img_ap", "image AP"),
+    ("pixel_ap", "pixel AP"),
+)
 RANDOM_MARK = "RANDOM BACKBONE (no pretrained weights): these figures say nothing about the method"
 
 
@@ -18,9 +25,11 @@ def figures(results: dict) -> str:
     lines.append(", ".join(f"{title} {number(results[key])}" for key, title in FIGURES[2:]))
     verdicts = results["verdicts"]
     if results["threshold"] is not None:
-        lines.append(f"threshold {results['threshold']:.4f} (false alarm rate {results['false_alarm_rate']:g}): "
-                     f"{verdicts['false_alarms']} of {verdicts['good']} good images called anomalous, "
-                     f"{verdicts['missed']} of {verdicts['anomalous']} anomalous ones missed")
+        lines.append(
+            f"threshold {results['threshold']:.4f} (false alarm rate {results['false_alarm_rate']:g}): "
+            f"{verdicts['false_alarms']} of {verdicts['good']} good images called anomalous, "
+            f"{verdicts['missed']} of {verdicts['anomalous']} anomalous ones missed"
+        )
     if results["random_backbone"]:
         lines.append(RANDOM_MARK)
     return "\n".join(lines)

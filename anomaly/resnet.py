@@ -134,8 +134,11 @@ class ResNet(nn.Cell):
 
 def convolutions(name: str) -> dict:
     """Name of each convolution -> shape of its weight, as torchvision and timm have them."""
-    return {p.name[: -len(".weight")]: p.shape for p in ResNet(name, ("layer3",)).get_parameters()
-            if p.name.endswith(".weight")}
+    return {
+        p.name[: -len(".weight")]: p.shape
+        for p in ResNet(name, ("layer3",)).get_parameters()
+        if p.name.endswith(".weight")
+    }
 
 
 def set_weights(net: ResNet, folded: dict):

@@ -22,15 +22,18 @@ def begin(folder: Path):
 
 def save(folder: Path, *, method: str, backbone: Backbone, calibration: Calibration, files: tuple, config):
     write_text(folder / CONFIG, to_yaml(replace(config, pre_ckpt_path=backbone.source)))
-    write_json(folder / RECORD, {
-        "method": method,
-        "backbone": backbone.name,
-        "random_backbone": backbone.is_random,
-        "fingerprint": backbone.fingerprint,
-        "good_scores": calibration.scores.tolist(),
-        "good_peaks": calibration.peaks.tolist(),
-        "files": {name: sha256(folder / name) for name in files},
-    })
+    write_json(
+        folder / RECORD,
+        {
+            "method": method,
+            "backbone": backbone.name,
+            "random_backbone": backbone.is_random,
+            "fingerprint": backbone.fingerprint,
+            "good_scores": calibration.scores.tolist(),
+            "good_peaks": calibration.peaks.tolist(),
+            "files": {name: sha256(folder / name) for name in files},
+        },
+    )
 
 
 def require(folder: Path) -> Path:
@@ -53,7 +56,9 @@ def load(folder: Path, *, method: str, backbone: Backbone) -> Calibration:
                 raise DataError(f"{folder / name}: missing or damaged; train again")
         if record["fingerprint"] != backbone.fingerprint:
             kind = "a random backbone" if record["random_backbone"] else f"other weights of {record['backbone']}"
-            raise DataError(f"{folder}: was trained with {kind} than {backbone.source}; give the --pre_ckpt_path of training")
+            raise DataError(
+                f"{folder}: was trained with {kind} than {backbone.source}; give the --pre_ckpt_path of training"
+            )
         return Calibration(np.array(record["good_scores"]), np.array(record["good_peaks"]))
     except (KeyError, TypeError, AttributeError):
         raise DataError(f"{folder / RECORD}: damaged; train again") from None

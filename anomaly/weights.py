@@ -59,7 +59,9 @@ def read_pth(path: Path) -> dict:
     try:
         import torch
     except ImportError:
-        raise DataError(f"{path}: reading a .pth needs torch: pip install torch (a .safetensors needs no torch)") from None
+        raise DataError(
+            f"{path}: reading a .pth needs torch: pip install torch (a .safetensors needs no torch)"
+        ) from None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a different type for each way in which a file can be wrong
@@ -105,8 +107,10 @@ READERS = {".pth": read_pth, ".pt": read_pth, ".safetensors": read_safetensors, 
 def read(path: Path) -> dict:
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file of weights; give --pre_ckpt_path, or get them with pretrained/fetch.py "
-                        f"('{RANDOM}' stands for untrained ones, to try things out)")
+        raise DataError(
+            f"{path}: no such file of weights; give --pre_ckpt_path, or get them with pretrained/fetch.py "
+            f"('{RANDOM}' stands for untrained ones, to try things out)"
+        )
     if path.suffix.lower() not in READERS:
         raise DataError(f"{path}: weights come as {', '.join(READERS)}")
     arrays = READERS[path.suffix.lower()](path)
@@ -130,10 +134,16 @@ def check(arrays: dict, name: str, path: Path) -> dict:
     shapes = expected(name)
     missing = [key for key in shapes if key not in arrays]
     unexpected = [key for key in arrays if key not in shapes and not NOT_NEEDED.match(key)]
-    misshaped = [f"{key} {tuple(arrays[key].shape)}, not {tuple(shape)}"
-                 for key, shape in shapes.items() if key in arrays and tuple(arrays[key].shape) != tuple(shape)]
-    problems = [f"{what}: {_some(names)}" for what, names in
-                (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped)) if names]
+    misshaped = [
+        f"{key} {tuple(arrays[key].shape)}, not {tuple(shape)}"
+        for key, shape in shapes.items()
+        if key in arrays and tuple(arrays[key].shape) != tuple(shape)
+    ]
+    problems = [
+        f"{what}: {_some(names)}"
+        for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped))
+        if names
+    ]
     if problems:
         raise DataError(f"{path}: does not fit {name}; {'; '.join(problems)}")
     return {key: np.asarray(arrays[key], np.float32) for key in shapes}
@@ -149,7 +159,9 @@ def convert(source: Path, target: Path) -> str:
     parameters = []
     for key, value in check(arrays, name, source).items():
         stem, _, last = key.rpartition(".")
-        parameters.append({"name": f"{stem}.{last if stem in plain else BN_NAMES[last]}", "data": mindspore.Tensor(value)})
+        parameters.append(
+            {"name": f"{stem}.{last if stem in plain else BN_NAMES[last]}", "data": mindspore.Tensor(value)}
+        )
     with replacing(target) as temporary:
         mindspore.save_checkpoint(parameters, str(temporary))
     return name
@@ -159,11 +171,11 @@ def fold(arrays: dict, name: str) -> dict:
     """BatchNorm in evaluation mode is a scale and an offset a channel, taken into the convolution before it."""
     folded = {}
     for convolution in convolutions(name):
-        gamma, beta, mean, variance = (
-            arrays[f"{norm_of(convolution)}.{key}"].astype(np.float64) for key in BN_NAMES
-        )
+        gamma, beta, mean, variance = (arrays[f"{norm_of(convolution)}.{key}"].astype(np.float64) for key in BN_NAMES)
         scale = gamma / np.sqrt(variance + BN_EPSILON)
-        folded[f"{convolution}.weight"] = (arrays[f"{convolution}.weight"] * scale.reshape(-1, 1, 1, 1)).astype(np.float32)
+        folded[f"{convolution}.weight"] = (arrays[f"{convolution}.weight"] * scale.reshape(-1, 1, 1, 1)).astype(
+            np.float32
+        )
         folded[f"{convolution}.bias"] = (beta - mean * scale).astype(np.float32)
     return folded
 

@@ -28,8 +28,10 @@ def extract(config: Config, samples: tuple, embedding: PatchEmbedding) -> np.nda
     shape = (len(samples), n, embedding.dimensions)
     needed, free = 4 * int(np.prod(shape)), available_memory()
     if needed > free:
-        raise DataError(f"{shape[0]} images need {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
-                        "use a smaller --resize or fewer images")
+        raise DataError(
+            f"{shape[0]} images need {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
+            "use a smaller --resize or fewer images"
+        )
     features, done = np.empty(shape, np.float32), 0
     with bar(len(samples), "features", "image") as progress:
         for batch in dataset.batches(config, samples):
@@ -50,8 +52,9 @@ def train(config: Config, category: str, weights, embedding: PatchEmbedding) -> 
             features = extract(config, data.train, embedding)
         images, n, d = features.shape
         with phases("coreset"), bar(max(1, int(images * n * config.coreset_ratio)), "coreset", "pick") as progress:
-            bank = memory_bank.fit(features.reshape(-1, d), n, config.coreset_ratio, config.k, config.seed,
-                                   progress.update)
+            bank = memory_bank.fit(
+                features.reshape(-1, d), n, config.coreset_ratio, config.k, config.seed, progress.update
+            )
         log.info("memory bank: %d of %d patches, %d dimensions", len(bank.vectors), images * n, d)
         anomaly_map = AnomalyMap(embedding.grid, config.transform.size)
         with phases("calibration"), bar(images, "calibration", "image") as progress:
@@ -61,8 +64,14 @@ def train(config: Config, category: str, weights, embedding: PatchEmbedding) -> 
         with phases("saving"):
             detector.save(folder, config)
         with phases("evaluation"):
-            results = evaluation.evaluate(detector, data, dataset.batches(config, data.test, with_masks=True), folder,
-                                          false_alarm_rate=config.false_alarm_rate, pictures=config.pictures)
+            results = evaluation.evaluate(
+                detector,
+                data,
+                dataset.batches(config, data.test, with_masks=True),
+                folder,
+                false_alarm_rate=config.false_alarm_rate,
+                pictures=config.pictures,
+            )
         phases.report()
         log.info("state and results: %s", folder)
     return results

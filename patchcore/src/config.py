@@ -8,6 +8,8 @@ from anomaly import config
 @dataclass(frozen=True)
 class Config(config.Config):
     coreset_ratio: float = config.option(
-        0.01, config.fraction, "part of all patches that the memory bank keeps", trained=True)
+        0.01, config.fraction, "part of all patches that the memory bank keeps", trained=True
+    )
     k: int = config.option(
-        9, config.positive, "neighbours that re-weight the image score (b in Eq. 7); 1: no re-weighting", trained=True)
+        9, config.positive, "neighbours that re-weight the image score (b in Eq. 7); 1: no re-weighting", trained=True
+    )

@@ -7,7 +7,8 @@ them is farther than every bound outside, it is the farthest of all. The choice 
 double precision keeps rounding far below the differences between distances.
 """
 
-from typing import Callable, Optional
+from collections.abc import Callable
+from typing import Optional
 
 import numpy as np
 from sklearn.random_projection import SparseRandomProjection, johnson_lindenstrauss_min_dim
@@ -101,6 +102,8 @@ def greedy(points: np.ndarray, picks: int, first: int, report: Optional[Callable
     state.add(first)
     state.update(np.arange(len(points)))
     tie = TIE * state.norms.max()
+    report = report or (lambda picked: None)
+    report(1)
     while state.count < picks:
         pool, outside = _pool(state.squared)
         state.update(pool)
@@ -108,8 +111,7 @@ def greedy(points: np.ndarray, picks: int, first: int, report: Optional[Callable
         farthest = _pick(state, pool, outside + tie, tie, picks)
         if state.count == before and farthest > tie and farthest >= outside - tie:
             _pick_tied(state, farthest - tie, tie)
-        if report:
-            report(state.count - before)
+        report(state.count - before)
         if max(farthest, outside) <= tie:
             break
     return state.centres[: state.count]

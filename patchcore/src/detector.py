@@ -32,8 +32,14 @@ class PatchCore:
     def save(self, folder: Path, config: Config):
         state.begin(folder)
         self.bank.save(folder)
-        state.save(folder, method=METHOD, backbone=self.weights, calibration=self.calibration, files=(INDEX, ROWS),
-                   config=config)
+        state.save(
+            folder,
+            method=METHOD,
+            backbone=self.weights,
+            calibration=self.calibration,
+            files=(INDEX, ROWS),
+            config=config,
+        )
 
     @staticmethod
     def load(folder: Path, config: Config, weights: Backbone) -> "PatchCore":

@@ -1,9 +1,10 @@
-"""What PatchCore remembers of good parts, and how a new part is held against it (arXiv 2106.08265, sections 3.2, 3.3)."""
+"""What PatchCore remembers of good parts, and how a new part is held against it (arXiv 2106.08265, 3.2 and 3.3)."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Optional
 
 import faiss
 import numpy as np
@@ -67,8 +68,9 @@ class MemoryBank:
         return MemoryBank(vectors, rows, k)
 
 
-def fit(features: np.ndarray, per_image: int, ratio: float, k: int, seed: int,
-        report: Optional[Callable] = None) -> MemoryBank:
+def fit(
+    features: np.ndarray, per_image: int, ratio: float, k: int, seed: int, report: Optional[Callable] = None
+) -> MemoryBank:
     """N D features of all training patches, image after image -> the bank with a coreset of them."""
     picks = max(1, int(len(features) * ratio))
     first = int(np.random.default_rng(seed).integers(len(features)))
