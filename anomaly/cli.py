@@ -59,8 +59,10 @@ def _parser(text: str, cls, leave_out: tuple = ()) -> argparse.ArgumentParser:
     return parser
 
 
-def training_options(text: str, cls, argv, presets: Path):
-    return options.resolve(cls, _parser(text, cls).parse_args(argv), presets)
+def training_options(text: str, cls, argv, presets: Path) -> tuple:
+    """The arguments, and the options they make with the preset."""
+    args = _parser(text, cls).parse_args(argv)
+    return args, options.resolve(cls, args, presets)
 
 
 def evaluation_options(text: str, cls, argv) -> tuple:

@@ -88,9 +88,11 @@ class Config:
     """What every method knows."""
 
     dataset_path: str = option("", str, "folder that holds the categories")
-    category: tuple = option((), names, "one or several categories, or all", many=True)
+    category: tuple = option((), names, "one or several categories, or all", aliases=("class_name",), many=True)
     pre_ckpt_path: str = option("", str, "checkpoint of the backbone; 'random' for a seeded one that has seen nothing")
-    output_dir: str = option("", str, "where results go; default: output/<method> in the project")
+    output_dir: str = option(
+        "", str, "where results go; default: output/<method> in the project", aliases=("save_path",)
+    )
     backbone: str = option("wide_resnet50", str, "the pretrained network", choices=tuple(ARCHITECTURES), trained=True)
     resize: tuple = option((256, 256), size, "side, or height and width, to resize to", trained=True, many=True)
     crop: Optional[tuple] = option(

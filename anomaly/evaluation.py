@@ -9,6 +9,7 @@ import numpy as np
 
 from anomaly import drawing, metrics, report
 from anomaly.calibration import ANOMALOUS, Calibration
+from anomaly.config import Config
 from anomaly.dataset import Category
 from anomaly.files import replacing_folder, write_json
 from anomaly.progress import bar, log
@@ -26,12 +27,10 @@ class Detector(Protocol):
         """B H W 3 uint8 -> maps, B H W, and image scores, B."""
 
 
-def evaluate(
-    detector: Detector, category: Category, batches: Iterable, folder: Path, *, false_alarm_rate: float, pictures: int
-) -> dict:
+def evaluate(detector: Detector, category: Category, batches: Iterable, folder: Path, config: Config) -> dict:
     """Figures of the test set; writes results.json and sample/ into `folder`."""
-    image_scale = detector.calibration.image_scale(false_alarm_rate)
-    pixel_scale = detector.calibration.pixel_scale(false_alarm_rate)
+    image_scale = detector.calibration.image_scale(config.false_alarm_rate)
+    pixel_scale = detector.calibration.pixel_scale(config.false_alarm_rate)
     pixels, images, seconds = metrics.PixelScores(), [], 0.0
     with replacing_folder(folder / "sample") as samples, bar(len(category.test), "evaluation", "image") as progress:
         for batch in batches:
@@ -40,7 +39,7 @@ def evaluate(
             seconds += time.perf_counter() - start
             for sample, image, mask, values, score in zip(batch.samples, batch.images, batch.masks, maps, scores):
                 verdict = image_scale.verdict(score)
-                if len(images) < pictures:
+                if len(images) < config.pictures:
                     caption = f"{sample.name}  score {score:.3f}  {verdict}"
                     caption += "  RANDOM BACKBONE" if detector.weights.is_random else ""
                     path = samples / f"{sample.defect}_{sample.path.stem}.png"
@@ -51,7 +50,7 @@ def evaluate(
                     {"name": sample.name, "anomalous": sample.anomalous, "score": float(score), "verdict": verdict}
                 )
             progress.update(batch.size)
-    results = _results(detector, category, images, pixels, image_scale.threshold, false_alarm_rate)
+    results = _results(detector, category, images, pixels, image_scale.threshold, config.false_alarm_rate)
     results["seconds_per_image"] = seconds / max(len(images), 1)
     write_json(folder / "results.json", results)
     log.info("%s", report.figures(results) if images else "no test images: no figures")

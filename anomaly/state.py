@@ -20,7 +20,10 @@ def begin(folder: Path):
     (folder / RECORD).unlink(missing_ok=True)
 
 
-def save(folder: Path, *, method: str, backbone: Backbone, calibration: Calibration, files: tuple, config):
+def save(
+    folder: Path, *, method: str, backbone: Backbone, calibration: Calibration, files: tuple, config, details=None
+):
+    """`details`: what else the method wants to know of its state, as JSON has it."""
     write_text(folder / CONFIG, to_yaml(replace(config, pre_ckpt_path=backbone.source)))
     write_json(
         folder / RECORD,
@@ -32,6 +35,7 @@ def save(folder: Path, *, method: str, backbone: Backbone, calibration: Calibrat
             "good_scores": calibration.scores.tolist(),
             "good_peaks": calibration.peaks.tolist(),
             "files": {name: sha256(folder / name) for name in files},
+            "details": details or {},
         },
     )
 
@@ -62,3 +66,7 @@ def load(folder: Path, *, method: str, backbone: Backbone) -> Calibration:
         return Calibration(np.array(record["good_scores"]), np.array(record["good_peaks"]))
     except (KeyError, TypeError, AttributeError):
         raise DataError(f"{folder / RECORD}: damaged; train again") from None
+
+
+def details(folder: Path) -> dict:
+    return read_json(folder / RECORD)["details"]

@@ -28,14 +28,8 @@ def evaluate(config: Config, category: str) -> dict:
         with phases("loading"):
             detector = PatchCore.load(folder, config, weights)
         with phases("evaluation"):
-            results = evaluation.evaluate(
-                detector,
-                data,
-                dataset.batches(config, data.test, with_masks=True),
-                folder,
-                false_alarm_rate=config.false_alarm_rate,
-                pictures=config.pictures,
-            )
+            test = dataset.batches(config, data.test, with_masks=True)
+            results = evaluation.evaluate(detector, data, test, folder, config)
         phases.report()
     return results
 

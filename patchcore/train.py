@@ -15,6 +15,7 @@ from anomaly.device import available_memory, set_device
 from anomaly.errors import DataError
 from anomaly.files import require_writable
 from anomaly.progress import Phases, bar, log, logging_to
+from anomaly.weights import Backbone
 from patchcore.src import backbone, dataset, memory_bank
 from patchcore.src.anomaly_map import AnomalyMap
 from patchcore.src.config import Config
@@ -41,7 +42,7 @@ def extract(config: Config, samples: tuple, embedding: PatchEmbedding) -> np.nda
     return features
 
 
-def train(config: Config, category: str, weights, embedding: PatchEmbedding) -> dict:
+def train(config: Config, category: str, weights: Backbone, embedding: PatchEmbedding) -> dict:
     folder = cli.output_folder(config, METHOD) / category
     require_writable(folder)
     with logging_to(folder / "train.log"):
@@ -64,21 +65,15 @@ def train(config: Config, category: str, weights, embedding: PatchEmbedding) -> 
         with phases("saving"):
             detector.save(folder, config)
         with phases("evaluation"):
-            results = evaluation.evaluate(
-                detector,
-                data,
-                dataset.batches(config, data.test, with_masks=True),
-                folder,
-                false_alarm_rate=config.false_alarm_rate,
-                pictures=config.pictures,
-            )
+            test = dataset.batches(config, data.test, with_masks=True)
+            results = evaluation.evaluate(detector, data, test, folder, config)
         phases.report()
         log.info("state and results: %s", folder)
     return results
 
 
 def main(argv=None):
-    config = cli.training_options(__doc__, Config, argv, Path(__file__).parent / "config")
+    _, config = cli.training_options(__doc__, Config, argv, Path(__file__).parent / "config")
     names = cli.categories(config)
     set_device(config.device_target, config.device_id)
     weights = backbone.load(config)

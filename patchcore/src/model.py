@@ -11,26 +11,9 @@ as in the MindSpore zoo's version, so D = C2 + C3.
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from anomaly.resample import average3, bilinear, halved
+from anomaly.grid import Resample, grid_of
+from anomaly.resample import average3, bilinear
 from anomaly.resnet import CHANNELS, ResNet
-
-DOWN = {"layer2": 3, "layer3": 4}  # strides of two up to each layer
-
-
-class Resample(nn.Cell):
-    """B C h w -> B H W C by one matrix for each axis."""
-
-    def __init__(self, rows: np.ndarray, columns: np.ndarray):
-        super().__init__()
-        self.rows = Tensor(rows.astype(np.float32))  # H h
-        self.columns = Tensor(columns.astype(np.float32))  # W w
-        self.out_h, self.out_w = rows.shape[0], columns.shape[0]
-
-    def construct(self, x):
-        b, c, h, w = x.shape
-        x = ops.transpose(x, (0, 2, 3, 1)).reshape(b, h, w * c)
-        x = ops.matmul(self.rows, x).reshape(b * self.out_h, w, c)
-        return ops.matmul(self.columns, x).reshape(b, self.out_h, self.out_w, c)
 
 
 class PatchEmbedding(nn.Cell):
@@ -39,8 +22,7 @@ class PatchEmbedding(nn.Cell):
     def __init__(self, backbone: ResNet, name: str, size: tuple):
         super().__init__()
         self.backbone = backbone
-        self.grid = tuple(halved(side, DOWN["layer2"]) for side in size)
-        small = tuple(halved(side, DOWN["layer3"]) for side in size)
+        self.grid, small = grid_of("layer2", size), grid_of("layer3", size)
         self.dimensions = CHANNELS[name][1] + CHANNELS[name][2]
         self.fine = Resample(*(average3(side) for side in self.grid))
         self.coarse = Resample(*(bilinear(side, low) @ average3(low) for side, low in zip(self.grid, small)))

@@ -1,0 +1,28 @@
+"""Judges photographs with a trained PaDiM: one line for each, and a picture of what it sees.
+
+python padim/predict.py --category bottle --image_path photo.png
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from anomaly import cli, prediction
+from anomaly.device import set_device
+from padim.src import backbone
+from padim.src.config import Config
+from padim.src.detector import METHOD, PaDiM
+
+
+def main(argv=None):
+    args, config = cli.prediction_options(__doc__, Config, argv, METHOD)
+    paths = prediction.find_images(args.image_path)
+    set_device(config.device_target, config.device_id)
+    folder = cli.output_folder(config, METHOD) / config.category[0]
+    detector = PaDiM.load(folder, config, backbone.load(config))
+    return prediction.predict(detector, paths, config, args, folder / "predict")
+
+
+if __name__ == "__main__":
+    sys.exit(cli.guarded(main))

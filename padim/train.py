@@ -1,0 +1,111 @@
+"""Trains PaDiM on photographs of good parts, and evaluates it where there are test images.
+
+python padim/train.py --dataset_path data --category bottle --pre_ckpt_path pretrained/wide_resnet50_2-95faca4d.ckpt
+"""
+
+import sys
+from pathlib import Path
+from typing import Optional
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from anomaly import cli, evaluation, state
+from anomaly.calibration import Calibration
+from anomaly.device import available_memory, set_device
+from anomaly.errors import DataError
+from anomaly.files import require_writable
+from anomaly.progress import Phases, bar, log, logging_to
+from anomaly.weights import Backbone
+from padim.src import backbone, dataset, update
+from padim.src.anomaly_map import AnomalyMap
+from padim.src.config import Config
+from padim.src.detector import METHOD, PaDiM, calibrate
+from padim.src.gaussian import Accumulator, Gaussians
+from padim.src.model import Embedding
+
+
+def embed(config: Config, samples: list, embedding: Embedding, what: str):
+    """Yields the embeddings of all samples, B P D at a time."""
+    with bar(len(samples), what, "image") as progress:
+        for batch in dataset.batches(config, samples):
+            yield embedding.numpy(batch.images)[: batch.size]
+            progress.update(batch.size)
+
+
+def fit(config: Config, samples: list, embedding: Embedding, start: Optional[Gaussians], phases: Phases) -> Gaussians:
+    """The Gaussians of the samples and of what `start` has seen."""
+    positions, d = embedding.grid[0] * embedding.grid[1], config.embedding_dim
+    total = len(samples) + (start.count if start else 0)
+    needed, free = 4 * positions * d * min(total, d), available_memory()
+    if needed > free:
+        raise DataError(
+            f"the state needs {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
+            "use a smaller --embedding_dim or --resize"
+        )
+    with phases("features"):
+        sums = Accumulator(positions, d, len(samples), start)
+        for features in embed(config, samples, embedding, "features"):
+            sums.add(features)
+    with phases("gaussians"), bar(positions, "gaussians", "position") as progress:
+        return sums.gaussians(progress.update)
+
+
+def recalibrate(config: Config, gaussians: Gaussians, embedding: Embedding, images: list, earlier) -> Calibration:
+    """Leaves out each image in turn; images of an earlier run that are gone keep the scores they had."""
+    present = update.still_there(images)
+    features = embed(config, [sample for sample in present if sample], embedding, "calibration")
+    fresh = calibrate(gaussians, AnomalyMap(embedding.grid, config.transform.size), features)
+    if None in present:
+        log.info("%d images of before are gone: their scores for the threshold stay", present.count(None))
+    return update.merge(earlier, [sample is not None for sample in present], fresh)
+
+
+def train(config: Config, category: str, weights: Backbone, embedding: Embedding) -> dict:
+    folder = cli.output_folder(config, METHOD) / category
+    require_writable(folder)
+    with logging_to(folder / "train.log"):
+        data = dataset.load(config, category)
+        cli.announce(config, METHOD, data, weights)
+        phases = Phases()
+        before = PaDiM.load(folder, config, weights) if config.update else None
+        known = state.details(folder)["images"] if before else []
+        new = update.unseen(data.train, known) if before else list(data.train)
+        if not new:
+            raise DataError(f"{folder}: has seen all {len(data.train)} images already; nothing to add")
+        gaussians = fit(config, new, embedding, before and before.gaussians, phases)
+        kind = "low rank" if gaussians.low_rank else "full"
+        log.info("%d images, %d positions, %d dimensions: %s", gaussians.count, *gaussians.mean.shape, kind)
+        images = known + update.describe(new)
+        with phases("calibration"):
+            calibration = recalibrate(config, gaussians, embedding, images, before and before.calibration)
+        anomaly_map = AnomalyMap(embedding.grid, config.transform.size)
+        detector = PaDiM(embedding, gaussians.stored_as(config.storage), anomaly_map, calibration, weights)
+        with phases("saving"):
+            detector.save(folder, config, images)
+        with phases("evaluation"):
+            test = dataset.batches(config, data.test, with_masks=True)
+            results = evaluation.evaluate(detector, data, test, folder, config)
+        phases.report()
+        log.info("state and results: %s", folder)
+    return results
+
+
+def go_on(config: Config, category: str) -> dict:
+    """Adds the images that the category's state has not seen, with the options it was trained with."""
+    weights = backbone.load(config)
+    return train(config, category, weights, Embedding(weights.net, config))
+
+
+def main(argv=None):
+    args, config = cli.training_options(__doc__, Config, argv, Path(__file__).parent / "config")
+    names = cli.categories(config)
+    set_device(config.device_target, config.device_id)
+    if config.update:
+        return cli.each(names, lambda name: go_on(cli.read_back(Config, args, METHOD, name), name))
+    weights = backbone.load(config)
+    embedding = Embedding(weights.net, config)
+    return cli.each(names, lambda name: train(config, name, weights, embedding))
+
+
+if __name__ == "__main__":
+    sys.exit(cli.guarded(main))
