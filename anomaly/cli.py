@@ -48,9 +48,14 @@ def explain(error: Exception) -> tuple:
     return 1, f"unexpected: {type(error).__name__}: {first[:300]} (--debug shows where)"
 
 
-def _parser(text: str, cls, leave_out: tuple = ()) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise UsageError(f"{message} (--help lists the options)")
+
+
+def _parser(text: str, cls, leave_out: tuple = ()) -> Parser:
     """The options of a method, and the flags that are none."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=text, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_flags(parser, cls, leave_out)
@@ -68,7 +73,7 @@ def training_options(text: str, cls, argv, presets: Path) -> tuple:
 def evaluation_options(text: str, cls, argv) -> tuple:
     """The arguments, for `read_back`, and what they say without a look at any state."""
     args = _parser(text, cls).parse_args(argv)
-    return args, cls(**options.given(cls, args))
+    return args, options.untrained(cls, args)
 
 
 def prediction_options(text: str, cls, argv, method: str) -> tuple:
@@ -79,7 +84,7 @@ def prediction_options(text: str, cls, argv, method: str) -> tuple:
     parser.add_argument("--no_pictures", action="store_true", help="draw nothing")
     parser.add_argument("--fail_on_anomaly", action="store_true", help="exit code 3 if anything is anomalous")
     args = parser.parse_args(argv)
-    category = cls(**options.given(cls, args)).category
+    category = options.untrained(cls, args).category
     if len(category) != 1:
         raise UsageError("--category is needed: the one to judge by")
     return args, read_back(cls, args, method, category[0])
@@ -87,7 +92,7 @@ def prediction_options(text: str, cls, argv, method: str) -> tuple:
 
 def read_back(cls, args: argparse.Namespace, method: str, category: str):
     """The options with which a category was trained, and those flags that may still be chosen."""
-    folder = output_folder(cls(**options.given(cls, args)), method) / category
+    folder = output_folder(options.untrained(cls, args), method) / category
     return options.read_back(cls, state.require(folder), args)
 
 
@@ -105,14 +110,14 @@ def categories(config) -> list:
 def announce(config, method: str, data: Category, weights: Backbone):
     height, width = config.transform.size
     log.info(
-        "%s, category %s: %d good images to train on, %d test images; %s at %d x %d on %s",
+        "%s, category %s: %d good images to train on, %d test images; %s, height %d, width %d, on %s",
         method,
         data.name,
         len(data.train),
         len(data.test),
         weights.name,
-        width,
         height,
+        width,
         mindspore.get_context("device_target"),
     )
     log.info("%s", report.RANDOM_MARK if weights.is_random else f"weights: {weights.source}")

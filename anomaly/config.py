@@ -54,6 +54,20 @@ def count(text: str) -> int:
     return value
 
 
+def above_zero(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError("above 0")
+    return value
+
+
+def zero_or_more(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError("0 or more")
+    return value
+
+
 def fraction(text: str) -> float:
     value = float(text)
     if not 0 < value <= 1:
@@ -94,7 +108,7 @@ class Config:
         "", str, "where results go; default: output/<method> in the project", aliases=("save_path",)
     )
     backbone: str = option("wide_resnet50", str, "the pretrained network", choices=tuple(ARCHITECTURES), trained=True)
-    resize: tuple = option((256, 256), size, "side, or height and width, to resize to", trained=True, many=True)
+    resize: tuple = option((256, 256), size, "side, or height and width, to resize to", aliases=("im_resize",), trained=True, many=True)
     crop: Optional[tuple] = option(
         (224, 224), size, "side, or height and width, of the centre to keep; none: all", trained=True, many=True
     )
@@ -179,6 +193,12 @@ def to_yaml(config) -> str:
 def given(cls, args: argparse.Namespace) -> dict:
     """What --config and the flags say, the flags first."""
     return {**(from_yaml(cls, args.config) if args.config else {}), **from_flags(cls, args)}
+
+
+def untrained(cls, args: argparse.Namespace):
+    """The chosen options that training does not decide, before any state has been looked at."""
+    open_to_choice = {spec.name for spec in dataclasses.fields(cls) if not spec.metadata["trained"]}
+    return cls(**{name: value for name, value in given(cls, args).items() if name in open_to_choice})
 
 
 def resolve(cls, args: argparse.Namespace, presets: Path):

@@ -1,5 +1,8 @@
 """Chooses the device. It is one parameter that changes nothing else."""
 
+import signal
+import threading
+
 from anomaly.errors import DataError
 
 TARGETS = ("Ascend", "GPU", "CPU")  # best first
@@ -26,6 +29,8 @@ def set_device(target: str = "", device_id: int = 0) -> str:
         raise DataError(f"--device_id {device_id}: there are {mindspore.hal.device_count(target)} {target} devices")
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
     mindspore.set_device(target, device_id if target != "CPU" else 0)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # MindSpore's own would end the process at once
     return target
 
 

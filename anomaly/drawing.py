@@ -22,6 +22,11 @@ def save(path: Path, image: np.ndarray):
         temporary.write_bytes(data.tobytes())
 
 
+def file_name(photograph: Path) -> str:
+    """a.png -> a.png, a.jpg -> a.jpg.png: two photographs never share a picture."""
+    return photograph.name if photograph.suffix == ".png" else f"{photograph.name}.png"
+
+
 def levels(values: np.ndarray, scale: Scale) -> np.ndarray:
     """0 to 1, 0.5 at the threshold; where there is none, this picture's own range."""
     if np.isnan(scale.threshold):

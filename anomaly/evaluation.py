@@ -42,7 +42,7 @@ def evaluate(detector: Detector, category: Category, batches: Iterable, folder: 
                 if len(images) < config.pictures:
                     caption = f"{sample.name}  score {score:.3f}  {verdict}"
                     caption += "  RANDOM BACKBONE" if detector.weights.is_random else ""
-                    path = samples / f"{sample.defect}_{sample.path.stem}.png"
+                    path = samples / sample.defect / drawing.file_name(sample.path)
                     drawing.save(path, drawing.side_by_side(image, values, mask, pixel_scale, caption))
                 if category.has_masks and mask is not None:
                     pixels.add(values, mask)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from anomaly.errors import DataError
+from anomaly.fetch import ADDRESSES
 from anomaly.files import replacing
 from anomaly.resnet import ARCHITECTURES, ResNet, convolutions, set_weights
 
@@ -108,8 +109,8 @@ def read(path: Path) -> dict:
     path = Path(path)
     if not path.is_file():
         raise DataError(
-            f"{path}: no such file of weights; give --pre_ckpt_path, or get them with pretrained/fetch.py "
-            f"('{RANDOM}' stands for untrained ones, to try things out)"
+            f"{path}: no such file of weights; give --pre_ckpt_path, or get them: python pretrained/fetch.py "
+            f"{path.stem if path.stem in ADDRESSES else 'NAME'} ('{RANDOM}' stands for untrained ones, to try things out)"
         )
     if path.suffix.lower() not in READERS:
         raise DataError(f"{path}: weights come as {', '.join(READERS)}")
