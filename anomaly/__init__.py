@@ -1,12 +1,14 @@
 """What is true of every anomaly detector, and of no particular one.
 
-MindSpore reads two environment variables when it is imported, so they are given their defaults here, before any module
-of this package can import it; a value set by the user is left alone.
+Libraries read some environment variables when they are loaded, so these are given their defaults here, before any
+module of this package can import MindSpore or faiss; a value set by the user is left alone.
 """
 
 import os
 
 # On AVX-512 machines oneDNN falls back to a reference convolution that is about 50 times slower.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
+# faiss's threads would go on spinning after a search, and keep the cores from the network's next batch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # MindSpore's own log: errors only. Its warnings speak of back ends that are not installed.
 os.environ.setdefault("GLOG_v", "3")

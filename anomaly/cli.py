@@ -12,7 +12,7 @@ import mindspore
 from anomaly import config as options
 from anomaly import report, state
 from anomaly.dataset import Category, choose
-from anomaly.errors import DataError, UsageError
+from anomaly.errors import DataError, UsageError, first_line
 from anomaly.progress import log
 from anomaly.weights import Backbone
 
@@ -44,8 +44,7 @@ def explain(error: Exception) -> tuple:
         return 1, f"out of memory ({error}); try a smaller --resize, --coreset_ratio or --batch_size"
     if isinstance(error, OSError) and error.strerror:
         return 1, f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    first = (str(error).strip().splitlines() or [""])[0]
-    return 1, f"unexpected: {type(error).__name__}: {first[:300]} (--debug shows where)"
+    return 1, f"unexpected: {type(error).__name__}: {first_line(error, 300)} (--debug shows where)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -55,9 +54,7 @@ class Parser(argparse.ArgumentParser):
 
 def _parser(text: str, cls, leave_out: tuple = ()) -> Parser:
     """The options of a method, and the flags that are none."""
-    parser = Parser(
-        description=text, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=text, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_flags(parser, cls, leave_out)
     parser.add_argument("--config", type=Path, help="YAML file with options; flags go before it")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")

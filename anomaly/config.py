@@ -26,14 +26,16 @@ def boolean(text: str) -> bool:
     return text.lower() in ("true", "yes", "on", "1")
 
 
-def size(text: str) -> Optional[tuple]:
-    """'256' or '256 384' (height width, also 256x384) or 'none'."""
-    if text.lower() == "none":
-        return None
+def size(text: str) -> tuple:
+    """'256' or '256 384' (height width, also 256x384)."""
     sides = tuple(int(side) for side in text.lower().replace("x", " ").replace(",", " ").split())
     if len(sides) not in (1, 2) or min(sides) < 1:
         raise ValueError("one side, or height and width")
     return sides * 2 if len(sides) == 1 else sides
+
+
+def size_or_none(text: str) -> Optional[tuple]:
+    return None if text.lower() == "none" else size(text)
 
 
 def names(text: str) -> tuple:
@@ -75,6 +77,13 @@ def fraction(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise ValueError("0 or more, below 1")
+    return value
+
+
 def rate(text: str) -> float:
     value = float(text)
     if not 0 < value < 1:
@@ -108,9 +117,16 @@ class Config:
         "", str, "where results go; default: output/<method> in the project", aliases=("save_path",)
     )
     backbone: str = option("wide_resnet50", str, "the pretrained network", choices=tuple(ARCHITECTURES), trained=True)
-    resize: tuple = option((256, 256), size, "side, or height and width, to resize to", aliases=("im_resize",), trained=True, many=True)
+    resize: tuple = option(
+        (256, 256),
+        size,
+        "side, or height and width, to resize to",
+        aliases=("im_resize",),
+        trained=True,
+        many=True,
+    )
     crop: Optional[tuple] = option(
-        (224, 224), size, "side, or height and width, of the centre to keep; none: all", trained=True, many=True
+        (224, 224), size_or_none, "side, or height and width, of the centre; none: all", trained=True, many=True
     )
     seed: int = option(1, count, "seed of everything random", trained=True)
     batch_size: int = option(8, positive, "images that go through the network at once; changes no result")

@@ -11,3 +11,8 @@ class UsageError(DataError):
     """Something is wrong with an option. Exit code 2."""
 
     exit_code = 2
+
+
+def first_line(error: Exception, length: int = 120) -> str:
+    """What an exception says, short enough for one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:length]

@@ -21,6 +21,7 @@ class Detector(Protocol):
 
     method: str
     weights: Backbone
+    remark: str  # what a reader of its figures has to know, if anything
     calibration: Calibration
 
     def score(self, images: np.ndarray) -> tuple:
@@ -76,6 +77,7 @@ def _results(
         "category": category.name,
         "backbone": detector.weights.label,
         "random_backbone": detector.weights.is_random,
+        "remark": detector.remark,
         "img_auc": metrics.auroc(by_image),
         "pixel_auc": metrics.auroc(by_pixel),
         "aupro": metrics.aupro(by_pixel),

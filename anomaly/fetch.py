@@ -1,5 +1,6 @@
 """Pretrained weights from their official addresses. The file name ends in the first eight digits of its SHA-256."""
 
+import http.client
 import os
 import time
 import urllib.error
@@ -39,7 +40,7 @@ def fetch(name: str, folder: Path = PRETRAINED, address: str = "", timeout: floa
                         raise TimeoutError(f"not complete after {LIMIT} s")
             if not sha256(temporary).startswith(digits):
                 raise DataError(f"{url}: what arrived has not the checksum {digits}; try again")
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise DataError(
             f"{url}: no answer ({getattr(error, 'reason', error)}); download it elsewhere and put it into {folder}"
         ) from None

@@ -41,14 +41,15 @@ def _decode(path: Path, flags: int) -> np.ndarray:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Any image as 8-bit RGB, H W 3: 16-bit values lose their lower byte, an alpha channel is dropped."""
+    """Any image as 8-bit RGB, H W 3: 16 bits become 8, an alpha channel is dropped."""
     return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """A mask as bool, H W. In a lossy format, where zero is not kept exactly, the upper half counts."""
-    values = _decode(path, cv2.IMREAD_GRAYSCALE)
-    return values > (127 if path.suffix.lower() in LOSSY else 0)
+    """A mask as bool, H W: what is not black. In a lossy format, where black is not kept exactly, the upper half."""
+    values = _decode(path, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    marked = values > (127 if path.suffix.lower() in LOSSY else 0)
+    return marked if marked.ndim == 2 else marked.any(axis=2)
 
 
 @dataclass(frozen=True)

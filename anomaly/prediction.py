@@ -62,7 +62,8 @@ def predict(detector: Detector, paths: list, config, args, folder: Path) -> int:
             )
             if not args.no_pictures:
                 picture = on_photograph(read_image(sample.path), values, config.transform, pixel_scale)
-                drawing.save((folder / sample.path.relative_to(root)).with_name(drawing.file_name(sample.path)), picture)
+                below = sample.path.relative_to(root).parent
+                drawing.save(folder / below / drawing.file_name(sample.path), picture)
     if detector.weights.is_random:
         print(RANDOM_MARK)
     if not args.no_pictures and rows:

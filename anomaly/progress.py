@@ -13,10 +13,13 @@ log = logging.getLogger("anomaly")
 
 
 @contextmanager
-def logging_to(path: Path):
+def logging_to(path: Path, append: bool = False):
     """The screen gets each line as it is, the file gets it with the time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    screen, file = logging.StreamHandler(sys.stdout), logging.FileHandler(path, mode="w", encoding="utf-8")
+    screen, file = (
+        logging.StreamHandler(sys.stdout),
+        logging.FileHandler(path, mode="a" if append else "w", encoding="utf-8"),
+    )
     screen.setFormatter(logging.Formatter("%(message)s"))
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.setLevel(logging.INFO)

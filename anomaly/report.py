@@ -19,6 +19,13 @@ def number(value: Optional[float], digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def remarks(all_results: list) -> list:
+    """What a reader of the figures has to know, each once."""
+    found = [RANDOM_MARK for result in all_results if result["random_backbone"]]
+    found += [result["remark"] for result in all_results if result["remark"]]
+    return list(dict.fromkeys(found))
+
+
 def figures(results: dict) -> str:
     """The seeds' line, and more below it."""
     lines = [f"img_auc: {number(results['img_auc'], 6)}, pixel_auc: {number(results['pixel_auc'], 6)}"]
@@ -30,9 +37,7 @@ def figures(results: dict) -> str:
             f"{verdicts['false_alarms']} of {verdicts['good']} good images called anomalous, "
             f"{verdicts['missed']} of {verdicts['anomalous']} anomalous ones missed"
         )
-    if results["random_backbone"]:
-        lines.append(RANDOM_MARK)
-    return "\n".join(lines)
+    return "\n".join(lines + remarks([results]))
 
 
 def table(all_results: list) -> str:
@@ -45,6 +50,4 @@ def table(all_results: list) -> str:
         rows.append(["mean", *(sum(values) / len(values) if values else None for values in known)])
     lines = ["| category | " + " | ".join(title for _, title in FIGURES) + " |", "|---" * (len(keys) + 1) + "|"]
     lines += [f"| {name} | " + " | ".join(number(value) for value in values) + " |" for name, *values in rows]
-    if any(result["random_backbone"] for result in all_results):
-        lines.append(f"\n{RANDOM_MARK}")
-    return "\n".join(lines)
+    return "\n".join(lines + [f"\n{remark}" for remark in remarks(all_results)])

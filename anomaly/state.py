@@ -34,7 +34,7 @@ def save(
             "fingerprint": backbone.fingerprint,
             "good_scores": calibration.scores.tolist(),
             "good_peaks": calibration.peaks.tolist(),
-            "files": {name: sha256(folder / name) for name in files},
+            "files": {name: sha256(folder / name) for name in (*files, CONFIG)},
             "details": details or {},
         },
     )
@@ -46,27 +46,38 @@ def require(folder: Path) -> Path:
         others = sorted(path.parent.name for path in folder.parent.glob(f"*/{RECORD}"))
         hint = f"trained there: {', '.join(others)}" if others else "run train.py first"
         raise DataError(f"{folder}: holds no trained state ({hint})")
+    _require_whole(folder, CONFIG)
     return folder / CONFIG
+
+
+def _record(folder: Path) -> dict:
+    record = read_json(folder / RECORD)
+    keys = ("method", "backbone", "random_backbone", "fingerprint", "good_scores", "good_peaks", "files", "details")
+    if not isinstance(record, dict) or any(key not in record for key in keys) or not isinstance(record["files"], dict):
+        raise DataError(f"{folder / RECORD}: damaged; train again")
+    return record
+
+
+def _require_whole(folder: Path, name: str):
+    path = folder / name
+    if not path.is_file() or sha256(path) != _record(folder)["files"].get(name):
+        raise DataError(f"{path}: missing or changed since training; train again")
 
 
 def load(folder: Path, *, method: str, backbone: Backbone) -> Calibration:
     """Checks that the state is whole, of this method and of this backbone; returns its calibration."""
-    record = read_json(folder / RECORD)
-    try:
-        if record["method"] != method:
-            raise DataError(f"{folder}: is a state of {record['method']}, not of {method}")
-        for name, digest in record["files"].items():
-            if not (folder / name).is_file() or sha256(folder / name) != digest:
-                raise DataError(f"{folder / name}: missing or damaged; train again")
-        if record["fingerprint"] != backbone.fingerprint:
-            kind = "a random backbone" if record["random_backbone"] else f"other weights of {record['backbone']}"
-            raise DataError(
-                f"{folder}: was trained with {kind} than {backbone.source}; give the --pre_ckpt_path of training"
-            )
-        return Calibration(np.array(record["good_scores"]), np.array(record["good_peaks"]))
-    except (KeyError, TypeError, AttributeError):
-        raise DataError(f"{folder / RECORD}: damaged; train again") from None
+    record = _record(folder)
+    if record["method"] != method:
+        raise DataError(f"{folder}: is a state of {record['method']}, not of {method}")
+    for name in record["files"]:
+        _require_whole(folder, name)
+    if record["fingerprint"] != backbone.fingerprint:
+        kind = "a random backbone" if record["random_backbone"] else f"other weights of {record['backbone']}"
+        raise DataError(
+            f"{folder}: was trained with {kind} than {backbone.source}; give the --pre_ckpt_path of training"
+        )
+    return Calibration(np.array(record["good_scores"], float), np.array(record["good_peaks"], float))
 
 
 def details(folder: Path) -> dict:
-    return read_json(folder / RECORD)["details"]
+    return _record(folder)["details"]

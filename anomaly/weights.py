@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly.errors import DataError
+from anomaly.errors import DataError, first_line
 from anomaly.fetch import ADDRESSES
 from anomaly.files import replacing
 from anomaly.resnet import ARCHITECTURES, ResNet, convolutions, set_weights
@@ -66,7 +66,7 @@ def read_pth(path: Path) -> dict:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a different type for each way in which a file can be wrong
-        raise DataError(f"{path}: not a file of weights ({str(error).splitlines()[0][:120]})") from None
+        raise DataError(f"{path}: not a file of weights ({first_line(error)})") from None
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
@@ -93,7 +93,7 @@ def read_ckpt(path: Path) -> dict:
     try:
         parameters = mindspore.load_checkpoint(str(path))
     except (ValueError, RuntimeError, OSError, TypeError) as error:
-        raise DataError(f"{path}: not a MindSpore checkpoint ({str(error).strip().splitlines()[0][:120]})") from None
+        raise DataError(f"{path}: not a MindSpore checkpoint ({first_line(error)})") from None
     torch_names = {new: old for old, new in BN_NAMES.items()}
     arrays = {}
     for key, value in parameters.items():
@@ -108,9 +108,10 @@ READERS = {".pth": read_pth, ".pt": read_pth, ".safetensors": read_safetensors, 
 def read(path: Path) -> dict:
     path = Path(path)
     if not path.is_file():
+        name = path.stem if path.stem in ADDRESSES else "NAME"
         raise DataError(
-            f"{path}: no such file of weights; give --pre_ckpt_path, or get them: python pretrained/fetch.py "
-            f"{path.stem if path.stem in ADDRESSES else 'NAME'} ('{RANDOM}' stands for untrained ones, to try things out)"
+            f"{path}: no such file of weights; give --pre_ckpt_path, or get them: python pretrained/fetch.py {name} "
+            f"('{RANDOM}' stands for untrained ones, to try things out)"
         )
     if path.suffix.lower() not in READERS:
         raise DataError(f"{path}: weights come as {', '.join(READERS)}")

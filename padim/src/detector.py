@@ -25,6 +25,7 @@ class PaDiM:
     calibration: Calibration
     weights: Backbone
     method: str = METHOD
+    remark: str = ""
 
     def score(self, images: np.ndarray) -> tuple:
         maps = self.anomaly_map(self.gaussians.distances(self.embedding.numpy(images)))

@@ -24,6 +24,7 @@ class PatchCore:
     calibration: Calibration
     weights: Backbone
     method: str = METHOD
+    remark: str = ""
 
     def score(self, images: np.ndarray) -> tuple:
         distances, scores = self.bank.score(self.embedding.numpy(images))

@@ -52,8 +52,8 @@ class MemoryBank:
     def save(self, folder: Path):
         index = faiss.IndexFlatL2(self.vectors.shape[1])
         index.add(self.vectors)
-        with replacing(folder / INDEX) as temporary:
-            faiss.write_index(index, str(temporary))
+        with replacing(folder / INDEX) as temporary:  # written here, since faiss would hide why it could not
+            temporary.write_bytes(faiss.serialize_index(index).data)
         with replacing(folder / ROWS) as temporary, open(temporary, "wb") as file:
             np.save(file, self.image_of_row)
 

@@ -1,0 +1,92 @@
+"""What the tests share: a small drawn data set, weights, and photographs where they are present."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+for folder in (ROOT, ROOT / "tests"):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+import anomaly  # noqa: E402, F401, I001  first: it sets what MindSpore reads from the environment
+
+import pytest  # noqa: E402
+
+from anomaly import toydata, weights  # noqa: E402
+from anomaly.device import set_device  # noqa: E402
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def on_the_cpu():
+    """A command may ask for any device; here all of them run on the one that is always present."""
+    set_device("CPU")
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory) -> Path:
+    """Two categories, 6 good images to train on and 3 test images of each kind, 64 pixels a side. Read only."""
+    folder = tmp_path_factory.mktemp("data") / "toy"
+    toydata.make(folder, train=6, test=3, size=64)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def torch_resnet18():
+    import torch_resnet
+
+    return torch_resnet.seeded("resnet18", 0)
+
+
+@pytest.fixture(scope="session")
+def resnet18_pth(tmp_path_factory, torch_resnet18) -> Path:
+    import torch
+
+    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
+    torch.save(torch_resnet18.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def resnet18_ckpt(resnet18_pth) -> Path:
+    """A ResNet18 of random weights and random BatchNorm statistics, as a checkpoint."""
+    target = resnet18_pth.with_suffix(".ckpt")
+    assert weights.convert(resnet18_pth, target) == "resnet18"
+    return target
+
+
+@pytest.fixture(scope="session")
+def wide_pth(tmp_path_factory) -> Path:
+    import torch
+    import torch_resnet
+
+    path = tmp_path_factory.mktemp("weights") / "wide.pth"
+    torch.save(torch_resnet.seeded("wide_resnet50", 1).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def wide_ckpt(wide_pth) -> Path:
+    target = wide_pth.with_suffix(".ckpt")
+    assert weights.convert(wide_pth, target) == "wide_resnet50"
+    return target
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder with photographs (realdata/) and ImageNet weights (weights/)."""
+    if not (SHARED / "realdata" / "hazelnut_toy").is_dir() or not (SHARED / "weights").is_dir():
+        pytest.skip("no real photographs or weights here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, toy):
+    """PatchCore trained on both categories of the drawn data: the output folder and what was printed. Read only."""
+    import commands
+
+    output = tmp_path_factory.mktemp("trained")
+    result = commands.train(toy, output, "--category", "all")
+    assert result.code == 0, result.err
+    return output, result
