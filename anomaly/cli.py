@@ -69,8 +69,21 @@ def training_options(text: str, cls, argv, presets: Path) -> tuple:
 
 def evaluation_options(text: str, cls, argv) -> tuple:
     """The arguments, for `read_back`, and what they say without a look at any state."""
-    args = _parser(text, cls).parse_args(argv)
+    args = _parse_trained(_parser(text, cls), argv)
     return args, options.untrained(cls, args)
+
+
+def _parse_trained(parser: Parser, argv) -> argparse.Namespace:
+    """With --ckpt_path, which stands for the folder and the category in which it lies."""
+    parser.add_argument("--ckpt_path", type=Path, help="the trained checkpoint, instead of --output_dir")
+    args = parser.parse_args(argv)
+    if args.ckpt_path:
+        if not args.ckpt_path.is_file():
+            raise DataError(f"{args.ckpt_path}: no such checkpoint")
+        folder = args.ckpt_path.resolve().parent
+        args.output_dir = str(folder.parent)
+        args.category = args.category or [folder.name]
+    return args
 
 
 def prediction_options(text: str, cls, argv, method: str) -> tuple:
@@ -80,7 +93,7 @@ def prediction_options(text: str, cls, argv, method: str) -> tuple:
     parser.add_argument("--save_json", type=Path, help="write the verdicts to this file too")
     parser.add_argument("--no_pictures", action="store_true", help="draw nothing")
     parser.add_argument("--fail_on_anomaly", action="store_true", help="exit code 3 if anything is anomalous")
-    args = parser.parse_args(argv)
+    args = _parse_trained(parser, argv)
     category = options.untrained(cls, args).category
     if len(category) != 1:
         raise UsageError("--category is needed: the one to judge by")

@@ -17,7 +17,7 @@ from anomaly.errors import DataError, UsageError
 from anomaly.images import Transform
 from anomaly.resnet import ARCHITECTURES
 
-KEPT = ("pre_ckpt_path", "false_alarm_rate")  # read back from training, but open to another choice
+KEPT = ("pre_ckpt_path", "false_alarm_rate", "batch_size")  # read back from training, but open to another choice
 
 
 def boolean(text: str) -> bool:

@@ -30,7 +30,9 @@ def set_device(target: str = "", device_id: int = 0) -> str:
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
     mindspore.set_device(target, device_id if target != "CPU" else 0)
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # MindSpore's own would end the process at once
+        # While MindSpore computes, it turns Ctrl-C into SIGTERM; both are to end a command in an orderly way.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
     return target
 
 

@@ -16,8 +16,8 @@ class Ranks:
 
 
 def launched() -> bool:
-    """msrun tells its processes how many they are."""
-    return int(os.environ.get("MS_WORKER_NUM", "1")) > 1 and os.environ.get("MS_ROLE", "") == "MS_WORKER"
+    """msrun tells its processes what they are: workers, and a scheduler, which stays in `init` until all have ended."""
+    return "MS_ROLE" in os.environ
 
 
 def join() -> Ranks:

@@ -166,6 +166,7 @@ def convert(source: Path, target: Path) -> str:
         )
     with replacing(target) as temporary:
         mindspore.save_checkpoint(parameters, str(temporary))
+        temporary.chmod(0o644)  # MindSpore leaves it readable for its owner alone
     return name
 
 

@@ -26,7 +26,11 @@ class Result:
     def errors(self) -> list:
         """The lines of errors; progress bars, which share the stream, left out."""
         lines = [line for line in re.split(r"[\r\n]", self.err) if line.strip()]
-        return [line for line in lines if not re.match(r"(features|coreset|calibration|evaluation): ", line)]
+        return [
+            line
+            for line in lines
+            if not re.match(r"(features|coreset|calibration|evaluation|gaussians|training): ", line)
+        ]
 
 
 def run(main, *arguments) -> Result:

@@ -1,0 +1,45 @@
+"""Evaluates a trained FastFlow on the test images.
+
+python fastflow/eval.py --dataset_path data --category bottle
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from anomaly import cli, evaluation
+from anomaly.device import set_device
+from anomaly.files import require_writable
+from anomaly.progress import Phases, logging_to
+from fastflow.src import backbone, dataset
+from fastflow.src.config import Config
+from fastflow.src.detector import METHOD, FastFlow
+
+
+def evaluate(config: Config, category: str) -> dict:
+    folder = cli.output_folder(config, METHOD) / category
+    require_writable(folder)
+    with logging_to(folder / "eval.log"):
+        data = dataset.load(config, category)
+        weights = backbone.load(config)
+        cli.announce(config, METHOD, data, weights)
+        phases = Phases()
+        with phases("loading"):
+            detector = FastFlow.load(folder, config, weights)
+        with phases("evaluation"):
+            test = dataset.batches(config, data.test, with_masks=True)
+            results = evaluation.evaluate(detector, data, test, folder, config)
+        phases.report()
+    return results
+
+
+def main(argv=None):
+    args, config = cli.evaluation_options(__doc__, Config, argv)
+    names = cli.categories(config)
+    set_device(config.device_target, config.device_id)
+    return cli.each(names, lambda name: evaluate(cli.read_back(Config, args, METHOD, name), name))
+
+
+if __name__ == "__main__":
+    sys.exit(cli.guarded(main))

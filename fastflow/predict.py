@@ -1,0 +1,28 @@
+"""Judges photographs with a trained FastFlow: one line for each, and a picture of what it sees.
+
+python fastflow/predict.py --category bottle --image_path photo.png
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from anomaly import cli, prediction
+from anomaly.device import set_device
+from fastflow.src import backbone
+from fastflow.src.config import Config
+from fastflow.src.detector import METHOD, FastFlow
+
+
+def main(argv=None):
+    args, config = cli.prediction_options(__doc__, Config, argv, METHOD)
+    paths = prediction.find_images(args.image_path)
+    set_device(config.device_target, config.device_id)
+    folder = cli.output_folder(config, METHOD) / config.category[0]
+    detector = FastFlow.load(folder, config, backbone.load(config))
+    return prediction.predict(detector, paths, config, args, folder / "predict")
+
+
+if __name__ == "__main__":
+    sys.exit(cli.guarded(main))

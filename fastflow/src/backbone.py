@@ -1,0 +1,13 @@
+"""Which network FastFlow looks through, at which layers, with which weights."""
+
+from anomaly import weights
+from anomaly.fetch import PRETRAINED
+from fastflow.src.config import Config
+
+LAYERS = ("layer1", "layer2", "layer3")
+WEIGHTS = {"wide_resnet50": "wide_resnet50_racm-8234f177", "resnet18": "resnet18-f37072fd"}
+
+
+def load(config: Config) -> weights.Backbone:
+    source = config.pre_ckpt_path or str(PRETRAINED / f"{WEIGHTS[config.backbone]}.ckpt")
+    return weights.load_backbone(config.backbone, LAYERS, source, config.seed)

@@ -1,0 +1,32 @@
+"""What good images score, for the threshold: those that were held out of training, as a new good image would be."""
+
+import numpy as np
+
+from anomaly.calibration import Calibration
+from anomaly.progress import log
+from anomaly.weights import Backbone
+from fastflow.src.config import Config
+from fastflow.src.detector import FastFlow
+from fastflow.src.judging import chunks
+from fastflow.src.model import Flows
+
+ENOUGH = 20  # held-out images from which on they alone are asked
+
+
+def calibrate(
+    config: Config, weights: Backbone, flows: Flows, cache, index: np.ndarray, kept_out: np.ndarray
+) -> Calibration:
+    """With few images held out their level is taken, and the spread around it from the images trained on."""
+    detector = FastFlow.of(config, weights, flows, Calibration(np.zeros(0), np.zeros(0)))
+
+    def scores(of: np.ndarray) -> np.ndarray:
+        found = [detector.score_features(cache.take(part))[1][:count] for part, count in chunks(of)]
+        return np.concatenate(found) if found else np.zeros(0)
+
+    fresh = scores(kept_out)
+    if len(fresh) < ENOUGH:
+        seen = scores(index)
+        shift = np.median(fresh) - np.median(seen) if len(fresh) else 0.0
+        log.info("threshold: %d held-out images are few; the spread is that of the training images", len(fresh))
+        fresh = np.r_[fresh, seen + max(shift, 0.0)]
+    return Calibration(fresh, fresh)

@@ -1,0 +1,196 @@
+"""Trains the flow on cached features: epochs, the choice of the one to keep, interruption and going on."""
+
+import signal
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Optional
+
+import mindspore
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from anomaly.errors import DataError
+from anomaly.parallel import Ranks
+from anomaly.progress import bar, log
+from fastflow.src import history
+from fastflow.src.config import LAST, Config
+from fastflow.src.loss import likelihood
+from fastflow.src.model import Flows
+from fastflow.src.schedule import learning_rate
+from fastflow.src.snapshot import FILE, Progress, restore, values
+from fastflow.src.step import TrainStep, adam, set_learning_rate
+
+# Options that decide the course of training; --resume needs them unchanged.
+COURSE = (
+    "flow_step",
+    "hidden_ratio",
+    "conv3x3_only",
+    "num_epochs",
+    "lr",
+    "weight_decay",
+    "schedule",
+    "warmup_epochs",
+    "train_batch_size",
+    "held_out",
+    "select",
+    "eval_interval",
+    "seed",
+    "resize",
+    "crop",
+    "backbone",
+    "amp_level",
+)
+
+
+class HeldOut(nn.Cell):
+    """Features -> the negative log-likelihood of each image, B."""
+
+    def __init__(self, flows: Flows):
+        super().__init__(auto_prefix=False)
+        self.flows = flows
+
+    def construct(self, features):
+        zs, jacobians = self.flows(features)
+        return likelihood(zs, jacobians)
+
+
+def split(count: int, share: float, seed: int) -> tuple:
+    """Indices to train on and indices held out; fewer than three images are all trained on."""
+    order = np.random.default_rng(seed).permutation(count)
+    kept_out = max(1, round(count * share)) if share > 0 and count >= 3 else 0
+    return np.sort(order[kept_out:]), np.sort(order[:kept_out])
+
+
+def batches(index: np.ndarray, size: int, seed: int, epoch: int):
+    """All indices in this epoch's order, `size` at a time, with weights that sum to 1.
+
+    A last batch that is too small is filled up with images of weight 0, so that every batch has one shape.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(index)
+    for start in range(0, len(order), size):
+        real = order[start : start + size]
+        weights = np.zeros(size, np.float32)
+        weights[: len(real)] = 1 / len(real)
+        yield np.r_[real, np.repeat(real[:1], size - len(real))], weights, len(real)
+
+
+@contextmanager
+def stop_on_signal():
+    """Ctrl-C (which MindSpore turns into SIGTERM while it computes) is noted, and acted upon after the step."""
+    asked = []
+    before = {
+        number: signal.signal(number, lambda *_: asked.append(True)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Training:
+    """One training of one category; `judge(flows)` gives the value by which epochs are compared, lower is better."""
+
+    def __init__(
+        self,
+        config: Config,
+        flows: Flows,
+        features,
+        index: np.ndarray,
+        ranks: Ranks,
+        folder: Path,
+        fingerprint: str,
+        judge: Optional[Callable],
+    ):
+        self.config, self.flows, self.features, self.index = config, flows, features, index
+        self.ranks, self.folder, self.judge = ranks, folder, judge
+        self.key = {name: _plain(getattr(config, name)) for name in COURSE}
+        self.key.update(weights=fingerprint, images=len(index))
+        size = min(config.train_batch_size, len(index))
+        self.batch = -(-size // ranks.size) * ranks.size  # every process gets the same number
+        self.optimizer = adam(flows, config.lr, config.weight_decay)
+        reducer = nn.DistributedGradReducer(self.optimizer.parameters) if ranks.size > 1 else None
+        net = flows
+        if config.amp_level != "O0":
+            net = mindspore.amp.auto_mixed_precision(flows, config.amp_level)
+        self.step = TrainStep(net, self.optimizer, reducer)
+        self.progress = Progress()
+
+    def run(self) -> Progress:
+        path, config = self.folder / FILE, self.config
+        if config.resume and path.is_file():
+            self.progress = Progress.load(path, self.key, self.flows, self.optimizer)
+            log.info("going on after epoch %d, step %d", self.progress.epoch, self.progress.step)
+        progress = self.progress
+        with stop_on_signal() as stop, bar(config.num_epochs, "training", "epoch") as shown:
+            shown.update(progress.epoch)
+            while progress.epoch < config.num_epochs:
+                start, loss = time.perf_counter(), self._epoch(stop)
+                self._end_epoch(loss, time.perf_counter() - start)
+                shown.update(1)
+                shown.set_postfix(loss=f"{loss:.4g}")
+                if self.ranks.writes and (
+                    progress.epoch % config.save_interval == 0 or progress.epoch == config.num_epochs
+                ):
+                    self._save()
+        if progress.best is not None:
+            restore(self.flows, progress.best)
+        return progress
+
+    def _save(self):
+        self.progress.save(self.folder / FILE, self.key, self.flows, self.optimizer)
+        history.write_csv(self.folder / "loss.csv", self.progress.history)
+        history.draw(self.folder / "loss.png", self.progress.history)
+
+    def _epoch(self, stop: list) -> float:
+        """The rest of the current epoch; returns its mean loss."""
+        progress, config = self.progress, self.config
+        steps = -(-len(self.index) // self.batch)
+        for number, (index, weights, count) in enumerate(batches(self.index, self.batch, config.seed, progress.epoch)):
+            if number < progress.step:
+                continue
+            set_learning_rate(self.optimizer, learning_rate(config, progress.epoch + number / steps))
+            loss = self._step(index, weights)
+            if not np.isfinite(loss):
+                kept = self.folder / FILE
+                last = f"the last good state is {kept}" if kept.is_file() else "no state was saved before"
+                raise DataError(
+                    f"the loss is {loss} in epoch {progress.epoch + 1}, step {number + 1}; {last}; try a smaller --lr"
+                )
+            progress.loss += loss * count
+            progress.step = number + 1
+            if stop:
+                self._save()
+                log.info("stopped in epoch %d after step %d; --resume goes on", progress.epoch + 1, progress.step)
+                raise KeyboardInterrupt
+        return progress.loss / len(self.index)
+
+    def _step(self, index: np.ndarray, weights: np.ndarray) -> float:
+        """Every process takes its part of the batch; gradients and losses are averaged, hence the factor."""
+        part = slice(self.ranks.rank, None, self.ranks.size)
+        features = self.features.take(index[part])
+        loss = self.step(features, Tensor(weights[part] * self.ranks.size))
+        if self.ranks.size > 1:
+            loss = ops.AllReduce()(loss) / self.ranks.size
+        return float(loss.asnumpy())
+
+    def _end_epoch(self, loss: float, seconds: float):
+        progress, config = self.progress, self.config
+        rate = learning_rate(config, progress.epoch)
+        progress.epoch, progress.step, progress.loss = progress.epoch + 1, 0, 0.0
+        row = {"epoch": progress.epoch, "loss": loss, "learning_rate": rate, "seconds": seconds}
+        last = progress.epoch == config.num_epochs
+        if self.judge and config.select != LAST and (last or progress.epoch % config.eval_interval == 0):
+            row["held_out"] = value = self.judge(self.flows)
+            if value < progress.best_value:
+                progress.best_value, progress.best_epoch, progress.best = value, progress.epoch, values(self.flows)
+        progress.history.append(row)
+        if last or progress.epoch % config.log_interval == 0:
+            judged = f", judged {row['held_out']:.6g}" if "held_out" in row else ""
+            log.info("epoch %d of %d: loss %.6g%s, %.2f s", progress.epoch, config.num_epochs, loss, judged, seconds)
+
+
+def _plain(value):
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,65 @@
+"""Trains FastFlow on photographs of good parts, and evaluates it where there are test images.
+
+python fastflow/train.py --dataset_path data --category bottle --pre_ckpt_path W.ckpt
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from anomaly import cli, evaluation
+from anomaly.device import set_device
+from anomaly.files import require_writable
+from anomaly.parallel import Ranks, join
+from anomaly.progress import Phases, log, logging_to
+from anomaly.weights import Backbone
+from fastflow.src import backbone, dataset, features, judging
+from fastflow.src.calibration import calibrate
+from fastflow.src.config import TEST_PIXEL_AUC, Config
+from fastflow.src.detector import METHOD, FastFlow, build_flows, shapes
+from fastflow.src.training import Training, split
+
+
+def train(config: Config, category: str, weights: Backbone, ranks: Ranks) -> dict:
+    folder = cli.output_folder(config, METHOD) / category
+    require_writable(folder)
+    with logging_to(folder / ("train.log" if ranks.writes else f".train.{ranks.rank}.log"), config.resume):
+        data = dataset.load(config, category)
+        cli.announce(config, METHOD, data, weights)
+        phases, flows = Phases(), build_flows(config)
+        held_out = 0.0 if config.select == TEST_PIXEL_AUC else config.held_out  # the zoo trains on all of them
+        index, kept_out = split(len(data.train), held_out, config.seed)
+        with phases("features"):
+            cache = features.collect(config, data.train, weights.net, shapes(config), folder)
+        judge = judging.by(config, data, weights, cache, kept_out)
+        training = Training(config, flows, cache, index, ranks, folder, weights.fingerprint, judge)
+        with phases("training"):
+            progress = training.run()
+        log.info("kept: epoch %d, chosen by %s", progress.best_epoch or progress.epoch, config.select)
+        if not ranks.writes:
+            return {}
+        with phases("calibration"):
+            calibration = calibrate(config, weights, flows, cache, index, kept_out)
+        detector = FastFlow.of(config, weights, flows, calibration)
+        with phases("saving"):
+            detector.save(folder, config)
+        with phases("evaluation"):
+            test = dataset.batches(config, data.test, with_masks=True)
+            results = evaluation.evaluate(detector, data, test, folder, config)
+        phases.report()
+        log.info("state and results: %s", folder)
+    return results
+
+
+def main(argv=None):
+    _, config = cli.training_options(__doc__, Config, argv, Path(__file__).parent / "config")
+    names = cli.categories(config)
+    set_device(config.device_target, config.device_id)
+    ranks = join()
+    weights = backbone.load(config)
+    return cli.each(names, lambda name: train(config, name, weights, ranks))
+
+
+if __name__ == "__main__":
+    sys.exit(cli.guarded(main))
