@@ -1,6 +1,7 @@
 """What the commands of all methods share: flags, one line for what goes wrong, one run for each category."""
 
 import argparse
+import dataclasses
 import os
 import sys
 import traceback
@@ -10,9 +11,10 @@ from pathlib import Path
 import mindspore
 
 from anomaly import config as options
-from anomaly import report, state
+from anomaly import engines, report, state
 from anomaly.dataset import Category, choose
 from anomaly.errors import DataError, UsageError, first_line
+from anomaly.export import SUFFIXES
 from anomaly.progress import log
 from anomaly.weights import Backbone
 
@@ -69,18 +71,41 @@ def training_options(text: str, cls, argv, presets: Path) -> tuple:
 
 def evaluation_options(text: str, cls, argv) -> tuple:
     """The arguments, for `read_back`, and what they say without a look at any state."""
-    args = _parse_trained(_parser(text, cls), argv)
+    parser = _parser(text, cls)
+    parser.add_argument("--model_path", type=Path, help="an exported .mindir or .onnx, instead of a trained state")
+    args = _parse_trained(parser, argv)
     return args, options.untrained(cls, args)
 
 
-def _parse_trained(parser: Parser, argv) -> argparse.Namespace:
+def export_options(text: str, cls, argv, method: str, presets: Path) -> tuple:
+    parser = _parser(text, cls, leave_out=("dataset_path", "pictures", "batch_size"))
+    parser.add_argument("--file_format", choices=tuple(SUFFIXES), default="MINDIR", help="default: MINDIR")
+    parser.add_argument("--part", choices=("all", "backbone"), default="all", help="backbone: the features alone")
+    parser.add_argument("--export_batch_size", type=int, default=1, help="images the model takes at once; default: 1")
+    parser.add_argument("--file_name", type=Path, help="file to write; default: below the category's state")
+    args = _parse_trained(parser, argv, ("--ckpt_file", "--state"))
+    if args.export_batch_size < 1:
+        raise UsageError("--export_batch_size: 1 or more")
+    if args.part == "backbone":
+        return args, options.resolve(cls, args, presets)
+    category = options.untrained(cls, args).category
+    if len(category) != 1:
+        raise UsageError("--category is needed, or --ckpt_file with the trained checkpoint")
+    return args, read_back(cls, args, method, category[0])
+
+
+def _parse_trained(parser: Parser, argv, aliases: tuple = ()) -> argparse.Namespace:
     """With --ckpt_path, which stands for the folder and the category in which it lies."""
-    parser.add_argument("--ckpt_path", type=Path, help="the trained checkpoint, instead of --output_dir")
+    parser.add_argument("--ckpt_path", *aliases, type=Path, help="a file of the trained state, instead of --output_dir")
     args = parser.parse_args(argv)
-    if args.ckpt_path:
+    if args.ckpt_path and getattr(args, "part", "") == "backbone":
+        args.pre_ckpt_path = args.pre_ckpt_path or str(args.ckpt_path)
+    elif args.ckpt_path:
         if not args.ckpt_path.is_file():
             raise DataError(f"{args.ckpt_path}: no such checkpoint")
-        folder = args.ckpt_path.resolve().parent
+        folder = next((p for p in args.ckpt_path.resolve().parents if (p / state.RECORD).is_file()), None)
+        if folder is None:
+            raise DataError(f"{args.ckpt_path}: there is no {state.RECORD} beside it; it is not a trained checkpoint")
         args.output_dir = str(folder.parent)
         args.category = args.category or [folder.name]
     return args
@@ -89,6 +114,7 @@ def _parse_trained(parser: Parser, argv) -> argparse.Namespace:
 def prediction_options(text: str, cls, argv, method: str) -> tuple:
     parser = _parser(text, cls, leave_out=("dataset_path", "pictures"))
     parser.add_argument("--image_path", type=Path, required=True, help="a photograph, or a folder of them")
+    parser.add_argument("--model_path", type=Path, help="an exported .mindir or .onnx, instead of a trained state")
     parser.add_argument("--save_csv", type=Path, help="write the verdicts to this file too")
     parser.add_argument("--save_json", type=Path, help="write the verdicts to this file too")
     parser.add_argument("--no_pictures", action="store_true", help="draw nothing")
@@ -97,7 +123,20 @@ def prediction_options(text: str, cls, argv, method: str) -> tuple:
     category = options.untrained(cls, args).category
     if len(category) != 1:
         raise UsageError("--category is needed: the one to judge by")
+    if args.model_path:
+        return args, with_model(cls, args)[1]
     return args, read_back(cls, args, method, category[0])
+
+
+def with_model(cls, args: argparse.Namespace, method: str = "") -> tuple:
+    """The detector in --model_path, and the options with its way of resizing."""
+    detector = engines.load(args.model_path)
+    if method and detector.method != method:
+        raise DataError(f"{args.model_path}: is a model of {detector.method}, not of {method}")
+    config = dataclasses.replace(
+        options.untrained(cls, args), resize=detector.transform.resize, crop=detector.transform.crop
+    )
+    return detector, config
 
 
 def read_back(cls, args: argparse.Namespace, method: str, category: str):
@@ -140,13 +179,13 @@ def each(names: list, run: Callable) -> int:
         if len(names) > 1:
             print(f"\n== {name}", flush=True)
         try:
-            results.append(run(name))
+            results += filter(None, [run(name)])  # of several processes only one has results
         except DataError as error:
             if len(names) == 1:
                 raise
             print(f"error: {error}", file=sys.stderr)
             failed.append(name)
-    if len(names) > 1:
+    if len(names) > 1 and results:
         print(f"\n{report.table(results)}")
     if failed:
         raise DataError(f"failed: {', '.join(failed)}")

@@ -61,6 +61,11 @@ def side_by_side(
     drawn = np.full(shape, 128, np.uint8) if mask is None else np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)
     row = np.hstack([image, heat(levels(values, scale)), overlay(image, values, scale), drawn])
     line = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
-    text = caption.encode("ascii", "replace").decode()
-    cv2.putText(line, text, (6, CAPTION - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+    write(line, caption, (6, CAPTION - 8), (0, 0, 0))
     return np.vstack([row, line])
+
+
+def write(image: np.ndarray, text: str, place: tuple, colour: tuple):
+    """A line of text from `place`, (x, y); what OpenCV's font lacks becomes a question mark."""
+    ascii_only = text.encode("ascii", "replace").decode()
+    cv2.putText(image, ascii_only, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)

@@ -62,6 +62,8 @@ def predict(detector: Detector, paths: list, config, args, folder: Path) -> int:
             )
             if not args.no_pictures:
                 picture = on_photograph(read_image(sample.path), values, config.transform, pixel_scale)
+                if detector.weights.is_random:
+                    drawing.write(picture, "RANDOM BACKBONE", (6, 18), drawing.RED)
                 below = sample.path.relative_to(root).parent
                 drawing.save(folder / below / drawing.file_name(sample.path), picture)
     if detector.weights.is_random:

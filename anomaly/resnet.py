@@ -30,12 +30,10 @@ class Normalise(nn.Cell):
 
     def __init__(self):
         super().__init__()
-        self.shift = Tensor(-255 * np.array(IMAGENET_MEAN, np.float32))
-        self.bias_add = ops.BiasAdd()
+        self.mean = Tensor(255 * np.array(IMAGENET_MEAN, np.float32))
 
     def construct(self, pixels):
-        x = ops.transpose(pixels.astype(mstype.float32), (0, 3, 1, 2))  # B 3 H W
-        return self.bias_add(x, self.shift)
+        return ops.transpose(pixels.astype(mstype.float32) - self.mean, (0, 3, 1, 2))  # B 3 H W
 
 
 class ZeroPad(nn.Cell):
@@ -48,7 +46,7 @@ class ZeroPad(nn.Cell):
     def __init__(self, channels: int):
         super().__init__()
         self.weight = Tensor(np.ones((channels, 1, 1, 1), np.float32))
-        self.conv = ops.Conv2D(channels, 1, pad_mode="pad", pad=1, group=channels)
+        self.conv = ops.Conv2D(channels, (1, 1), pad_mode="pad", pad=(1, 1, 1, 1), group=channels)
 
     def construct(self, x):
         return self.conv(x, self.weight)

@@ -6,10 +6,11 @@ A step is forward, backward and Adam for the flows of 256 x 256 images: 64 chann
 at 16 x 16, 8 steps each with 3 x 3 convolutions, hidden ratio 1. The backbone is not part of it. Each framework has its
 own process, because oneDNN inside of both reads the same environment variable and only MindSpore needs it (anomaly/
 __init__.py); both have as many threads as there are cores, they take turns, and the other sleeps. Printed are the
-medians in ms an image, their ratio, and what single operations of MindSpore take on a batch of the first layer.
+medians in ms an image, their ratio, and what the single operations of MindSpore take.
 """
 
 import argparse
+import functools
 import importlib
 import multiprocessing
 import os
@@ -38,9 +39,11 @@ def mindspore_step(batch: int):
     import mindspore as ms
     import numpy as np
 
+    from anomaly.device import set_device
     from fastflow.src.model import Flows
     from fastflow.src.step import TrainStep, adam
 
+    set_device("CPU")  # graph mode: without it a thread of MindSpore's spins while the others compute
     flows = Flows(SHAPES, FLOW_STEPS)
     step = TrainStep(flows, adam(flows, LEARNING_RATE))
     inputs = ms.mutable(tuple(ms.Tensor(x) for x in features(batch)))
@@ -67,62 +70,71 @@ def torch_step(batch: int):
     return step
 
 
-def operations(batch: int):
-    """(name, ms) of single operations on a batch of the first layer, or of half of its channels."""
+def operations(batch: int, shape: tuple) -> list:
+    """(name, how often in a flow's step, ms) of single operations on a batch of one layer, or half of its channels."""
     importlib.import_module("anomaly")
 
     import mindspore as ms
     import numpy as np
     from mindspore import ops
-    from mindspore.ops.operations import _grad_ops
+    from mindspore.ops.operations import _grad_ops as grad
 
     ms.set_context(mode=ms.PYNATIVE_MODE, pynative_synchronize=True)
-    channels, height, width = SHAPES[0]
+    channels, height, width = shape
     half = channels // 2
 
     def tensor(*shape):
         return ms.Tensor(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
 
-    x, x1, a = tensor(batch, channels, height, width), tensor(batch, half, height, width), tensor(channels)
-    w1, w2, w = tensor(half, half, 3, 3), tensor(channels, half, 3, 3), tensor(channels, channels, 1, 1)
-    flat, ones = x1.reshape(batch, -1), ms.Tensor(np.ones((half * height * width, 1), np.float32))
-    conv1, conv2 = ops.Conv2D(half, 3, pad_mode="same"), ops.Conv2D(channels, 3, pad_mode="same")
-    mix = ops.Conv2D(channels, 1, pad_mode="valid")
-    to_input, to_mixed = (
-        ops.operations.Conv2DBackpropInput(half, 3, pad_mode="same"),
-        ops.operations.Conv2DBackpropInput(channels, 1, pad_mode="valid"),
-    )
-    to_input2 = ops.operations.Conv2DBackpropInput(channels, 3, pad_mode="same")
-    to_weight = _grad_ops.Conv2DBackpropFilter(half, 3, pad_mode="same")
-    to_weight2 = _grad_ops.Conv2DBackpropFilter(channels, 3, pad_mode="same")
-    to_mix = _grad_ops.Conv2DBackpropFilter(channels, 1, pad_mode="valid")
-    bias_add, bias_grad, relu_grad = ops.BiasAdd(), _grad_ops.BiasAddGrad(), _grad_ops.ReluGrad()
-    tanh_grad, concat = _grad_ops.TanhGrad(), ops.Concat(1)
-    calls = [
-        ("first convolution", lambda: conv1(x1, w1)),
-        ("  gradient to input", lambda: to_input(x1, w1, x1.shape)),
-        ("  gradient to weight", lambda: to_weight(x1, x1, w1.shape)),
-        ("second convolution", lambda: conv2(x1, w2)),
-        ("  gradient to input", lambda: to_input2(x, w2, x1.shape)),
-        ("  gradient to weight", lambda: to_weight2(x, x1, w2.shape)),
-        ("scale and permutation", lambda: mix(x, w)),
-        ("  gradient to input", lambda: to_mixed(x, w, x.shape)),
-        ("  gradient to weight", lambda: to_mix(x, x, w.shape)),
-        ("bias", lambda: bias_add(x, a)),
-        ("  gradient", lambda: bias_grad(x)),
-        ("concatenation", lambda: concat((x1, x1))),
-        ("slice of half", lambda: x[:, :half]),
-        ("ReLU of half", lambda: ops.relu(x1)),
-        ("  gradient", lambda: relu_grad(x1, x1)),
-        ("tanh of half", lambda: ops.tanh(x1)),
-        ("  gradient", lambda: tanh_grad(x1, x1)),
-        ("exp of half", lambda: ops.exp(x1)),
-        ("product of halves", lambda: x1 * x1),
-        ("sum of halves", lambda: x1 + x1),
-        ("half times a number", lambda: x1 * 2.0),
-        ("sum over half", lambda: ops.matmul(flat, ones)),
+    x, x1, c = tensor(batch, channels, height, width), tensor(batch, half, height, width), tensor(channels)
+    mean, variance = ms.Tensor(np.zeros(channels, np.float32)), ms.Tensor(np.ones(channels, np.float32))
+    order = ms.Tensor(np.random.default_rng(0).permutation(channels).astype(np.int32))
+    affine, gather, concat, split = ops.BatchNorm(is_training=False), ops.Gather(), ops.Concat(1), ops.Split(1, 2)
+    affine_grad = grad.BatchNormGrad(is_training=False)
+    bias_add, bias_grad = ops.BiasAdd(), grad.BiasAddGrad()
+    relu_grad, tanh_grad = grad.ReluGrad(), grad.TanhGrad()
+    calls = []
+    for name, outputs, y in (("first convolution", half, x1), ("second convolution", channels, x)):
+        w = tensor(outputs, half, 3, 3)
+        conv = ops.Conv2D(outputs, 3, pad_mode="same")
+        to_input = ops.operations.Conv2DBackpropInput(outputs, 3, pad_mode="same")
+        to_weight = grad.Conv2DBackpropFilter(outputs, 3, pad_mode="same")
+        calls += [
+            (name, 1, functools.partial(conv, x1, w)),
+            ("  gradient to input", 1, functools.partial(to_input, y, w, x1.shape)),
+            ("  gradient to weight", 1, functools.partial(to_weight, y, x1, w.shape)),
+        ]
+    calls += [
+        ("scale and offset", 1, lambda: affine(x, c, c, mean, variance)),
+        ("  gradient", 1, lambda: affine_grad(x, x, c, mean, variance, variance)),
+        ("permutation", 2, lambda: gather(x, order, 1)),
+        ("biases", 1.5, lambda: bias_add(x, c)),
+        ("  gradient", 1.5, lambda: bias_grad(x)),
+        ("concatenation", 3, lambda: concat((x1, x1))),
+        ("split", 2, lambda: split(x)),
+        ("ReLU of half", 1, lambda: ops.relu(x1)),
+        ("  gradient", 1, lambda: relu_grad(x1, x1)),
+        ("tanh of half", 1, lambda: ops.tanh(x1)),
+        ("  gradient", 1, lambda: tanh_grad(x1, x1)),
+        ("exp of half", 1, lambda: ops.exp(x1)),
+        ("product of halves", 4, lambda: x1 * x1),
+        ("half times a number", 2, lambda: x1 * 2.0),
+        ("sum of halves", 4, lambda: x1 + x1),
     ]
-    return [(name, 1e3 * statistics.median(timed(call) for _ in range(7))) for name, call in calls]
+    return [(name, times, 1e3 * statistics.median(timed(call) for _ in range(7))) for name, times, call in calls]
+
+
+def table(batch: int):
+    """ms an image, for all steps of a flow; what is not here is LayerNorm, loss, Adam and the graph's own handling."""
+    columns = [operations(batch, shape) for shape in SHAPES]
+    print(f"{'':24}" + "".join(f"{' x '.join(map(str, shape)):>16}" for shape in SHAPES) + f"{'together':>16}")
+    sums = [0.0] * (len(SHAPES) + 1)
+    for row in zip(*columns):
+        values = [times * milliseconds * FLOW_STEPS / batch for _, times, milliseconds in row]
+        values.append(sum(values))
+        sums = [a + b for a, b in zip(sums, values)]
+        print(f"{row[0][0]:24}" + "".join(f"{value:16.2f}" for value in values))
+    print(f"{'sum':24}" + "".join(f"{value:16.2f}" for value in sums))
 
 
 def timed(call) -> float:
@@ -165,9 +177,8 @@ def main():
         f"ratio      {statistics.median(ratios):7.2f}               (of the lowest "
         f"{min(times['MindSpore']) / min(times['PyTorch']):.2f})"
     )
-    print(f"\nMindSpore's operations on {options.batch} x {' x '.join(map(str, SHAPES[0]))}, ms a batch")
-    for name, value in operations(options.batch):
-        print(f"{name:24}{value:8.1f}")
+    print("\nMindSpore's operations by themselves, ms an image")
+    table(options.batch)
 
 
 if __name__ == "__main__":

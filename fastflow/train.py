@@ -16,7 +16,7 @@ from anomaly.progress import Phases, log, logging_to
 from anomaly.weights import Backbone
 from fastflow.src import backbone, dataset, features, judging
 from fastflow.src.calibration import calibrate
-from fastflow.src.config import TEST_PIXEL_AUC, Config
+from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config
 from fastflow.src.detector import METHOD, FastFlow, build_flows, shapes
 from fastflow.src.training import Training, split
 
@@ -33,10 +33,11 @@ def train(config: Config, category: str, weights: Backbone, ranks: Ranks) -> dic
         with phases("features"):
             cache = features.collect(config, data.train, weights.net, shapes(config), folder)
         judge = judging.by(config, data, weights, cache, kept_out)
-        training = Training(config, flows, cache, index, ranks, folder, weights.fingerprint, judge)
+        origin = {"weights": weights.fingerprint, "images": dataset.digest(data.train)}
+        training = Training(config, flows, cache, index, ranks, folder, origin, judge)
         with phases("training"):
             progress = training.run()
-        log.info("kept: epoch %d, chosen by %s", progress.best_epoch or progress.epoch, config.select)
+        log.info("kept: epoch %d, chosen by %s", progress.kept_epoch, config.select if progress.best else LAST)
         if not ranks.writes:
             return {}
         with phases("calibration"):

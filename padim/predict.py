@@ -1,6 +1,6 @@
 """Judges photographs with a trained PaDiM: one line for each, and a picture of what it sees.
 
-python padim/predict.py --category bottle --image_path photo.png
+python padim/predict.py --category bottle --image_path photo.png [--model_path bottle.onnx]
 """
 
 import sys
@@ -20,7 +20,10 @@ def main(argv=None):
     paths = prediction.find_images(args.image_path)
     set_device(config.device_target, config.device_id)
     folder = cli.output_folder(config, METHOD) / config.category[0]
-    detector = PaDiM.load(folder, config, backbone.load(config))
+    if args.model_path:
+        detector, config = cli.with_model(Config, args, METHOD)
+    else:
+        detector = PaDiM.load(folder, config, backbone.load(config))
     return prediction.predict(detector, paths, config, args, folder / "predict")
 
 

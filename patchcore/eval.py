@@ -1,6 +1,6 @@
-"""Evaluates a trained PatchCore on the test images.
+"""Evaluates a trained PatchCore, or a model exported from it, on the test images.
 
-python patchcore/eval.py --dataset_path data --category bottle
+python patchcore/eval.py --dataset_path data --category bottle [--model_path bottle.onnx]
 """
 
 import sys
@@ -17,16 +17,20 @@ from patchcore.src.config import Config
 from patchcore.src.detector import METHOD, PatchCore
 
 
-def evaluate(config: Config, category: str) -> dict:
+def evaluate(args, category: str) -> dict:
+    if args.model_path:
+        detector, config = cli.with_model(Config, args, METHOD)
+    else:
+        detector, config = None, cli.read_back(Config, args, METHOD, category)
     folder = cli.output_folder(config, METHOD) / category
     require_writable(folder)
     with logging_to(folder / "eval.log"):
         data = dataset.load(config, category)
-        weights = backbone.load(config)
+        weights = detector.weights if detector else backbone.load(config)
         cli.announce(config, METHOD, data, weights)
         phases = Phases()
         with phases("loading"):
-            detector = PatchCore.load(folder, config, weights)
+            detector = detector or PatchCore.load(folder, config, weights)
         with phases("evaluation"):
             test = dataset.batches(config, data.test, with_masks=True)
             results = evaluation.evaluate(detector, data, test, folder, config)
@@ -38,7 +42,7 @@ def main(argv=None):
     args, config = cli.evaluation_options(__doc__, Config, argv)
     names = cli.categories(config)
     set_device(config.device_target, config.device_id)
-    return cli.each(names, lambda name: evaluate(cli.read_back(Config, args, METHOD, name), name))
+    return cli.each(names, lambda name: evaluate(args, name))
 
 
 if __name__ == "__main__":

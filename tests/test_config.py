@@ -231,4 +231,4 @@ def test_read_back_accepts_one_flag_of_training_without_the_others(tmp_path):
 def test_read_back_forgets_where_the_training_data_was(tmp_path):
     path = saved(tmp_path, "--dataset_path", "somewhere", "--batch_size", "3", "--device_target", "CPU")
     found = read_back(path)
-    assert (found.dataset_path, found.batch_size, found.device_target) == ("", Config().batch_size, "")
+    assert (found.dataset_path, found.batch_size, found.device_target) == ("", 3, "")

@@ -174,6 +174,17 @@ def test_where_features_are_kept_changes_nothing(toy, tmp_path, six_epochs, cach
     assert not list((tmp_path / "gear").glob(".features*"))
 
 
+def test_half_precision_stays_close_and_keeps_its_parameters_in_single(toy, tmp_path, six_epochs):
+    assert train(toy, tmp_path, "--num_epochs", "6", "--amp_level", "O2").code == 0
+    curves = []
+    for output in (tmp_path, six_epochs):
+        rows = (output / "gear" / "loss.csv").read_text().splitlines()[1:]
+        curves.append([float(row.split(",")[1]) for row in rows])
+    np.testing.assert_allclose(curves[0], curves[1], rtol=5e-3)
+    assert curves[0] != curves[1]
+    assert all(value.dtype == np.float32 for value in weights(tmp_path).values())
+
+
 def test_the_last_epoch_can_be_kept(toy, tmp_path):
     result = train(toy, tmp_path, "--num_epochs", "2", "--select", "last")
     assert result.code == 0 and "kept: epoch 2, chosen by last" in result.out

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from anomaly.drawing import save
+from anomaly.drawing import save, write
 from anomaly.files import write_text
 
 FIELDS = ("epoch", "loss", "held_out", "learning_rate", "seconds")
@@ -44,7 +44,3 @@ def draw(path: Path, rows: list):
     write(image, "epoch 1", (MARGIN, HEIGHT - MARGIN + 20), (0, 0, 0))
     write(image, str(last), (WIDTH - MARGIN - 20, HEIGHT - MARGIN + 20), (0, 0, 0))
     save(path, image)
-
-
-def write(image: np.ndarray, text: str, place: tuple, colour: tuple):
-    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)

@@ -39,6 +39,10 @@ class Progress:
     best: Optional[dict] = None  # the flow's parameters then
     history: list = field(default_factory=list)  # one row an epoch
 
+    @property
+    def kept_epoch(self) -> int:
+        return self.best_epoch if self.best else self.epoch
+
     def save(self, path: Path, key: dict, flows: nn.Cell, optimizer: nn.Cell):
         """`key`: the options that decide the course of training."""
         record = {"key": key, "epoch": self.epoch, "step": self.step, "loss": self.loss, "history": self.history}

@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Optional
 
-import mindspore
 import numpy as np
 from mindspore import Tensor, nn, ops
+from mindspore import dtype as mstype
 
 from anomaly.errors import DataError
 from anomaly.parallel import Ranks
 from anomaly.progress import bar, log
 from fastflow.src import history
 from fastflow.src.config import LAST, Config
+from fastflow.src.coupling import Subnet
 from fastflow.src.loss import likelihood
 from fastflow.src.model import Flows
 from fastflow.src.schedule import learning_rate
@@ -91,7 +92,9 @@ def stop_on_signal():
 
 
 class Training:
-    """One training of one category; `judge(flows)` gives the value by which epochs are compared, lower is better."""
+    """One training of one category.
+
+    `origin` tells what it was begun with, beside the options; `judge(flows)` gives the value by which epochs are compared, lower is better."""
 
     def __init__(
         self,
@@ -101,21 +104,20 @@ class Training:
         index: np.ndarray,
         ranks: Ranks,
         folder: Path,
-        fingerprint: str,
+        origin: dict,
         judge: Optional[Callable],
     ):
         self.config, self.flows, self.features, self.index = config, flows, features, index
         self.ranks, self.folder, self.judge = ranks, folder, judge
         self.key = {name: _plain(getattr(config, name)) for name in COURSE}
-        self.key.update(weights=fingerprint, images=len(index))
+        self.key.update(origin)
         size = min(config.train_batch_size, len(index))
         self.batch = -(-size // ranks.size) * ranks.size  # every process gets the same number
         self.optimizer = adam(flows, config.lr, config.weight_decay)
         reducer = nn.DistributedGradReducer(self.optimizer.parameters) if ranks.size > 1 else None
-        net = flows
-        if config.amp_level != "O0":
-            net = mindspore.amp.auto_mixed_precision(flows, config.amp_level)
-        self.step = TrainStep(net, self.optimizer, reducer)
+        if config.amp_level == "O2":
+            in_half_precision(flows)
+        self.step = TrainStep(flows, self.optimizer, reducer)
         self.progress = Progress()
 
     def run(self) -> Progress:
@@ -123,6 +125,10 @@ class Training:
         if config.resume and path.is_file():
             self.progress = Progress.load(path, self.key, self.flows, self.optimizer)
             log.info("going on after epoch %d, step %d", self.progress.epoch, self.progress.step)
+        elif self.ranks.writes:
+            if config.resume:
+                log.info("no interrupted training in %s: starting anew", self.folder)
+            path.unlink(missing_ok=True)  # of an earlier training
         progress = self.progress
         with stop_on_signal() as stop, bar(config.num_epochs, "training", "epoch") as shown:
             shown.update(progress.epoch)
@@ -130,7 +136,7 @@ class Training:
                 start, loss = time.perf_counter(), self._epoch(stop)
                 self._end_epoch(loss, time.perf_counter() - start)
                 shown.update(1)
-                shown.set_postfix(loss=f"{loss:.4g}")
+                shown.set_postfix(loss=f"{loss:.4g}", refresh=False)
                 if self.ranks.writes and (
                     progress.epoch % config.save_interval == 0 or progress.epoch == config.num_epochs
                 ):
@@ -190,6 +196,13 @@ class Training:
         if last or progress.epoch % config.log_interval == 0:
             judged = f", judged {row['held_out']:.6g}" if "held_out" in row else ""
             log.info("epoch %d of %d: loss %.6g%s, %.2f s", progress.epoch, config.num_epochs, loss, judged, seconds)
+
+
+def in_half_precision(flows: Flows):
+    """The subnets' convolutions, where the arithmetic is; what they feed, log|det J| among it, stays in float32."""
+    for _, cell in flows.cells_and_names():
+        if isinstance(cell, Subnet):
+            cell.to_float(mstype.float16)
 
 
 def _plain(value):

@@ -45,7 +45,7 @@ class Embedding(nn.Cell):
         grid2, grid3 = grid_of("layer2", size), grid_of("layer3", size)
         self.resample2 = Resample(*(bilinear(*sides) for sides in zip(self.grid, grid2)))
         self.resample3 = Resample(*(bilinear(*sides) for sides in zip(self.grid, grid3)))
-        self.project = ops.Conv2D(self.dimensions, 1)
+        self.project = ops.Conv2D(self.dimensions, (1, 1))
         self.set_train(False)
 
     def construct(self, images):

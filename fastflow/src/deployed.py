@@ -1,0 +1,27 @@
+"""FastFlow as one Cell from photographs to maps and scores, for export."""
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from anomaly.deployed import EnlargeCell
+from fastflow.src.detector import FastFlow
+
+
+class DeployedFastFlow(nn.Cell):
+    """B H W 3 uint8 -> maps, B H W, and scores, B."""
+
+    def __init__(self, detector: FastFlow):
+        super().__init__()
+        self.backbone = detector.weights.net
+        self.squares = detector.squares
+        self.enlarges = nn.CellList([EnlargeCell(scale) for scale in detector.anomaly_map.scales])
+        # A tensor: of a division by a number the exporter makes two operations and names the wrong one as the output.
+        self.share = Tensor(np.array(1 / len(self.enlarges), np.float32))
+        self.set_train(False)
+
+    def construct(self, images):
+        squares = self.squares(self.backbone(images))
+        total = 0
+        for i in range(len(self.enlarges)):
+            total = total + self.enlarges[i](-ops.exp(-0.5 * squares[i]))
+        return total * self.share, total.reshape(total.shape[0], -1).max(1) * self.share

@@ -1,0 +1,41 @@
+"""PaDiM as one Cell from photographs to maps and scores, for export."""
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from anomaly.deployed import EnlargeCell
+from padim.src.detector import PaDiM
+from padim.src.gaussian import EPSILON
+
+
+class DeployedPaDiM(nn.Cell):
+    """B H W 3 uint8 -> maps, B H W, and scores, B."""
+
+    def __init__(self, detector: PaDiM):
+        super().__init__()
+        gaussians = detector.gaussians
+        self.embedding = detector.embedding
+        self.mean = Tensor(gaussians.mean)  # P D
+        self.factor = Tensor(np.ascontiguousarray(gaussians.factor.astype(np.float32).transpose(0, 2, 1)))  # P D R
+        self.low_rank = gaussians.low_rank and gaussians.count > 1
+        self.one_image = gaussians.count == 1
+        self.grid = detector.embedding.grid
+        self.enlarge = EnlargeCell(detector.anomaly_map)
+        self.set_train(False)
+
+    def construct(self, images):
+        delta = ops.transpose(self.embedding(images) - self.mean, (1, 0, 2))  # P B D
+        maps = self.enlarge(self.distances(delta).reshape(-1, self.grid[0], self.grid[1]))
+        # The exporter wants an operation of its own for an output that is used inside; no map is below 0.
+        return ops.relu(maps), maps.reshape(maps.shape[0], -1).max(1)
+
+    def distances(self, delta):
+        """gaussian.py's two forms -> B P."""
+        if self.one_image:
+            squared = (delta * delta).sum(2) / EPSILON
+        else:
+            projected = ops.bmm(delta, self.factor)  # P B R
+            squared = (projected * projected).sum(2)
+            if self.low_rank:
+                squared = ((delta * delta).sum(2) - squared) / EPSILON
+        return ops.sqrt(ops.relu(ops.transpose(squared, (1, 0))))
