@@ -94,7 +94,9 @@ def stop_on_signal():
 class Training:
     """One training of one category.
 
-    `origin` tells what it was begun with, beside the options; `judge(flows)` gives the value by which epochs are compared, lower is better."""
+    `origin` tells what it was begun with, beside the options; `judge(flows)` gives the value by which epochs are
+    compared, lower is better.
+    """
 
     def __init__(
         self,
