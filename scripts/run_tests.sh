@@ -11,5 +11,5 @@ ensure_venv requirements-dev.txt
 cd "$ROOT"
 "$VENV/bin/ruff" check .
 "$VENV/bin/ruff" format --check .
-"$VENV/bin/shellcheck" -x scripts/*.sh .ci/run
+"$VENV/bin/shellcheck" -x scripts/*.sh ascend310_infer/*.sh .ci/run
 "$PYTHON" -m pytest -n 2 "$@"

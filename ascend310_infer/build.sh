@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Usage: bash ascend310_infer/build.sh
+#
+# Builds ascend310_infer/build/anomaly_infer with what is found of
+#   OpenVINO         as a package of the Python named by PYTHON, else of .venv, else of python3
+#   MindSpore Lite   unpacked in the folder named by LITE_HOME, which holds runtime/include and runtime/lib
+# On Debian it also needs: apt install g++ cmake make libopencv-dev nlohmann-json3-dev
+set -euo pipefail
+
+HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+
+usage() {
+    awk '/^# Usage:/ {on = 1} on && !/^#/ {exit} on {sub(/^# ?/, ""); print}' "$0"
+}
+
+fail() {
+    echo "error: $1" >&2
+    exit 1
+}
+
+if [[ "${1:-}" == -h || "${1:-}" == --help ]]; then
+    usage
+    exit 0
+fi
+if [[ $# -gt 0 ]]; then
+    echo "error: build.sh takes no arguments" >&2
+    usage >&2
+    exit 2
+fi
+
+ask='from openvino.utils import get_cmake_path; print(get_cmake_path())'
+openvino=""
+for python in "${PYTHON:-$HERE/../.venv/bin/python}" "${PYTHON:-python3}"; do
+    [[ -z "$openvino" ]] || break
+    openvino="$("$python" -c "$ask" 2>/dev/null || true)"
+done
+
+[[ -z "${LITE_HOME:-}" || -d "$LITE_HOME/runtime/include" && -d "$LITE_HOME/runtime/lib" ]] ||
+    fail "LITE_HOME=$LITE_HOME: runtime/include and runtime/lib are not there"
+[[ -n "$openvino" || -n "${LITE_HOME:-}" ]] ||
+    fail "no engine found: pip install openvino (PYTHON names its Python), or unpack MindSpore Lite and set LITE_HOME"
+for tool in cmake make g++; do
+    [[ -n "$(command -v "$tool")" ]] || fail "$tool is missing; on Debian: apt install g++ cmake make"
+done
+
+# A cache of an earlier build would keep the engines that were found then.
+rm -f "$HERE/build/CMakeCache.txt"
+log="$(cmake -S "$HERE" -B "$HERE/build" ${openvino:+"-DOpenVINO_DIR=$openvino"} "-DLITE_HOME=${LITE_HOME:-}" 2>&1)" || {
+    echo "$log" >&2
+    fail "cmake failed; on Debian: apt install libopencv-dev nlohmann-json3-dev"
+}
+grep -- '-- engines:' <<<"$log" | sed 's/^-- //'
+cmake --build "$HERE/build" --parallel "${JOBS:-2}"
+echo "built: $HERE/build/anomaly_infer"

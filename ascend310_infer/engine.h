@@ -1,0 +1,37 @@
+#ifndef ANOMALY_INFER_ENGINE_H_
+#define ANOMALY_INFER_ENGINE_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model_info.h"
+
+// One library that runs models. Each implementation alone includes its SDK.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // Throws Error if the file cannot be loaded, or takes or gives something else than the info says. Errors of an
+  // engine do not name the model; who calls it does.
+  virtual void Load(const std::filesystem::path& model, const ModelInfo& info) = 0;
+
+  // `images`: info.batch_size images, uint8 NHWC. Fills as many maps, one after the other, and scores.
+  virtual void Run(const uint8_t* images, std::vector<float>* maps, std::vector<float>* scores) = 0;
+
+  // For people: library and device.
+  virtual std::string Name() const = 0;
+};
+
+// The engine for this kind of model on this device. Throws Error if there is none in this build.
+std::unique_ptr<Engine> MakeEngine(const std::string& device, int device_id, const std::filesystem::path& model);
+
+// What engines share: shapes as text, and which output is which.
+std::string ShapeText(const std::vector<int64_t>& shape);
+
+// Throws Error unless there are exactly one map and one score; returns the position of the map, 0 or 1.
+size_t FindMap(const std::vector<std::vector<int64_t>>& shapes, const ModelInfo& info);
+
+#endif  // ANOMALY_INFER_ENGINE_H_

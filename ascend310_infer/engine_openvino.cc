@@ -1,0 +1,114 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <openvino/openvino.hpp>
+
+#include "engine.h"
+#include "error.h"
+
+namespace {
+
+std::vector<int64_t> ToVector(const ov::Shape& shape) { return {shape.begin(), shape.end()}; }
+
+// Without the places in OpenVINO's own source.
+std::string Reason(const std::exception& error) {
+  const std::string place = "Exception from ";
+  std::string text = OneLine(error.what());
+  for (size_t at = text.find(place); at != std::string::npos; at = text.find(place, at)) {
+    const size_t end = text.find(": ", at);
+    text.erase(at, end == std::string::npos ? place.size() : end + 2 - at);
+  }
+  return " (" + text + ")";
+}
+
+// The readers of OpenVINO print lines of their own about a bad file before they throw; the error says it in one.
+class QuietErrors {
+ public:
+  QuietErrors() : kept_(dup(STDERR_FILENO)) {
+    const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nowhere < 0) return;
+    dup2(nowhere, STDERR_FILENO);
+    close(nowhere);
+  }
+  ~QuietErrors() {
+    if (kept_ < 0) return;
+    dup2(kept_, STDERR_FILENO);
+    close(kept_);
+  }
+  QuietErrors(const QuietErrors&) = delete;
+  QuietErrors& operator=(const QuietErrors&) = delete;
+
+ private:
+  int kept_;
+};
+
+class OpenVinoEngine : public Engine {
+ public:
+  void Load(const std::filesystem::path& model, const ModelInfo& info) override {
+    try {
+      LoadOrThrow(model, info);
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      throw Error("cannot be loaded" + Reason(error));
+    }
+  }
+
+  void Run(const uint8_t* images, std::vector<float>* maps, std::vector<float>* scores) override {
+    try {
+      std::memcpy(request_.get_input_tensor().data<uint8_t>(), images, request_.get_input_tensor().get_byte_size());
+      request_.infer();
+      Copy(map_, maps);
+      Copy(1 - map_, scores);
+    } catch (const std::exception& error) {
+      throw Error("inference failed" + Reason(error));
+    }
+  }
+
+  std::string Name() const override { return "OpenVINO, cpu"; }
+
+ private:
+  void LoadOrThrow(const std::filesystem::path& path, const ModelInfo& info) {
+    const std::shared_ptr<ov::Model> model = Read(path);
+    if (model->inputs().size() != 1) throw Error("has more than one input");
+    const ov::PartialShape wanted{info.batch_size, info.size.height, info.size.width, 3};
+    const ov::PartialShape found = model->input().get_partial_shape();
+    if (model->input().get_element_type() != ov::element::u8 || !found.compatible(wanted)) {
+      throw Error("takes " + model->input().get_element_type().to_string() + " " + found.to_string() +
+                  ", but its .json says u8 " + wanted.to_string());
+    }
+    if (found.is_dynamic()) model->reshape(wanted);
+    std::vector<std::vector<int64_t>> shapes;
+    for (const auto& output : model->outputs()) {
+      if (output.get_element_type() != ov::element::f32 || output.get_partial_shape().is_dynamic()) {
+        throw Error("gives an output that is not float32 of a known shape");
+      }
+      shapes.push_back(ToVector(output.get_shape()));
+    }
+    map_ = FindMap(shapes, info);
+    // Without the hint, processors that have bfloat16 use it, and scores differ from those the threshold is for.
+    request_ = core_
+                   .compile_model(model, "CPU", ov::hint::inference_precision(ov::element::f32),
+                                  ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY))
+                   .create_infer_request();
+  }
+
+  std::shared_ptr<ov::Model> Read(const std::filesystem::path& path) {
+    const QuietErrors quiet;
+    return core_.read_model(path.string());
+  }
+
+  void Copy(size_t index, std::vector<float>* values) {
+    const ov::Tensor tensor = request_.get_output_tensor(index);
+    values->assign(tensor.data<const float>(), tensor.data<const float>() + tensor.get_size());
+  }
+
+  ov::Core core_;
+  ov::InferRequest request_;
+  size_t map_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> MakeOpenVinoEngine() { return std::make_unique<OpenVinoEngine>(); }

@@ -1,0 +1,46 @@
+#include "files.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "error.h"
+
+std::vector<unsigned char> ReadFile(const std::filesystem::path& path) {
+  std::error_code failed;
+  if (std::filesystem::is_directory(path, failed)) throw Error(path.string() + ": is a folder");
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(path.string() + ": cannot be read (" + std::strerror(errno) + ")");
+  std::vector<unsigned char> data;
+  char block[1 << 16];
+  while (file.read(block, sizeof(block)) || file.gcount() > 0) data.insert(data.end(), block, block + file.gcount());
+  if (file.bad()) throw Error(path.string() + ": cannot be read (" + std::strerror(errno) + ")");
+  return data;
+}
+
+void WriteFile(const std::filesystem::path& path, const void* data, size_t size) {
+  std::error_code failed;
+  std::filesystem::create_directories(path.parent_path(), failed);
+  if (failed) throw OutputError(path.string() + ": cannot be written (" + failed.message() + ")");
+  const std::filesystem::path temporary =
+      path.parent_path() / ("." + path.filename().string() + "." + std::to_string(getpid()) + ".tmp");
+  errno = 0;
+  std::ofstream file(temporary, std::ios::binary);
+  file.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
+  // What did not fit on the disk may come to light only here.
+  file.close();
+  if (!file) {
+    const std::string reason = std::strerror(errno);
+    std::filesystem::remove(temporary, failed);
+    throw OutputError(path.string() + ": cannot be written (" + reason + ")");
+  }
+  std::filesystem::rename(temporary, path, failed);
+  if (failed) {
+    const std::string reason = failed.message();
+    std::filesystem::remove(temporary, failed);
+    throw OutputError(path.string() + ": cannot be written (" + reason + ")");
+  }
+}

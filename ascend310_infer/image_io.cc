@@ -1,0 +1,110 @@
+#include "image_io.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstring>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+#include <tuple>
+
+#include "error.h"
+#include "files.h"
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool IsWanted(const fs::path& path, bool photographs) {
+  std::string suffix = path.extension().string();
+  for (char& c : suffix) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (path.filename().string().front() == '.') return false;
+  if (!photographs) return suffix == ".bin";
+  constexpr std::array<const char*, 7> kSuffixes = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"};
+  return std::find(kSuffixes.begin(), kSuffixes.end(), suffix) != kSuffixes.end();
+}
+
+// preprocess.py turns 000.png into 000.png.bin; results carry the photograph's name whoever has read it.
+fs::path PhotographName(fs::path name, bool photographs) {
+  return photographs || name.extension() != ".bin" ? name : name.replace_extension();
+}
+
+// Decoders fill in what is missing of a file that was cut off; such a picture would be called anomalous.
+bool IsCutOff(const std::vector<unsigned char>& data) {
+  const auto last = [&data](const std::string& text) {
+    const auto found = std::find_end(data.begin(), data.end(), text.begin(), text.end(),
+                                     [](unsigned char a, char b) { return a == static_cast<unsigned char>(b); });
+    return found == data.end() ? std::ptrdiff_t{-1} : found - data.begin();
+  };
+  const auto begins = [&data](const std::string& text) {
+    return data.size() >= text.size() && std::memcmp(data.data(), text.data(), text.size()) == 0;
+  };
+  if (begins("\x89PNG")) return last("IEND") < 0;
+  // A thumbnail has an end marker as well, but it lies before the last scan of the picture.
+  if (begins("\xff\xd8\xff")) return last("\xff\xd9") < last("\xff\xda") || last("\xff\xda") < 0;
+  return false;
+}
+
+}  // namespace
+
+std::vector<Input> FindInputs(const fs::path& input, const fs::path& output, bool photographs) {
+  if (!fs::exists(input)) throw Error(input.string() + ": no such file or folder");
+  const bool one = !fs::is_directory(input);
+  std::error_code no_output_yet;
+  if (fs::equivalent(one ? fs::absolute(input).parent_path() : input, output, no_output_yet)) {
+    throw Error(output.string() + ": is also the folder of the input; choose another --output");
+  }
+  if (one) return {{input, PhotographName(input.filename(), photographs)}};
+  std::vector<Input> found;
+  for (auto entry = fs::recursive_directory_iterator(input); entry != fs::end(entry); ++entry) {
+    if (entry->is_directory()) {
+      if (fs::equivalent(entry->path(), output, no_output_yet)) entry.disable_recursion_pending();
+    } else if (entry->is_regular_file() && IsWanted(entry->path(), photographs)) {
+      found.push_back({entry->path(), PhotographName(entry->path().lexically_relative(input), photographs)});
+    }
+  }
+  if (found.empty()) {
+    throw Error(input.string() + ": holds no " + (photographs ? "image" : ".bin file of preprocess.py"));
+  }
+  // Folder by folder, as predict.py lists them.
+  std::sort(found.begin(), found.end(), [](const Input& a, const Input& b) {
+    return std::make_tuple(a.path.parent_path(), a.path) < std::make_tuple(b.path.parent_path(), b.path);
+  });
+  return found;
+}
+
+cv::Mat ReadPhotograph(const fs::path& path, const ModelInfo& info) {
+  const std::vector<unsigned char> data = ReadFile(path);
+  if (data.empty()) throw Error(path.string() + ": the file is empty; replace or remove it");
+  cv::Mat image;
+  try {
+    if (!IsCutOff(data)) image = cv::imdecode(data, cv::IMREAD_COLOR);
+  } catch (const cv::Exception&) {
+    image.release();
+  }
+  if (image.empty()) throw Error(path.string() + ": not an image, or truncated; replace or remove it");
+  cv::cvtColor(image, image, cv::COLOR_BGR2RGB);
+  const cv::Size resize(info.resize.width, info.resize.height);
+  if (image.size() != resize) {
+    const bool shrinks = resize.height <= image.rows && resize.width <= image.cols;
+    cv::Mat resized;
+    cv::resize(image, resized, resize, 0, 0, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR);
+    image = resized;
+  }
+  const cv::Rect middle((resize.width - info.size.width) / 2, (resize.height - info.size.height) / 2,
+                        info.size.width, info.size.height);
+  return image(middle).clone();
+}
+
+cv::Mat ReadBin(const fs::path& path, Size size) {
+  const std::vector<unsigned char> data = ReadFile(path);
+  cv::Mat image(size.height, size.width, CV_8UC3);
+  const size_t expected = image.total() * image.elemSize();
+  if (data.size() != expected) {
+    throw Error(path.string() + ": holds " + std::to_string(data.size()) + " bytes, but the model takes " +
+                std::to_string(size.height) + " x " + std::to_string(size.width) + " x 3 = " +
+                std::to_string(expected) + "; run preprocess.py with this model");
+  }
+  std::memcpy(image.data, data.data(), expected);
+  return image;
+}

@@ -1,0 +1,27 @@
+#ifndef ANOMALY_INFER_IMAGE_IO_H_
+#define ANOMALY_INFER_IMAGE_IO_H_
+
+#include <filesystem>
+#include <opencv2/core.hpp>
+#include <string>
+#include <vector>
+
+#include "model_info.h"
+
+struct Input {
+  std::filesystem::path path;
+  std::filesystem::path name;  // of the photograph, relative to the input folder; results are named after it
+};
+
+// The file itself, or all photographs (or .bin files) in the folder and those below it, sorted. `output` is not
+// searched: it may lie inside the folder and hold heat maps of an earlier run. Throws Error if there is none.
+std::vector<Input> FindInputs(const std::filesystem::path& input, const std::filesystem::path& output,
+                              bool photographs);
+
+// A photograph as RGB in the size that the model takes: what anomaly/images.py does. Throws Error.
+cv::Mat ReadPhotograph(const std::filesystem::path& path, const ModelInfo& info);
+
+// The same from a .bin file of preprocess.py. Throws Error.
+cv::Mat ReadBin(const std::filesystem::path& path, Size size);
+
+#endif  // ANOMALY_INFER_IMAGE_IO_H_

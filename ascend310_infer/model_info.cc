@@ -1,0 +1,87 @@
+#include "model_info.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "error.h"
+#include "files.h"
+
+namespace {
+
+using Json = nlohmann::json;
+
+Size ReadSize(const Json& value) {
+  const Size size{value.at(0).get<int>(), value.at(1).get<int>()};
+  if (value.size() != 2 || size.height < 1 || size.width < 1) throw Error("a size is not [height, width]");
+  return size;
+}
+
+Scale ReadScale(const Json& json, const char* threshold, const char* unit) {
+  Scale scale;
+  if (json.at(threshold).is_null()) return scale;
+  scale.threshold = json.at(threshold).get<double>();
+  scale.unit = json.at(unit).get<double>();
+  if (!(scale.unit > 0)) throw Error(std::string(unit) + " is not above 0");
+  return scale;
+}
+
+ModelInfo Parse(const Json& json) {
+  if (json.at("format_version") != 1) throw Error("its format_version is not 1; build a newer anomaly_infer");
+  const Json& input = json.at("input");
+  if (input.at("type") != "uint8" || input.at("layout") != "NHWC" || input.at("colour") != "RGB") {
+    throw Error("the model's input is not uint8 NHWC RGB");
+  }
+  ModelInfo info;
+  info.label = json.at("method").get<std::string>() + ", " + json.at("category").get<std::string>() + ", " +
+               json.at("backbone").get<std::string>();
+  info.random_backbone = json.at("random_backbone").get<bool>();
+  info.remark = json.value("remark", "");
+  info.resize = ReadSize(input.at("resize"));
+  info.size = ReadSize(input.at("size"));
+  const Size kept = input.at("crop").is_null() ? info.resize : ReadSize(input.at("crop"));
+  if (kept != info.size) throw Error("size does not follow from resize and crop");
+  if (kept.height > info.resize.height || kept.width > info.resize.width) throw Error("crop is larger than resize");
+  if (input.at("batch_size") != "dynamic") info.batch_size = input.at("batch_size").get<int>();
+  if (info.batch_size < 1) throw Error("batch_size is below 1");
+  info.map = ReadSize(json.at("outputs").at("map").at("shape"));
+  if (info.map != info.size) throw Error("the map has another size than the input");
+  info.image = ReadScale(json, "threshold", "unit");
+  info.pixel = ReadScale(json, "pixel_threshold", "pixel_unit");
+  return info;
+}
+
+}  // namespace
+
+double Scale::Normalise(double score) const {
+  const double u = (score - threshold.value()) / unit;
+  return 0.5 + 0.5 * u / (1 + std::abs(u));
+}
+
+const char* Scale::Verdict(double score) const {
+  if (!threshold) return "UNKNOWN";
+  return score > *threshold ? "ANOMALOUS" : "NORMAL";
+}
+
+ModelInfo ReadModelInfo(const std::filesystem::path& model) {
+  if (!std::filesystem::is_regular_file(model)) throw Error(model.string() + ": no such file");
+  std::filesystem::path path = model;
+  path.replace_extension(".json");
+  const std::vector<unsigned char> text = ReadFile(path);
+  ModelInfo info;
+  std::string expected;
+  try {
+    const Json json = Json::parse(text);
+    info = Parse(json);
+    expected = json.at("sha256").value("onnx", std::string());
+  } catch (const Json::exception& error) {
+    throw Error(path.string() + ": not the description of a model (" + OneLine(error.what()) + ")");
+  } catch (const Error& error) {
+    throw Error(path.string() + ": " + error.what());
+  }
+  // converter_lite makes a .mindir out of the .onnx that the checksum is of, so only the .onnx can be compared.
+  if (model.extension() == ".onnx" && Sha256(model) != expected) {
+    throw Error(model.string() + ": is not the file that " + path.filename().string() +
+                " was written for (sha256 differs); export it again");
+  }
+  return info;
+}

@@ -1,0 +1,42 @@
+#ifndef ANOMALY_INFER_MODEL_INFO_H_
+#define ANOMALY_INFER_MODEL_INFO_H_
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+struct Size {
+  int height = 0;
+  int width = 0;
+};
+
+inline bool operator==(Size a, Size b) { return a.height == b.height && a.width == b.width; }
+inline bool operator!=(Size a, Size b) { return !(a == b); }
+
+// Turns scores into verdicts as anomaly/calibration.py does; without a threshold there is none.
+struct Scale {
+  std::optional<double> threshold;
+  double unit = 1;
+
+  // Between 0 and 1, 0.5 at the threshold. Only where there is one.
+  double Normalise(double score) const;
+  const char* Verdict(double score) const;
+};
+
+// What the exporter wrote beside the model.
+struct ModelInfo {
+  std::string label;  // method, category and backbone, for people
+  bool random_backbone = false;
+  std::string remark;  // what a reader of its figures has to know, if anything
+  Size resize;
+  Size size;           // of what the model takes: `resize`, or the crop from its middle
+  int batch_size = 1;  // a model with a dynamic one gets images one at a time
+  Size map;
+  Scale image;
+  Scale pixel;
+};
+
+// Reads the .json beside the model and compares the checksum. Throws Error.
+ModelInfo ReadModelInfo(const std::filesystem::path& model);
+
+#endif  // ANOMALY_INFER_MODEL_INFO_H_

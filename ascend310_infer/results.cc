@@ -1,0 +1,64 @@
+#include "results.h"
+
+#include <cstdio>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+#include <vector>
+
+#include "error.h"
+#include "files.h"
+#include "overlay.h"
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr char kTable[] = "results.csv";
+constexpr char kTimes[] = "test_perform_static.txt";
+
+// Nine digits give back every float32 exactly.
+std::string Number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.9g", value);
+  return text;
+}
+
+std::string CsvField(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + "\"";
+}
+
+}  // namespace
+
+Results::Results(const fs::path& folder, const ModelInfo& info) : folder_(folder), info_(info) {
+  for (const char* name : {kTable, kTimes}) {
+    WriteFile(folder_ / name, "", 0);  // finds out now, not after the work, whether the folder can be written to
+    fs::remove(folder_ / name);
+  }
+}
+
+void Results::Add(const fs::path& name, const cv::Mat& map, float score, const cv::Mat& image) {
+  WriteFile(folder_ / (name.string() + ".bin"), map.data, map.total() * map.elemSize());
+  if (!image.empty()) {
+    cv::Mat picture;
+    cv::cvtColor(Overlay(image, map, info_.pixel), picture, cv::COLOR_RGB2BGR);
+    if (info_.random_backbone) {
+      cv::putText(picture, "RANDOM BACKBONE", {6, 18}, cv::FONT_HERSHEY_SIMPLEX, 0.45, {30, 30, 220}, 1, cv::LINE_AA);
+    }
+    std::vector<unsigned char> png;
+    cv::imencode(".png", picture, png);
+    WriteFile(folder_ / (name.string() + ".heat.png"), png.data(), png.size());
+  }
+  const std::string normalised = info_.image.threshold ? Number(info_.image.Normalise(score)) : "";
+  const std::string verdict = info_.image.Verdict(score);
+  lines_ += CsvField(name.string()) + "," + Number(score) + "," + normalised + "," + verdict + "\n";
+  const double shown = info_.image.threshold ? info_.image.Normalise(score) : score;
+  std::printf("%-9s  %.4f  %s\n", verdict.c_str(), shown, name.string().c_str());
+}
+
+void Results::Finish(const std::string& times) {
+  WriteFile(folder_ / kTable, lines_.data(), lines_.size());
+  WriteFile(folder_ / kTimes, times.data(), times.size());
+}
