@@ -8,41 +8,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly import cli, evaluation
-from anomaly.device import set_device
-from anomaly.files import require_writable
-from anomaly.progress import Phases, logging_to
-from fastflow.src import backbone, dataset
-from fastflow.src.config import Config
-from fastflow.src.detector import METHOD, FastFlow
-
-
-def evaluate(args, category: str) -> dict:
-    if args.model_path:
-        detector, config = cli.with_model(Config, args, METHOD)
-    else:
-        detector, config = None, cli.read_back(Config, args, METHOD, category)
-    folder = cli.output_folder(config, METHOD) / category
-    require_writable(folder)
-    with logging_to(folder / "eval.log"):
-        data = dataset.load(config, category)
-        weights = detector.weights if detector else backbone.load(config)
-        cli.announce(config, METHOD, data, weights)
-        phases = Phases()
-        with phases("loading"):
-            detector = detector or FastFlow.load(folder, config, weights)
-        with phases("evaluation"):
-            test = dataset.batches(config, data.test, with_masks=True)
-            results = evaluation.evaluate(detector, data, test, folder, config)
-        phases.report()
-    return results
+from anomaly import cli, commands
+from fastflow.src.method import FASTFLOW
 
 
 def main(argv=None):
-    args, config = cli.evaluation_options(__doc__, Config, argv)
-    names = cli.categories(config)
-    set_device(config.device_target, config.device_id)
-    return cli.each(names, lambda name: evaluate(args, name))
+    return commands.evaluate(FASTFLOW, __doc__, argv)
 
 
 if __name__ == "__main__":

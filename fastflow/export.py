@@ -8,29 +8,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly import cli, export
-from anomaly.device import set_device
-from fastflow.src import backbone
-from fastflow.src.config import Config
-from fastflow.src.deployed import DeployedFastFlow
-from fastflow.src.detector import METHOD, FastFlow
+from anomaly import cli, commands
+from fastflow.src.method import FASTFLOW
 
 
 def main(argv=None):
-    args, config = cli.export_options(__doc__, Config, argv, METHOD, Path(__file__).parent / "config")
-    set_device(config.device_target, config.device_id)
-    weights = backbone.load(config)
-    folder = cli.output_folder(config, METHOD)
-    if args.part == "backbone":
-        target = args.file_name or folder / f"{config.backbone}{export.SUFFIXES[args.file_format]}"
-        export.export_backbone(weights, backbone.LAYERS, config, target, args.file_format, args.export_batch_size)
-    else:
-        category = config.category[0]
-        target = args.file_name or folder / category / f"{METHOD}_{category}{export.SUFFIXES[args.file_format]}"
-        detector = FastFlow.load(folder / category, config, weights)
-        cell = DeployedFastFlow(detector)
-        export.export(detector, cell, config, category, target, args.file_format, args.export_batch_size)
-    print(f"{target} ({target.stat().st_size / 1e6:.1f} MB)")
+    return commands.export_model(FASTFLOW, __doc__, argv)
 
 
 if __name__ == "__main__":

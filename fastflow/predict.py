@@ -8,23 +8,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly import cli, prediction
-from anomaly.device import set_device
-from fastflow.src import backbone
-from fastflow.src.config import Config
-from fastflow.src.detector import METHOD, FastFlow
+from anomaly import cli, commands
+from fastflow.src.method import FASTFLOW
 
 
 def main(argv=None):
-    args, config = cli.prediction_options(__doc__, Config, argv, METHOD)
-    paths = prediction.find_images(args.image_path)
-    set_device(config.device_target, config.device_id)
-    folder = cli.output_folder(config, METHOD) / config.category[0]
-    if args.model_path:
-        detector, config = cli.with_model(Config, args, METHOD)
-    else:
-        detector = FastFlow.load(folder, config, backbone.load(config))
-    return prediction.predict(detector, paths, config, args, folder / "predict")
+    return commands.predict(FASTFLOW, __doc__, argv)
 
 
 if __name__ == "__main__":
