@@ -8,7 +8,7 @@ import os
 
 # On AVX-512 machines oneDNN falls back to a reference convolution that is about 50 times slower.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
-# faiss's threads would go on spinning after a search, and keep the cores from the network's next batch.
+# Threads that spin after a search would keep the cores from the network's next batch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # MindSpore's own log: errors only. Its warnings speak of back ends that are not installed.
 os.environ.setdefault("GLOG_v", "3")
