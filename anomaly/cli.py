@@ -123,15 +123,15 @@ def prediction_options(text: str, cls, argv, method: str) -> tuple:
     category = options.untrained(cls, args).category
     if len(category) != 1:
         raise UsageError("--category is needed: the one to judge by")
-    if args.model_path:
-        return args, with_model(cls, args)[1]
+    if args.model_path:  # it brings its own way of resizing, see `with_model`
+        return args, options.untrained(cls, args)
     return args, read_back(cls, args, method, category[0])
 
 
-def with_model(cls, args: argparse.Namespace, method: str = "") -> tuple:
+def with_model(cls, args: argparse.Namespace, method: str) -> tuple:
     """The detector in --model_path, and the options with its way of resizing."""
     detector = engines.load(args.model_path)
-    if method and detector.method != method:
+    if detector.method != method:
         raise DataError(f"{args.model_path}: is a model of {detector.method}, not of {method}")
     config = dataclasses.replace(
         options.untrained(cls, args), resize=detector.transform.resize, crop=detector.transform.crop

@@ -4,7 +4,6 @@ The JSON file says what a program needs that runs the model: how to resize and c
 """
 
 import importlib.metadata
-import os
 from pathlib import Path
 
 import mindspore
@@ -13,7 +12,7 @@ from mindspore import Tensor, nn, ops
 
 from anomaly.errors import DataError, UsageError, first_line
 from anomaly.evaluation import Detector
-from anomaly.files import read_json, sha256, write_json
+from anomaly.files import read_json, replacing, sha256, write_json
 from anomaly.weights import Backbone
 
 FORMAT_VERSION = 1
@@ -31,7 +30,7 @@ def size_of(cell: nn.Cell) -> int:
 
 
 def write_model(cell: nn.Cell, images: np.ndarray, target: Path, file_format: str, outputs: tuple):
-    """Exports under a temporary name and moves the file when it is complete."""
+    """Exports, unless that cannot be or the file could not hold it."""
     if file_format == "AIR" and mindspore.get_context("device_target") != "Ascend":
         raise UsageError("--file_format AIR: can be written on a machine with an Ascend 910 only")
     needed = size_of(cell)
@@ -40,22 +39,18 @@ def write_model(cell: nn.Cell, images: np.ndarray, target: Path, file_format: st
             f"{target}: {needed / 1e9:.2f} GB do not fit an ONNX file (2 GB); use --file_format MINDIR, or train with "
             "a smaller --embedding_dim, --coreset_ratio or --resize"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
     try:
-        if file_format == "ONNX":
-            from mindspore import onnx
+        with replacing(target) as temporary:
+            if file_format == "ONNX":
+                from mindspore import onnx
 
-            names = {"input_names": ["image"], "output_names": list(outputs)}
-            onnx.export(cell, Tensor(images), file_name=str(temporary), **names)
-        else:
-            mindspore.export(cell, Tensor(images), file_name=str(temporary), file_format=file_format)
-        temporary.chmod(0o644)
-        os.replace(temporary, target)
+                names = {"input_names": ["image"], "output_names": list(outputs)}
+                onnx.export(cell, Tensor(images), file_name=str(temporary), **names)
+            else:
+                mindspore.export(cell, Tensor(images), file_name=str(temporary), file_format=file_format)
+            temporary.chmod(0o644)
     except (RuntimeError, ValueError, TypeError) as error:
         raise DataError(f"{target}: could not be exported ({first_line(error)})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def checksums(model: Path) -> dict:

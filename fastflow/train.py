@@ -4,6 +4,7 @@ python fastflow/train.py --dataset_path data --category bottle --pre_ckpt_path W
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -32,7 +33,8 @@ def train(config: Config, category: str, weights: Backbone, ranks: Ranks) -> dic
         index, kept_out = split(len(data.train), held_out, config.seed)
         with phases("features"):
             cache = features.collect(config, data.train, weights.net, shapes(config), folder)
-        judge = judging.by(config, data, weights, cache, kept_out)
+        detector = FastFlow.of(config, weights, flows)
+        judge = judging.by(config, data, detector, cache, kept_out, folder)
         origin = {"weights": weights.fingerprint, "images": dataset.digest(data.train)}
         training = Training(config, flows, cache, index, ranks, folder, origin, judge)
         with phases("training"):
@@ -41,8 +43,7 @@ def train(config: Config, category: str, weights: Backbone, ranks: Ranks) -> dic
         if not ranks.writes:
             return {}
         with phases("calibration"):
-            calibration = calibrate(config, weights, flows, cache, index, kept_out)
-        detector = FastFlow.of(config, weights, flows, calibration)
+            detector = replace(detector, calibration=calibrate(detector, cache, index, kept_out))
         with phases("saving"):
             detector.save(folder, config)
         with phases("evaluation"):

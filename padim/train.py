@@ -50,9 +50,8 @@ def fit(config: Config, samples: list, embedding: Embedding, start: Optional[Gau
         return sums.gaussians(progress.update)
 
 
-def recalibrate(config: Config, gaussians: Gaussians, embedding: Embedding, images: list, earlier) -> Calibration:
-    """Leaves out each image in turn; images of an earlier run that are gone keep the scores they had."""
-    present = update.still_there(images)
+def recalibrate(config: Config, gaussians: Gaussians, embedding: Embedding, present: list, earlier) -> Calibration:
+    """Leaves out each image in turn; of `present` those of an earlier run that are gone, None, keep their scores."""
     features = embed(config, [sample for sample in present if sample], embedding, "calibration")
     fresh = calibrate(gaussians, AnomalyMap(embedding.grid, config.transform.size), features)
     if None in present:
@@ -75,13 +74,13 @@ def train(config: Config, category: str, weights: Backbone, embedding: Embedding
         gaussians = fit(config, new, embedding, before and before.gaussians, phases)
         kind = "low rank" if gaussians.low_rank else "full"
         log.info("%d images, %d positions, %d dimensions: %s", gaussians.count, *gaussians.mean.shape, kind)
-        images = known + update.describe(new)
         with phases("calibration"):
-            calibration = recalibrate(config, gaussians, embedding, images, before and before.calibration)
+            present = update.still_there(known) + new
+            calibration = recalibrate(config, gaussians, embedding, present, before and before.calibration)
         anomaly_map = AnomalyMap(embedding.grid, config.transform.size)
         detector = PaDiM(embedding, gaussians.stored_as(config.storage), anomaly_map, calibration, weights)
         with phases("saving"):
-            detector.save(folder, config, images)
+            detector.save(folder, config, known + update.describe(new))
         with phases("evaluation"):
             test = dataset.batches(config, data.test, with_masks=True)
             results = evaluation.evaluate(detector, data, test, folder, config)

@@ -4,20 +4,14 @@ import numpy as np
 
 from anomaly.calibration import Calibration
 from anomaly.progress import log
-from anomaly.weights import Backbone
-from fastflow.src.config import Config
 from fastflow.src.detector import FastFlow
 from fastflow.src.judging import chunks
-from fastflow.src.model import Flows
 
 ENOUGH = 20  # held-out images from which on they alone are asked
 
 
-def calibrate(
-    config: Config, weights: Backbone, flows: Flows, cache, index: np.ndarray, kept_out: np.ndarray
-) -> Calibration:
+def calibrate(detector: FastFlow, cache, index: np.ndarray, kept_out: np.ndarray) -> Calibration:
     """With few images held out their level is taken, and the spread around it from the images trained on."""
-    detector = FastFlow.of(config, weights, flows, Calibration(np.zeros(0), np.zeros(0)))
 
     def scores(of: np.ndarray) -> np.ndarray:
         found = [detector.score_features(cache.take(part))[1][:count] for part, count in chunks(of)]

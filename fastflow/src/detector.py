@@ -20,6 +20,7 @@ from fastflow.src.config import TEST_PIXEL_AUC, Config
 from fastflow.src.model import Flows
 
 METHOD = "fastflow"
+NONE = Calibration(np.zeros(0), np.zeros(0))  # before there is one
 ON_TEST_DATA = "the epoch was chosen on the TEST images (--select test_pixel_auc, the zoo's way): this flatters"
 
 
@@ -70,7 +71,7 @@ class FastFlow:
     method: str = METHOD
 
     @staticmethod
-    def of(config: Config, weights: Backbone, flows: Flows, calibration: Calibration) -> "FastFlow":
+    def of(config: Config, weights: Backbone, flows: Flows, calibration: Calibration = NONE) -> "FastFlow":
         grids = tuple(grid_of(layer, config.transform.size) for layer in LAYERS)
         remark = ON_TEST_DATA if config.select == TEST_PIXEL_AUC else ""
         return FastFlow(weights, Squares(flows), AnomalyMap(grids, config.transform.size), calibration, remark)

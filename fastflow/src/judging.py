@@ -1,19 +1,17 @@
 """By what the epoch to keep is chosen. Lower is better."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Optional
 
 import numpy as np
 
 from anomaly import metrics
-from anomaly.calibration import Calibration
 from anomaly.dataset import Category
 from anomaly.errors import UsageError
-from anomaly.weights import Backbone
-from fastflow.src import dataset
+from fastflow.src import dataset, features
 from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config
-from fastflow.src.detector import FastFlow
-from fastflow.src.model import Flows
+from fastflow.src.detector import FastFlow, shapes
 from fastflow.src.training import HeldOut
 
 BATCH = 8  # images judged at once
@@ -27,29 +25,38 @@ def chunks(index: np.ndarray):
         yield np.r_[part, np.repeat(part[:1], size - len(part))], len(part)
 
 
-def by(config: Config, data: Category, weights: Backbone, cache, kept_out: np.ndarray) -> Optional[Callable]:
+def by(
+    config: Config, data: Category, detector: FastFlow, cache, kept_out: np.ndarray, scratch: Path
+) -> Optional[Callable]:
+    """A function that judges the detector's flow as it then is; None where there is nothing to judge by."""
     if config.select == TEST_PIXEL_AUC:
         if not data.has_masks:
             raise UsageError("--select test_pixel_auc: there are no masks to judge by")
-        return lambda flows: -pixel_auc(config, data, weights, flows)
+        return test_images(config, data, detector, scratch)
     if config.select == LAST or not len(kept_out):
         return None
-    cells = {}
+    cell = HeldOut(detector.squares.flows)
 
-    def held_out(flows: Flows) -> float:
-        cell = cells.setdefault("held out", HeldOut(flows))
+    def held_out() -> float:
         found = [cell(cache.take(index)).asnumpy()[:count] for index, count in chunks(kept_out)]
         return float(np.concatenate(found).mean())
 
     return held_out
 
 
-def pixel_auc(config: Config, data: Category, weights: Backbone, flows: Flows) -> float:
-    detector = FastFlow.of(config, weights, flows, Calibration(np.zeros(0), np.zeros(0)))
-    pixels = metrics.PixelScores()
-    for batch in dataset.batches(config, data.test, with_masks=True):
-        maps, _ = detector.score(batch.images)
-        for values, mask in zip(maps, batch.masks):
-            if mask is not None:
-                pixels.add(values, mask)
-    return metrics.auroc(pixels.curve())
+def test_images(config: Config, data: Category, detector: FastFlow, scratch: Path) -> Callable:
+    """The zoo's way; the test images too go through the backbone once."""
+    cache = features.collect(config, data.test, detector.weights.net, shapes(config), scratch)
+    masks = [mask for batch in dataset.batches(config, data.test, with_masks=True) for mask in batch.masks]
+
+    def minus_pixel_auc() -> float:
+        pixels, done = metrics.PixelScores(), 0
+        for index, count in chunks(np.arange(len(masks))):
+            maps, _ = detector.score_features(cache.take(index))
+            for values, mask in zip(maps[:count], masks[done : done + count]):
+                if mask is not None:
+                    pixels.add(values, mask)
+            done += count
+        return -metrics.auroc(pixels.curve())
+
+    return minus_pixel_auc

@@ -94,8 +94,8 @@ def stop_on_signal():
 class Training:
     """One training of one category.
 
-    `origin` tells what it was begun with, beside the options; `judge(flows)` gives the value by which epochs are
-    compared, lower is better.
+    `origin` tells what it was begun with, beside the options; `judge()` gives the value by which epochs are compared,
+    lower is better.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class Training:
         row = {"epoch": progress.epoch, "loss": loss, "learning_rate": rate, "seconds": seconds}
         last = progress.epoch == config.num_epochs
         if self.judge and config.select != LAST and (last or progress.epoch % config.eval_interval == 0):
-            row["held_out"] = value = self.judge(self.flows)
+            row["held_out"] = value = self.judge()
             if value < progress.best_value:
                 progress.best_value, progress.best_epoch, progress.best = value, progress.epoch, values(self.flows)
         progress.history.append(row)
