@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Optional
 
 import mindspore
 
@@ -14,7 +15,8 @@ from anomaly import config as options
 from anomaly import engines, report, state
 from anomaly.dataset import Category, choose
 from anomaly.errors import DataError, UsageError, first_line
-from anomaly.export import SUFFIXES
+from anomaly.export import DYNAMIC
+from anomaly.model_file import SUFFIXES
 from anomaly.progress import log
 from anomaly.weights import Backbone
 
@@ -81,17 +83,24 @@ def export_options(text: str, cls, argv, method: str, presets: Path) -> tuple:
     parser = _parser(text, cls, leave_out=("dataset_path", "pictures", "batch_size"))
     parser.add_argument("--file_format", choices=tuple(SUFFIXES), default="MINDIR", help="default: MINDIR")
     parser.add_argument("--part", choices=("all", "backbone"), default="all", help="backbone: the features alone")
-    parser.add_argument("--export_batch_size", type=int, default=1, help="images the model takes at once; default: 1")
+    parser.add_argument("--batch_size", dest="batch", default="1", help="images at once, or dynamic; default: 1")
     parser.add_argument("--file_name", type=Path, help="file to write; default: below the category's state")
     args = _parse_trained(parser, argv, ("--ckpt_file", "--state"))
-    if args.export_batch_size < 1:
-        raise UsageError("--export_batch_size: 1 or more")
+    args.batch = _batch(args.batch)
     if args.part == "backbone":
         return args, options.resolve(cls, args, presets)
     category = options.untrained(cls, args).category
     if len(category) != 1:
         raise UsageError("--category is needed, or --ckpt_file with the trained checkpoint")
     return args, read_back(cls, args, method, category[0])
+
+
+def _batch(text: str) -> Optional[int]:
+    """None stands for any number of images."""
+    try:
+        return None if text == DYNAMIC else options.positive(text)
+    except ValueError:
+        raise UsageError(f"--batch_size: {text!r} is not allowed (1 or more, or {DYNAMIC})") from None
 
 
 def _parse_trained(parser: Parser, argv, aliases: tuple = ()) -> argparse.Namespace:
@@ -128,11 +137,49 @@ def prediction_options(text: str, cls, argv, method: str) -> tuple:
     return args, read_back(cls, args, method, category[0])
 
 
+def preprocessing_options(text: str, cls, argv, presets: Path) -> tuple:
+    """The arguments, and the options with one category."""
+    parser = _parser(text, cls, leave_out=("pre_ckpt_path", "batch_size", "false_alarm_rate", "pictures"))
+    parser.add_argument("--model_path", type=Path, help="prepare for this model; default: as the preset and flags say")
+    args = parser.parse_args(argv)
+    config = options.resolve(cls, args, presets)
+    _require_one_category(config)
+    if not config.output_dir:
+        raise UsageError("--output_dir is needed: the folder for img/ and label/")
+    return args, config
+
+
+def postprocessing_options(text: str, cls, argv) -> tuple:
+    parser = _parser(text, cls, leave_out=("dataset_path", "pre_ckpt_path", "batch_size"))
+    parser.add_argument("--result_dir", type=Path, required=True, help="what the device has written")
+    parser.add_argument(
+        "--label_dir", type=Path, required=True, help="the folder label/ that preprocess.py has written"
+    )
+    parser.add_argument("--model_path", type=Path, help="the model that ran; default: the one of preprocess.py")
+    args = parser.parse_args(argv)
+    config = options.untrained(cls, args)
+    _require_one_category(config)
+    return args, config
+
+
+def _require_one_category(config):
+    if len(config.category) != 1 or config.category == ("all",):
+        raise UsageError("--category is needed: one of them")
+
+
+def described(path: Path, method: str) -> engines.Exported:
+    return _of_method(engines.described(path), path, method)
+
+
+def _of_method(model: engines.Exported, path: Path, method: str) -> engines.Exported:
+    if model.method != method:
+        raise DataError(f"{path}: is a model of {model.method}, not of {method}")
+    return model
+
+
 def with_model(cls, args: argparse.Namespace, method: str) -> tuple:
     """The detector in --model_path, and the options with its way of resizing."""
-    detector = engines.load(args.model_path)
-    if detector.method != method:
-        raise DataError(f"{args.model_path}: is a model of {detector.method}, not of {method}")
+    detector = _of_method(engines.load(args.model_path), args.model_path, method)
     config = dataclasses.replace(
         options.untrained(cls, args), resize=detector.transform.resize, crop=detector.transform.crop
     )

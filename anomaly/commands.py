@@ -1,13 +1,16 @@
-"""eval.py, predict.py and export.py of every method: they differ in nothing but the method."""
+"""All commands of a method but train.py: they differ in nothing but the method."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
-from anomaly import cli, evaluation, export, loader, prediction
+from anomaly import cli, engines, evaluation, exchange, export, loader, prediction
 from anomaly.dataset import load_category
 from anomaly.device import set_device
-from anomaly.files import require_writable
+from anomaly.errors import DataError
+from anomaly.files import read_json, require_writable
+from anomaly.model_file import SUFFIXES
 from anomaly.progress import Phases, logging_to
 
 
@@ -22,6 +25,7 @@ class Method:
     load_backbone: Callable  # of a config
     layers: tuple
     presets: Path
+    compact: Optional[Callable] = None  # a detector -> the same in less space, for files that it would not fit
 
 
 def evaluate(method: Method, text: str, argv) -> int:
@@ -67,15 +71,46 @@ def predict(method: Method, text: str, argv) -> int:
 def export_model(method: Method, text: str, argv):
     args, config = cli.export_options(text, method.config, argv, method.name, method.presets)
     set_device(config.device_target, config.device_id)
-    weights, suffix = method.load_backbone(config), export.SUFFIXES[args.file_format]
+    weights, suffix = method.load_backbone(config), SUFFIXES[args.file_format]
     folder = cli.output_folder(config, method.name)
     if args.part == "backbone":
         target = args.file_name or folder / f"{config.backbone}{suffix}"
-        export.export_backbone(weights, method.layers, config, target, args.file_format, args.export_batch_size)
+        target = export.export_backbone(weights, method.layers, config, target, args.file_format, args.batch)
     else:
         category = config.category[0]
         target = args.file_name or folder / category / f"{method.name}_{category}{suffix}"
         detector = method.detector.load(folder / category, config, weights)
-        cell = method.deployed(detector)
-        export.export(detector, cell, config, category, target, args.file_format, args.export_batch_size)
+        target = export.export(method, detector, config, category, target, args.file_format, args.batch)
     print(f"{target} ({target.stat().st_size / 1e6:.1f} MB)")
+
+
+def preprocess(method: Method, text: str, argv):
+    args, config = cli.preprocessing_options(text, method.config, argv, method.presets)
+    [name], folder = cli.categories(config), Path(config.output_dir)
+    model = cli.described(args.model_path, method.name) if args.model_path else None
+    require_writable(folder)
+    data = load_category(config.dataset_path, name)
+    if not data.test:
+        raise DataError(f"{Path(config.dataset_path) / name / 'test'}: holds no image")
+    description = read_json(args.model_path.with_suffix(".json")) if model else None
+    about = {"method": method.name, "category": name, "model": description}
+    exchange.write(data, model.transform if model else config.transform, folder, config.workers, about)
+    print(f"{len(data.test)} images of {model.transform.size if model else config.transform.size}: {folder}")
+
+
+def postprocess(method: Method, text: str, argv):
+    args, config = cli.postprocessing_options(text, method.config, argv)
+    index = exchange.read_index(args.label_dir)
+    if (index["method"], index["category"]) != (method.name, config.category[0]):
+        raise DataError(f"{args.label_dir}: is of {index['method']}, category {index['category']}")
+    folder = Path(config.output_dir) if config.output_dir else args.result_dir
+    returned = exchange.Returned(args.label_dir, args.result_dir, index)
+    if args.model_path:
+        model = cli.described(args.model_path, method.name)
+    elif index["model"]:
+        model = engines.from_description(index["model"], args.label_dir / exchange.INDEX)
+    else:
+        model = engines.unknown(method.name)
+    require_writable(folder)
+    with logging_to(folder / "postprocess.log"):
+        evaluation.evaluate(model, returned.category, returned.batches(), folder, config, returned.score)

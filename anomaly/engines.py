@@ -2,15 +2,19 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
 from anomaly.calibration import Calibration
 from anomaly.errors import DataError, first_line
+from anomaly.export import DYNAMIC, OUTPUTS
 from anomaly.files import read_json, sha256
 from anomaly.images import Transform
+
+NONE = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -28,20 +32,21 @@ class Weights:
 
 @dataclass(frozen=True)
 class Exported:
-    run: Callable  # B H W 3 uint8, of the model's batch -> map, score
-    batch_size: int
-    transform: Transform
+    run: Optional[Callable]  # B H W 3 uint8, of the model's batch -> map, score
+    batch: Optional[int]  # None: any
+    transform: Optional[Transform]
     method: str
     weights: Weights
     remark: str
     calibration: Calibration
+    checksums: dict  # by the ending of the file
 
     def score(self, images: np.ndarray) -> tuple:
         """Any number of images, as many at a time as the model takes."""
-        parts = []
-        for start in range(0, len(images), self.batch_size):
-            part = images[start : start + self.batch_size]
-            filled = np.concatenate([part, np.repeat(part[-1:], self.batch_size - len(part), axis=0)])
+        parts, size = [], self.batch or len(images)
+        for start in range(0, len(images), size):
+            part = images[start : start + size]
+            filled = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
             parts.append([output[: len(part)] for output in self.run(filled)])
         maps, scores = zip(*parts)
         return np.concatenate(maps), np.concatenate(scores)
@@ -54,7 +59,7 @@ def mindir(path: Path) -> Callable:
         net = mindspore.nn.GraphCell(mindspore.load(str(path)))
     except (RuntimeError, ValueError) as error:
         raise DataError(f"{path}: not a MINDIR file ({first_line(error)})") from None
-    return lambda images: [output.asnumpy() for output in net(mindspore.Tensor(images))]
+    return lambda images: [output.asnumpy() for output in net(mindspore.Tensor(images))[:2]]
 
 
 def onnx(path: Path) -> Callable:
@@ -69,32 +74,48 @@ def onnx(path: Path) -> Callable:
         session = onnxruntime.InferenceSession(str(path), options, providers=onnxruntime.get_available_providers())
     except Exception as error:  # onnxruntime has a type of its own for each way in which a file can be wrong
         raise DataError(f"{path}: not an ONNX file ({first_line(error)})") from None
-    return lambda images: session.run(["map", "score"], {"image": images})
+    return lambda images: session.run(list(OUTPUTS[:2]), {"image": images})
 
 
 ENGINES = {".mindir": mindir, ".onnx": onnx}
 
 
-def load(path: Path) -> Exported:
+def described(path: Path) -> Exported:
+    """A model as the .json beside it has it, which cannot run yet."""
     path, description = Path(path), Path(path).with_suffix(".json")
-    if path.suffix not in ENGINES:
-        raise DataError(f"{path}: models come as {', '.join(ENGINES)}")
     for file in (path, description):
         if not file.is_file():
             raise DataError(f"{file}: no such file; export.py writes a model and its .json side by side")
-    info = read_json(description)
+    return from_description(read_json(description), description)
+
+
+def from_description(info: dict, source: Path) -> Exported:
     try:
-        if info["sha256"].get(path.suffix[1:]) != sha256(path):
-            raise DataError(f"{path}: is not the model that {description.name} describes; export it again")
-        crop = info["input"]["crop"]
+        crop, batch = info["input"]["crop"], info["input"]["batch_size"]
         return Exported(
-            ENGINES[path.suffix](path),
-            info["input"]["batch_size"],
+            None,
+            None if batch == DYNAMIC else int(batch),
             Transform(tuple(info["input"]["resize"]), tuple(crop) if crop else None),
             info["method"],
-            Weights(info["backbone"], info["random_backbone"], str(path)),
+            Weights(info["backbone"], info["random_backbone"], str(source)),
             info["remark"],
             Calibration(np.array(info["good_scores"], float), np.array(info["good_peaks"], float)),
+            dict(info["sha256"]),
         )
-    except (KeyError, TypeError, AttributeError):
-        raise DataError(f"{description}: damaged; export the model again") from None
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise DataError(f"{source}: damaged; export the model again") from None
+
+
+def unknown(method: str) -> Exported:
+    """Of a model of which nothing else is known, not even a threshold."""
+    return Exported(None, None, None, method, Weights("unknown", False, ""), "", Calibration(NONE, NONE), {})
+
+
+def load(path: Path) -> Exported:
+    path = Path(path)
+    if path.suffix not in ENGINES:
+        raise DataError(f"{path}: models come as {', '.join(ENGINES)}")
+    model = described(path)
+    if model.checksums.get(path.suffix[1:]) != sha256(path):
+        raise DataError(f"{path}: is not the model that {path.with_suffix('.json').name} describes; export it again")
+    return replace(model, run=ENGINES[path.suffix](path))

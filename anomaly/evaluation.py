@@ -1,9 +1,9 @@
 """Scores the test images of a category and says how good the scores are."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Optional, Protocol
 
 import numpy as np
 
@@ -28,15 +28,25 @@ class Detector(Protocol):
         """B H W 3 uint8 -> maps, B H W, and image scores, B."""
 
 
-def evaluate(detector: Detector, category: Category, batches: Iterable, folder: Path, config: Config) -> dict:
-    """Figures of the test set; writes results.json and sample/ into `folder`."""
+def evaluate(
+    detector: Detector,
+    category: Category,
+    batches: Iterable,
+    folder: Path,
+    config: Config,
+    recorded: Optional[Callable] = None,
+) -> dict:
+    """Figures of the test set; writes results.json and sample/ into `folder`.
+
+    `recorded`: gives the maps and scores of a batch that something else has judged.
+    """
     image_scale = detector.calibration.image_scale(config.false_alarm_rate)
     pixel_scale = detector.calibration.pixel_scale(config.false_alarm_rate)
     pixels, images, seconds = metrics.PixelScores(), [], 0.0
     with replacing_folder(folder / "sample") as samples, bar(len(category.test), "evaluation", "image") as progress:
         for batch in batches:
             start = time.perf_counter()
-            maps, scores = detector.score(batch.images)
+            maps, scores = recorded(batch) if recorded else detector.score(batch.images)
             seconds += time.perf_counter() - start
             for sample, image, mask, values, score in zip(batch.samples, batch.images, batch.masks, maps, scores):
                 verdict = image_scale.verdict(score)
@@ -52,7 +62,7 @@ def evaluate(detector: Detector, category: Category, batches: Iterable, folder: 
                 )
             progress.update(batch.size)
     results = _results(detector, category, images, pixels, image_scale.threshold, config.false_alarm_rate)
-    results["seconds_per_image"] = seconds / max(len(images), 1)
+    results["seconds_per_image"] = None if recorded else seconds / max(len(images), 1)
     write_json(folder / "results.json", results)
     log.info("%s", report.figures(results) if images else "no test images: no figures")
     return results
@@ -89,7 +99,7 @@ def _results(
         "pixel_ap": metrics.average_precision(by_pixel),
         "threshold": None if np.isnan(threshold) else threshold,
         "false_alarm_rate": false_alarm_rate,
-        "train_images": len(category.train),
+        "train_images": len(category.train) or None,  # not known of what was recorded
         "test_images": len(images),
         "verdicts": {
             "good": int((~labels).sum()),

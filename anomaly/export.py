@@ -1,56 +1,25 @@
-"""Writes a method as one file that takes photographs and gives maps and scores, with a JSON file beside it.
+"""A method as one model that takes photographs and gives maps and scores, with a JSON file beside it.
 
 The JSON file says what a program needs that runs the model: how to resize and crop, the threshold, and a checksum.
 """
 
 import importlib.metadata
 from pathlib import Path
+from typing import Optional
 
-import mindspore
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import nn, ops
 
-from anomaly.errors import DataError, UsageError, first_line
+from anomaly.deployed import Judging
 from anomaly.evaluation import Detector
-from anomaly.files import read_json, replacing, sha256, write_json
+from anomaly.files import read_json, sha256, write_json
+from anomaly.model_file import SUFFIXES, fits, size_of, write
 from anomaly.weights import Backbone
 
 FORMAT_VERSION = 1
-SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "AIR": ".air"}
-LIMIT = 2**31 - 1  # bytes of a protobuf
+OUTPUTS = ("map", "score", "normalised")
+DYNAMIC = "dynamic"
 PACKAGES = ("mindspore", "numpy", "opencv-python-headless")
-
-
-def size_of(cell: nn.Cell) -> int:
-    """Bytes of the numbers in a Cell: its parameters and the tensors that are its attributes."""
-    total = sum(parameter.nbytes for parameter in cell.get_parameters())
-    for _, part in cell.cells_and_names():
-        total += sum(value.nbytes for value in vars(part).values() if type(value) is Tensor)
-    return total
-
-
-def write_model(cell: nn.Cell, images: np.ndarray, target: Path, file_format: str, outputs: tuple):
-    """Exports, unless that cannot be or the file could not hold it."""
-    if file_format == "AIR" and mindspore.get_context("device_target") != "Ascend":
-        raise UsageError("--file_format AIR: can be written on a machine with an Ascend 910 only")
-    needed = size_of(cell)
-    if file_format == "ONNX" and needed > LIMIT:
-        raise DataError(
-            f"{target}: {needed / 1e9:.2f} GB do not fit an ONNX file (2 GB); use --file_format MINDIR, or train with "
-            "a smaller --embedding_dim, --coreset_ratio or --resize"
-        )
-    try:
-        with replacing(target) as temporary:
-            if file_format == "ONNX":
-                from mindspore import onnx
-
-                names = {"input_names": ["image"], "output_names": list(outputs)}
-                onnx.export(cell, Tensor(images), file_name=str(temporary), **names)
-            else:
-                mindspore.export(cell, Tensor(images), file_name=str(temporary), file_format=file_format)
-            temporary.chmod(0o644)
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise DataError(f"{target}: could not be exported ({first_line(error)})") from error
 
 
 def checksums(model: Path) -> dict:
@@ -59,7 +28,7 @@ def checksums(model: Path) -> dict:
     return {file.suffix[1:]: sha256(file) for file in files if file.is_file()}
 
 
-def describe(detector: Detector, config, category: str, batch_size: int, model: Path) -> dict:
+def describe(detector: Detector, config, category: str, batch: Optional[int], model: Path) -> dict:
     """What is written beside the model."""
     image = detector.calibration.image_scale(config.false_alarm_rate)
     pixel = detector.calibration.pixel_scale(config.false_alarm_rate)
@@ -79,9 +48,9 @@ def describe(detector: Detector, config, category: str, batch_size: int, model: 
             "resize": list(transform.resize),
             "crop": list(transform.crop) if transform.crop else None,
             "size": list(transform.size),
-            "batch_size": batch_size,
+            "batch_size": batch or DYNAMIC,
         },
-        "outputs": {"map": {"shape": list(transform.size)}, "score": {}},
+        "outputs": {"map": {"shape": list(transform.size)}, "score": {}, "normalised": {}},
         "false_alarm_rate": config.false_alarm_rate,
         "threshold": image.threshold if known else None,
         "unit": image.unit,
@@ -94,14 +63,19 @@ def describe(detector: Detector, config, category: str, batch_size: int, model: 
     }
 
 
-def export(detector: Detector, cell: nn.Cell, config, category: str, target: Path, file_format: str, batch_size: int):
-    """The model and its description."""
-    images = np.zeros((batch_size, *config.transform.size, 3), np.uint8)
-    write_model(cell, images, target, file_format, ("map", "score"))
-    description, whole = target.with_suffix(".json"), describe(detector, config, category, batch_size, target)
+def export(method, detector: Detector, config, category: str, target: Path, file_format: str, batch: Optional[int]):
+    """The model and its description; returns the path of the model."""
+    scale = detector.calibration.image_scale(config.false_alarm_rate)
+    cell = Judging(method.deployed(detector), scale)
+    if not fits(cell, file_format) and method.compact:
+        print(f"{size_of(cell) / 1e9:.2f} GB do not fit an {file_format} file: with the state in float16", flush=True)
+        cell = Judging(method.deployed(method.compact(detector)), scale)
+    target = write(cell, config.transform.size, batch, target, file_format, OUTPUTS)
+    description, whole = target.with_suffix(".json"), describe(detector, config, category, batch, target)
     if description.is_file() and not same_model(read_json(description), whole):
         whole["sha256"] = {target.suffix[1:]: whole["sha256"][target.suffix[1:]]}  # what else lies there is older
     write_json(description, whole)
+    return target
 
 
 def same_model(one: dict, other: dict) -> bool:
@@ -122,7 +96,8 @@ class Features(nn.Cell):
         return outputs
 
 
-def export_backbone(weights: Backbone, layers: tuple, config, target: Path, file_format: str, batch_size: int):
+def export_backbone(
+    weights: Backbone, layers: tuple, config, target: Path, file_format: str, batch: Optional[int]
+) -> Path:
     """The features of photographs alone; the outputs have the names of the layers."""
-    images = np.zeros((batch_size, *config.transform.size, 3), np.uint8)
-    write_model(Features(weights.net), images, target, file_format, layers)
+    return write(Features(weights.net), config.transform.size, batch, target, file_format, layers)

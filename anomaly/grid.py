@@ -20,10 +20,10 @@ class Resample(nn.Cell):
         super().__init__()
         self.rows = Tensor(rows.astype(np.float32))  # H h
         self.columns = Tensor(columns.astype(np.float32))  # W w
-        self.out_h, self.out_w = rows.shape[0], columns.shape[0]
+        (self.out_h, self.h), (self.out_w, self.w) = rows.shape, columns.shape
 
     def construct(self, x):
-        b, c, h, w = x.shape
-        x = ops.transpose(x, (0, 2, 3, 1)).reshape(b, h, w * c)
-        x = ops.matmul(self.rows, x).reshape(b * self.out_h, w, c)
-        return ops.matmul(self.columns, x).reshape(b, self.out_h, self.out_w, c)
+        c = x.shape[1]
+        x = ops.transpose(x, (0, 2, 3, 1)).reshape(-1, self.h, self.w * c)
+        x = ops.matmul(self.rows, x).reshape(-1, self.w, c)
+        return ops.matmul(self.columns, x).reshape(-1, self.out_h, self.out_w, c)

@@ -34,17 +34,18 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
   return text.empty() ? "a single number" : text;
 }
 
-size_t FindMap(const std::vector<std::vector<int64_t>>& shapes, const ModelInfo& info) {
+Places FindOutputs(const std::vector<std::vector<int64_t>>& shapes, const ModelInfo& info) {
   const int64_t batch = info.batch_size;
   const std::vector<int64_t> map = {batch, info.map.height, info.map.width};
-  const auto is_score = [&](const std::vector<int64_t>& shape) {
-    return shape == std::vector<int64_t>{batch} || shape == std::vector<int64_t>{batch, 1};
-  };
+  std::vector<size_t> maps, scores;
   std::string found;
-  for (const auto& shape : shapes) found += (found.empty() ? "" : " and ") + ShapeText(shape);
-  if (shapes.size() == 2) {
-    if (shapes[0] == map && is_score(shapes[1])) return 0;
-    if (shapes[1] == map && is_score(shapes[0])) return 1;
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    found += (i == 0 ? "" : " and ") + ShapeText(shapes[i]);
+    if (shapes[i] == map) maps.push_back(i);
+    if (shapes[i] == std::vector<int64_t>{batch} || shapes[i] == std::vector<int64_t>{batch, 1}) scores.push_back(i);
+  }
+  if (maps.size() == 1 && (scores.size() == 1 || scores.size() == 2) && maps.size() + scores.size() == shapes.size()) {
+    return {maps[0], scores[0]};
   }
   throw Error("gives " + found + " instead of a map " + ShapeText(map) + " and a score " + ShapeText({batch}));
 }

@@ -31,7 +31,13 @@ std::unique_ptr<Engine> MakeEngine(const std::string& device, int device_id, con
 // What engines share: shapes as text, and which output is which.
 std::string ShapeText(const std::vector<int64_t>& shape);
 
-// Throws Error unless there are exactly one map and one score; returns the position of the map, 0 or 1.
-size_t FindMap(const std::vector<std::vector<int64_t>>& shapes, const ModelInfo& info);
+struct Places {
+  size_t map = 0;
+  size_t score = 0;
+};
+
+// Which output is which, by its shape; the score comes before the normalised score, which has the same shape and which
+// this program works out itself. Throws Error unless there are one map and one or two scores.
+Places FindOutputs(const std::vector<std::vector<int64_t>>& shapes, const ModelInfo& info);
 
 #endif  // ANOMALY_INFER_ENGINE_H_

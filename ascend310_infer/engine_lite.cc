@@ -60,11 +60,12 @@ class LiteEngine : public Engine {
     std::memcpy(inputs.at(0).MutableData(), images, inputs.at(0).DataSize());
     std::vector<ms::MSTensor> outputs;
     Check(model_.Predict(inputs, &outputs), "inference failed");
-    if (outputs.size() != 2) throw Error("inference failed (the model did not give two outputs)");
     // Only now: some devices know the shapes of the outputs after the first run.
-    const size_t map = FindMap({outputs[0].Shape(), outputs[1].Shape()}, info_);
-    Copy(outputs[map], maps);
-    Copy(outputs[1 - map], scores);
+    std::vector<std::vector<int64_t>> shapes;
+    for (const ms::MSTensor& output : outputs) shapes.push_back(output.Shape());
+    const Places places = FindOutputs(shapes, info_);
+    Copy(outputs[places.map], maps);
+    Copy(outputs[places.score], scores);
   }
 
   std::string Name() const override {

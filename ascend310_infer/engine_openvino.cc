@@ -59,8 +59,8 @@ class OpenVinoEngine : public Engine {
     try {
       std::memcpy(request_.get_input_tensor().data<uint8_t>(), images, request_.get_input_tensor().get_byte_size());
       request_.infer();
-      Copy(map_, maps);
-      Copy(1 - map_, scores);
+      Copy(places_.map, maps);
+      Copy(places_.score, scores);
     } catch (const std::exception& error) {
       throw Error("inference failed" + Reason(error));
     }
@@ -86,7 +86,7 @@ class OpenVinoEngine : public Engine {
       }
       shapes.push_back(ToVector(output.get_shape()));
     }
-    map_ = FindMap(shapes, info);
+    places_ = FindOutputs(shapes, info);
     // Without the hint, processors that have bfloat16 use it, and scores differ from those the threshold is for.
     request_ = core_
                    .compile_model(model, "CPU", ov::hint::inference_precision(ov::element::f32),
@@ -106,7 +106,7 @@ class OpenVinoEngine : public Engine {
 
   ov::Core core_;
   ov::InferRequest request_;
-  size_t map_ = 0;
+  Places places_;
 };
 
 }  // namespace

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = ("fastflow", "patchcore", "padim")
 PRESENT = tuple(name for name in METHODS if (ROOT / name).is_dir())
-COMMANDS = ("train.py", "eval.py", "predict.py")
+COMMANDS = ("train.py", "eval.py", "predict.py", "export.py", "preprocess.py", "postprocess.py")
 
 
 def sources(package: str) -> list:

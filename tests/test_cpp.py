@@ -58,7 +58,16 @@ def program(tmp_path_factory) -> Path:
     return build / "anomaly_infer"
 
 
-def export(path: Path, transform: Transform = PLAIN, batch=1, score_first=False, column=False, zero=False, **changes):
+def export(
+    path: Path,
+    transform: Transform = PLAIN,
+    batch=1,
+    score_first=False,
+    column=False,
+    normalised=False,
+    zero=False,
+    **changes,
+):
     """A model that gives the pixels as map and their mean as score, with its description, as the exporter does.
 
     zero: everything is divided by 0."""
@@ -81,10 +90,14 @@ def export(path: Path, transform: Transform = PLAIN, batch=1, score_first=False,
     ]
     if column:
         nodes.append(helper.make_node("Unsqueeze", ["mean", "last"], ["score"]))
+    if normalised:
+        nodes.append(helper.make_node("Neg", ["score"], ["normalised"]))
     outputs = [
         helper.make_tensor_value_info("map", TensorProto.FLOAT, [rows, height, width]),
         helper.make_tensor_value_info("score", TensorProto.FLOAT, [rows, 1] if column else [rows]),
     ]
+    if normalised:
+        outputs.append(helper.make_tensor_value_info("normalised", TensorProto.FLOAT, [rows]))
     graph = helper.make_graph(
         nodes,
         "known",
@@ -264,7 +277,7 @@ def test_the_heat_map_is_the_one_of_python(program, model, tmp_path):
 
 
 @pytest.mark.parametrize("batch", [1, 4, "dynamic"])
-@pytest.mark.parametrize("form", [{}, {"score_first": True}, {"column": True}], ids=str)
+@pytest.mark.parametrize("form", [{}, {"score_first": True}, {"column": True}, {"normalised": True}], ids=str)
 def test_every_batch_size_and_order_of_outputs(program, tmp_path, batch, form):
     """Six images and one that cannot be read, so that a batch of four is filled up once and left part empty once."""
     images = {f"{i}.png": picture(48, 64, seed=i) for i in range(6)}

@@ -36,7 +36,7 @@ def exported(request, toy, tmp_path_factory):
     trained = command(method, "train", "--dataset_path", toy, *base, *options)
     assert trained.code == 0, trained.err
     for file_format in ("MINDIR", "ONNX"):
-        result = command(method, "export", *base, "--file_format", file_format, "--export_batch_size", "2")
+        result = command(method, "export", *base, "--file_format", file_format, "--batch_size", "2")
         assert result.code == 0, result.err
     return method, output
 
@@ -93,7 +93,7 @@ def test_a_model_goes_with_its_description(exported, tmp_path):
     with pytest.raises(DataError, match="side by side"):
         engines.load(copy)
     shutil.copy(path.with_suffix(".json"), tmp_path)
-    assert engines.load(copy).batch_size == 2
+    assert engines.load(copy).batch == 2
     copy.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match="is not the model"):
         engines.load(copy)

@@ -134,7 +134,7 @@ class Flow(nn.Cell):
             x1, x2, tanh, log_scale = step(x1, x2)
             total = total + tanh
             volume = volume + log_scale
-        total = ops.matmul(total.reshape(total.shape[0], -1), self.ones).reshape(-1)
+        total = ops.matmul(total.reshape(-1, self.second * self.area), self.ones).reshape(-1)
         return self.concat((x1, x2)), total * self.clamp + volume * self.area
 
     def inverse(self, z: np.ndarray) -> np.ndarray:

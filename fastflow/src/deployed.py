@@ -17,6 +17,7 @@ class DeployedFastFlow(nn.Cell):
         self.enlarges = nn.CellList([EnlargeCell(scale) for scale in detector.anomaly_map.scales])
         # A tensor: of a division by a number the exporter makes two operations and names the wrong one as the output.
         self.share = Tensor(np.array(1 / len(self.enlarges), np.float32))
+        self.pixels = self.enlarges[0].rows.shape[0] * self.enlarges[0].columns.shape[1]
         self.set_train(False)
 
     def construct(self, images):
@@ -24,4 +25,4 @@ class DeployedFastFlow(nn.Cell):
         total = 0
         for i in range(len(self.enlarges)):
             total = total + self.enlarges[i](-ops.exp(-0.5 * squares[i]))
-        return total * self.share, total.reshape(total.shape[0], -1).max(1) * self.share
+        return total * self.share, total.reshape(-1, self.pixels).max(1) * self.share

@@ -14,17 +14,17 @@ class LayerNorm(nn.Cell):
 
     def __init__(self, shape: tuple):
         super().__init__()
-        size = int(np.prod(shape))
+        self.shape, self.size = shape, int(np.prod(shape))
         self.weight = Parameter(Tensor(np.ones(shape, np.float32)), name="weight")
         self.bias = Parameter(Tensor(np.zeros(shape, np.float32)), name="bias")
-        self.average = Tensor(np.full((size, 1), 1 / size, np.float32))
+        self.average = Tensor(np.full((self.size, 1), 1 / self.size, np.float32))
 
     def construct(self, x):
-        flat = x.astype(mstype.float32).reshape(x.shape[0], -1)  # B C·H·W
+        flat = x.astype(mstype.float32).reshape(-1, self.size)  # B C·H·W
         flat = flat - ops.matmul(flat, self.average)
         variance = ops.matmul(flat * flat, self.average)
         flat = flat / ops.sqrt(variance + EPSILON)
-        return flat.reshape(x.shape) * self.weight + self.bias
+        return flat.reshape(-1, *self.shape) * self.weight + self.bias
 
 
 class Flows(nn.Cell):

@@ -2,8 +2,10 @@
 
 import numpy as np
 from mindspore import Tensor, nn, ops
+from mindspore import dtype as mstype
 
 from anomaly.deployed import EnlargeCell
+from anomaly.model_file import constant
 from padim.src.detector import PaDiM
 from padim.src.gaussian import EPSILON
 
@@ -16,10 +18,11 @@ class DeployedPaDiM(nn.Cell):
         gaussians = detector.gaussians
         self.embedding = detector.embedding
         self.mean = Tensor(gaussians.mean)  # P D
-        self.factor = Tensor(np.ascontiguousarray(gaussians.factor.astype(np.float32).transpose(0, 2, 1)))  # P D R
+        self.factor = constant(np.ascontiguousarray(gaussians.factor.transpose(0, 2, 1)))  # P D R
         self.low_rank = gaussians.low_rank and gaussians.count > 1
         self.one_image = gaussians.count == 1
         self.grid = detector.embedding.grid
+        self.pixels = len(detector.anomaly_map.rows) * detector.anomaly_map.columns.shape[1]
         self.enlarge = EnlargeCell(detector.anomaly_map)
         self.set_train(False)
 
@@ -27,14 +30,14 @@ class DeployedPaDiM(nn.Cell):
         delta = ops.transpose(self.embedding(images) - self.mean, (1, 0, 2))  # P B D
         maps = self.enlarge(self.distances(delta).reshape(-1, self.grid[0], self.grid[1]))
         # The exporter wants an operation of its own for an output that is used inside; no map is below 0.
-        return ops.relu(maps), maps.reshape(maps.shape[0], -1).max(1)
+        return ops.relu(maps), maps.reshape(-1, self.pixels).max(1)
 
     def distances(self, delta):
         """gaussian.py's two forms -> B P."""
         if self.one_image:
             squared = (delta * delta).sum(2) / EPSILON
         else:
-            projected = ops.bmm(delta, self.factor)  # P B R
+            projected = ops.bmm(delta, self.factor.astype(mstype.float32))  # P B R
             squared = (projected * projected).sum(2)
             if self.low_rank:
                 squared = ((delta * delta).sum(2) - squared) / EPSILON

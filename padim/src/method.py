@@ -16,4 +16,5 @@ PADIM = Method(
     load_backbone=backbone.load,
     layers=backbone.LAYERS,
     presets=Path(__file__).resolve().parents[1] / "config",
+    compact=PaDiM.compact,
 )

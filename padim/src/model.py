@@ -53,7 +53,7 @@ class Embedding(nn.Cell):
         x = ops.transpose(self.project(layer1, self.part1), (0, 2, 3, 1))  # B h w D
         x = x + self.resample2(self.project(layer2, self.part2))
         x = x + self.resample3(self.project(layer3, self.part3))
-        return x.reshape(x.shape[0], -1, self.dimensions)  # B P D
+        return x.reshape(-1, self.grid[0] * self.grid[1], self.dimensions)  # B P D
 
     def numpy(self, images: np.ndarray) -> np.ndarray:
         return self(Tensor(images)).asnumpy()

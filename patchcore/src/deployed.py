@@ -1,7 +1,8 @@
 """PatchCore as one Cell from photographs to maps and scores, for export.
 
-The search is a matrix product with the whole bank. What would be an index (which patch is the worst, which row its
-nearest) is a mask and a product here: that needs no gathering, and so works with any batch.
+The search is a matrix product with the bank, a chunk of rows at a time, so that what it gives stays in the processor's
+cache. What would be an index (which patch is the worst, which row its nearest) is a mask and a product here: that needs
+no gathering, and so works with any batch.
 """
 
 import numpy as np
@@ -10,6 +11,9 @@ from mindspore import dtype as mstype
 
 from anomaly.deployed import EnlargeCell
 from patchcore.src.detector import PatchCore
+
+CHUNK = 1024  # rows of the bank in one product
+MOST = 32  # products
 
 
 class DeployedPatchCore(nn.Cell):
@@ -22,9 +26,12 @@ class DeployedPatchCore(nn.Cell):
         shifted = vectors - mean
         self.embedding = detector.embedding
         self.mean = Tensor(mean)
-        self.bank = Tensor(shifted)  # M D
-        self.factor = Tensor(np.ascontiguousarray(-2 * shifted.T))  # D M
-        self.norms = Tensor((shifted**2).sum(axis=1))  # M
+        chunks = np.array_split(shifted, min(-(-len(shifted) // CHUNK), MOST))
+        stops = np.cumsum([len(chunk) for chunk in chunks]).tolist()
+        self.spans = tuple(zip([0, *stops[:-1]], stops))
+        self.factors = tuple(Tensor(np.ascontiguousarray(-2 * chunk.T)) for chunk in chunks)  # D m
+        self.norms = tuple(Tensor((chunk**2).sum(axis=1)) for chunk in chunks)  # m
+        self.matmul = ops.MatMul(transpose_b=True)
         self.grid = detector.embedding.grid
         self.k = min(detector.bank.k, len(vectors))
         self.enlarge = EnlargeCell(detector.anomaly_map)
@@ -32,30 +39,45 @@ class DeployedPatchCore(nn.Cell):
 
     def construct(self, images):
         patches = self.embedding(images) - self.mean  # B N D
-        squared = self.to_rows(patches)  # B N M
-        distances = ops.sqrt(ops.relu(squared.min(2)))  # B N
+        distances = ops.sqrt(ops.relu(self.to_nearest(patches)))  # B N
         maps = self.enlarge(distances.reshape(-1, self.grid[0], self.grid[1]))
         star = distances.max(1)  # B, s* of Eq. (6)
         chosen = (distances >= star.reshape(-1, 1)).astype(mstype.float32)
         chosen = chosen / chosen.sum(1).reshape(-1, 1)
         test = ops.matmul(chosen.reshape(-1, 1, distances.shape[1]), patches)  # B 1 D, m_test
-        return maps, self.reweighted(test, star)
+        return maps, self.reweighted(test.reshape(-1, patches.shape[2]), star)
+
+    def to_nearest(self, points):
+        """B N D -> squared distances to the nearest rows of the bank, B N."""
+        nearest = (ops.matmul(points, self.factors[0]) + self.norms[0]).min(2)
+        for i in range(1, len(self.factors)):
+            nearest = ops.minimum(nearest, (ops.matmul(points, self.factors[i]) + self.norms[i]).min(2))
+        return nearest + (points * points).sum(2)
 
     def to_rows(self, points):
-        """B n D -> squared distances to the rows of the bank, B n M."""
-        norms = (points * points).sum(2)
-        return ops.matmul(points, self.factor) + self.norms + norms.reshape(norms.shape[0], -1, 1)
+        """B D -> squared distances to all rows of the bank, B M."""
+        parts = ()
+        for i in range(len(self.factors)):
+            parts += (ops.matmul(points, self.factors[i]) + self.norms[i],)
+        return ops.concat(parts, 1) + (points * points).sum(1, keepdims=True)
+
+    def row(self, mask):
+        """B M, of sum 1 -> the mean of the rows chosen, B D."""
+        total = 0
+        for i in range(len(self.factors)):
+            low, high = self.spans[i]
+            total = total + self.matmul(mask[:, low:high], self.factors[i])
+        return total * -0.5
 
     def reweighted(self, test, star):
         """Eq. (7), as in memory_bank.py."""
         if self.k < 2:
             return star
-        squared = self.to_rows(test).reshape(-1, self.norms.shape[0])  # B M
+        squared = self.to_rows(test)
         least = squared.min(1).reshape(-1, 1)
         nearest = (squared <= least).astype(mstype.float32)
         nearest = nearest / nearest.sum(1).reshape(-1, 1)
-        star_row = ops.matmul(nearest, self.bank).reshape(-1, 1, self.bank.shape[1])  # B 1 D, m*
-        around = self.to_rows(star_row).reshape(-1, self.norms.shape[0])
+        around = self.to_rows(self.row(nearest))  # B M, from m*
         closest, _ = ops.topk(-around, self.k)
         inside = (-around >= closest.min(1).reshape(-1, 1)).astype(mstype.float32)  # N_b(m*)
         far = ops.sqrt(ops.relu(squared)) * inside

@@ -32,7 +32,7 @@ class PatchEmbedding(nn.Cell):
     def construct(self, images):
         layer2, layer3 = self.backbone(images)
         patches = self.concat((self.fine(layer2), self.coarse(layer3)))  # B h w D
-        return patches.reshape(patches.shape[0], -1, self.dimensions)  # B N D
+        return patches.reshape(-1, self.grid[0] * self.grid[1], self.dimensions)  # B N D
 
     def numpy(self, images: np.ndarray) -> np.ndarray:
         return self(Tensor(images)).asnumpy()

@@ -1,0 +1,108 @@
+"""Files that a device reads and writes: prepared photographs go out as .bin, maps and scores come back.
+
+<output_dir>/img/000.bin         H W 3 uint8, RGB, resized and cropped
+<output_dir>/label/000.png       its mask, if there is one
+<output_dir>/label/index.json    which photograph 000 is
+<result_dir>/000.bin             the map, H W float32
+<result_dir>/results.csv         name and score of each, among other columns
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from anomaly import drawing
+from anomaly.dataset import Category, Sample
+from anomaly.errors import DataError
+from anomaly.files import read_json, replacing_folder, write_json
+from anomaly.images import Transform, read_mask
+from anomaly.loader import Batch, batches
+from anomaly.progress import bar
+
+INDEX = "index.json"
+TABLE = "results.csv"
+
+
+def write(category: Category, transform: Transform, folder: Path, workers: int, about: dict):
+    """Prepares all test photographs; `about` is what else the index has to say."""
+    digits = max(3, len(str(len(category.test))))
+    with (
+        replacing_folder(folder / "img") as images,
+        replacing_folder(folder / "label") as labels,
+        bar(len(category.test), "preprocessing", "image") as progress,
+    ):
+        entries = []
+        for number, batch in enumerate(batches(category.test, transform, 1, workers, with_masks=True)):
+            name, sample, mask = f"{number:0{digits}}", batch.samples[0], batch.masks[0]
+            batch.images[0].tofile(images / f"{name}.bin")
+            if sample.anomalous and mask is not None:
+                drawing.save(labels / f"{name}.png", np.repeat(mask[:, :, None] * np.uint8(255), 3, axis=2))
+            entries.append({"bin": name, "path": str(sample.path.resolve()), "defect": sample.defect})
+            progress.update(1)
+        write_json(labels / INDEX, {**about, "size": list(transform.size), "images": entries})
+
+
+def read_index(label_dir: Path) -> dict:
+    path = label_dir / INDEX
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; --label_dir is the folder label/ that preprocess.py wrote")
+    index = read_json(path)
+    if not isinstance(index, dict) or not {"size", "images", "method", "category", "model"} <= set(index):
+        raise DataError(f"{path}: damaged; run preprocess.py again")
+    return index
+
+
+def read_scores(result_dir: Path) -> dict:
+    """The names in the device's table, without the ending of a .bin -> the scores."""
+    path = result_dir / TABLE
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return {row["name"]: float(row["score"]) for row in csv.DictReader(file)}
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; --result_dir is what anomaly_infer wrote") from None
+    except (KeyError, ValueError, TypeError):
+        raise DataError(f"{path}: damaged; run anomaly_infer again") from None
+
+
+def read_map(path: Path, size: tuple) -> np.ndarray:
+    try:
+        values = np.fromfile(path, np.float32)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; the device has not judged this image") from None
+    if values.size != size[0] * size[1] or not np.isfinite(values).all():
+        raise DataError(f"{path}: not a map of {size[0]} x {size[1]} numbers in float32; run anomaly_infer again")
+    return values.reshape(size)
+
+
+class Returned:
+    """What came back from a device for what was sent to it."""
+
+    def __init__(self, label_dir: Path, result_dir: Path, index: dict):
+        self.result_dir, self.size = result_dir, tuple(index["size"])
+        self.scores = read_scores(result_dir)
+        self.images = label_dir.parent / "img"
+        self.names, samples = {}, []
+        for entry in index["images"]:
+            mask = label_dir / f"{entry['bin']}.png"
+            sample = Sample(Path(entry["path"]), entry["defect"], mask if mask.is_file() else None)
+            samples.append(sample)
+            self.names[sample] = entry["bin"]
+        self.category = Category(index["category"], (), tuple(samples))
+
+    def batches(self):
+        """The photographs as they were sent, where they are still there; else black."""
+        for sample, name in self.names.items():
+            path, image = self.images / f"{name}.bin", np.zeros((*self.size, 3), np.uint8)
+            if path.is_file() and path.stat().st_size == image.size:
+                image = np.fromfile(path, np.uint8).reshape(image.shape)
+            mask = read_mask(sample.mask) if sample.mask else None
+            yield Batch([sample], image[None], [mask if sample.anomalous else np.zeros(self.size, bool)])
+
+    def score(self, batch: Batch) -> tuple:
+        names = [self.names[sample] for sample in batch.samples]
+        missing = [name for name in names if name not in self.scores]
+        if missing:
+            raise DataError(f"{self.result_dir / TABLE}: has no score for {missing[0]}")
+        maps = [read_map(self.result_dir / f"{name}.bin", self.size) for name in names]
+        return np.stack(maps), np.array([self.scores[name] for name in names])

@@ -1,0 +1,20 @@
+"""Says how good the maps and scores are that a device has made with an exported PatchCore.
+
+python patchcore/postprocess.py --result_dir device/result --label_dir device/label --category bottle
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from anomaly import cli, commands
+from patchcore.src.method import PATCHCORE
+
+
+def main(argv=None):
+    return commands.postprocess(PATCHCORE, __doc__, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.guarded(main))
