@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Usage: bash scripts/run_distribute_train_cpu.sh METHOD DATASET_PATH PRE_CKPT_PATH CATEGORY DEVICE_NUM
+#            [--master_addr ADDRESS] [--master_port PORT] [--node_rank RANK] [--node_num NUMBER]
+#            [--background] [--dry_run] [-- options of train.py]
+#
+# Trains METHOD (patchcore, padim, fastflow) by msrun, in DEVICE_NUM processes on the CPU.
+# With several machines start it on each, with the same --node_num, --master_addr and --master_port, and a
+# --node_rank from 0 on.
+# Logs: output/METHOD/train_CATEGORY/{env,train,scheduler,worker_NUMBER}.log
+# --background starts it, says where its log is and leaves it alone; --dry_run only shows the command.
+set -euo pipefail
+# shellcheck source=scripts/launch.sh
+source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+run_distribute CPU "$@"

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Usage: bash scripts/run_eval_gpu.sh METHOD DATASET_PATH PRE_CKPT_PATH CATEGORY [DEVICE_ID]
+#            [--background] [--dry_run] [-- options of eval.py]
+#
+# Evaluates what METHOD (patchcore, padim, fastflow) has trained, on an NVIDIA GPU. CATEGORY: a folder in
+# DATASET_PATH, or all. PRE_CKPT_PATH: the network's weights, or random; for fastflow the trained checkpoint,
+# fastflow_CATEGORY.ckpt.
+# Logs: output/METHOD/eval_CATEGORY/{env,eval}.log
+# --background starts it, says where its log is and leaves it alone; --dry_run only shows the command.
+set -euo pipefail
+# shellcheck source=scripts/launch.sh
+source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+run_standalone eval GPU "$@"

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Usage: bash scripts/run_standalone_train_ascend.sh METHOD DATASET_PATH PRE_CKPT_PATH CATEGORY [DEVICE_ID]
+#            [--background] [--dry_run] [-- options of train.py]
+#
+# Trains METHOD (patchcore, padim, fastflow) on an Ascend device. PRE_CKPT_PATH: the network's weights, or random.
+# CATEGORY: a folder in DATASET_PATH, or all. Logs: output/METHOD/train_CATEGORY/{env,train}.log
+# --background starts it, says where its log is and leaves it alone; --dry_run only shows the command.
+set -euo pipefail
+# shellcheck source=scripts/launch.sh
+source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+run_standalone train Ascend "$@"
