@@ -4,10 +4,12 @@
 # Builds ascend310_infer/build/anomaly_infer with what is found of
 #   OpenVINO         as a package of the Python named by PYTHON, else of .venv, else of python3
 #   MindSpore Lite   unpacked in the folder named by LITE_HOME, which holds runtime/include and runtime/lib
+# BUILD_DIR names another folder to build in.
 # On Debian it also needs: apt install g++ cmake make libopencv-dev nlohmann-json3-dev
 set -euo pipefail
 
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+BUILD="${BUILD_DIR:-$HERE/build}"
 
 usage() {
     awk '/^# Usage:/ {on = 1} on && !/^#/ {exit} on {sub(/^# ?/, ""); print}' "$0"
@@ -44,11 +46,11 @@ for tool in cmake make g++; do
 done
 
 # A cache of an earlier build would keep the engines that were found then.
-rm -f "$HERE/build/CMakeCache.txt"
-log="$(cmake -S "$HERE" -B "$HERE/build" ${openvino:+"-DOpenVINO_DIR=$openvino"} "-DLITE_HOME=${LITE_HOME:-}" 2>&1)" || {
+rm -f "$BUILD/CMakeCache.txt"
+log="$(cmake -S "$HERE" -B "$BUILD" ${openvino:+"-DOpenVINO_DIR=$openvino"} "-DLITE_HOME=${LITE_HOME:-}" 2>&1)" || {
     echo "$log" >&2
     fail "cmake failed; on Debian: apt install libopencv-dev nlohmann-json3-dev"
 }
 grep -- '-- engines:' <<<"$log" | sed 's/^-- //'
-cmake --build "$HERE/build" --parallel "${JOBS:-2}"
-echo "built: $HERE/build/anomaly_infer"
+cmake --build "$BUILD" --parallel "${JOBS:-2}"
+echo "built: $BUILD/anomaly_infer"

@@ -12,4 +12,4 @@ cd "$ROOT"
 "$VENV/bin/ruff" check .
 "$VENV/bin/ruff" format --check .
 "$VENV/bin/shellcheck" -x scripts/*.sh ascend310_infer/*.sh .ci/run
-"$PYTHON" -m pytest -n 2 "$@"
+"$PYTHON" -m pytest -n 2 --dist loadgroup "$@"

@@ -1,5 +1,9 @@
 """What the tests share: a small drawn data set, weights, and photographs where they are present."""
 
+import importlib.util
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -90,3 +94,30 @@ def trained(tmp_path_factory, toy):
     result = commands.train(toy, output, "--category", "all")
     assert result.code == 0, result.err
     return output, result
+
+
+def cpp_is_missing() -> str:
+    """What the C++ program cannot be built without, or nothing."""
+    for tool in ("g++", "cmake", "make"):
+        if not shutil.which(tool):
+            return f"{tool} is not installed"
+    if importlib.util.find_spec("openvino") is None:
+        return "the package openvino is not installed"
+    for folder, package in (("opencv4", "libopencv-dev"), ("nlohmann", "nlohmann-json3-dev")):
+        if not any((Path(prefix) / "include" / folder).is_dir() for prefix in ("/usr", "/usr/local")):
+            return f"{package} is not installed"
+    return ""
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory) -> Path:
+    """The C++ program, built by its own script."""
+    reason = cpp_is_missing()
+    if reason:
+        pytest.skip(reason)
+    build = tmp_path_factory.mktemp("cpp")
+    environment = {**os.environ, "BUILD_DIR": str(build), "PYTHON": sys.executable, "LITE_HOME": ""}
+    command = ["bash", str(ROOT / "ascend310_infer" / "build.sh")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return build / "anomaly_infer"

@@ -2,14 +2,11 @@
 
 import csv
 import hashlib
-import importlib.util
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -26,36 +23,6 @@ THRESHOLD, UNIT = 128.0, 16.0
 WEIGHTS = np.array([65536, 256, 1], np.float32)  # the map of the model holds every pixel exactly
 PIXEL_THRESHOLD, PIXEL_UNIT = 128.0 * 65536, 32.0 * 65536
 PLAIN = Transform((48, 64), None)
-
-
-def missing() -> str:
-    for tool in ("g++", "cmake", "make"):
-        if not shutil.which(tool):
-            return f"{tool} is not installed"
-    for module in ("onnx", "openvino"):
-        if importlib.util.find_spec(module) is None:
-            return f"the package {module} is not installed"
-    for folder, package in (("opencv4", "libopencv-dev"), ("nlohmann", "nlohmann-json3-dev")):
-        if not any((Path(prefix) / "include" / folder).is_dir() for prefix in ("/usr", "/usr/local")):
-            return f"{package} is not installed"
-    return ""
-
-
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")
-
-
-@pytest.fixture(scope="session")
-def program(tmp_path_factory) -> Path:
-    build = tmp_path_factory.mktemp("cpp")
-    command = [sys.executable, "-c", "from openvino.utils import get_cmake_path; print(get_cmake_path())"]
-    openvino = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    for step in (
-        ["cmake", "-S", SOURCE, "-B", build, f"-DOpenVINO_DIR={openvino}", "-DLITE_HOME="],
-        ["cmake", "--build", build, "--parallel", "2"],
-    ):
-        done = subprocess.run(step, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-    return build / "anomaly_infer"
 
 
 def export(

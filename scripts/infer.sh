@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# The four steps from an exported model to its accuracy on a device; run_infer_cpp.sh and run_infer_310.sh call them.
+
+# shellcheck source=scripts/launch.sh
+source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+
+# step NAME COMMAND...: runs it into NAME_<category>.log; the first that fails ends everything, with the end of its log.
+step() {
+    local name="$1" log code=0
+    shift
+    log="$OUTPUT/${name}_$CATEGORY.log"
+    if [[ -n "${CHOSEN[dry_run]:-}" ]]; then
+        printf '%q ' "$@"
+        echo
+        return
+    fi
+    echo "$name: $log"
+    "$@" >"$log" 2>&1 || code=$?
+    [[ $code -eq 0 ]] && return
+    tail -n 20 "$log" >&2
+    echo "error: $name failed with exit code $code; see $log" >&2
+    exit "$code"
+}
+
+# run_infer METHOD MODEL_PATH DATASET_PATH NEED_PREPROCESS CATEGORY DEVICE_TYPE DEVICE_ID; options are in CHOSEN.
+run_infer() {
+    local method="$1" model="$2" data="$3" prepare="$4" device="$6" id="$7" folder
+    CATEGORY="$5"
+    want_one_of METHOD "$method" "${METHODS[@]}"
+    want_one_of NEED_PREPROCESS "$prepare" y n
+    want_one_of DEVICE_TYPE "$device" Ascend GPU CPU
+    want_category "$CATEGORY"
+    want_number DEVICE_ID "$id"
+    OUTPUT="${CHOSEN[output_dir]:-$ROOT/output/infer/$method}"
+    folder="$OUTPUT/$CATEGORY"
+    want_file "$model"
+    want_file "${model%.*}.json"
+    want_folder "$data/$CATEGORY"
+    [[ "$prepare" == y ]] || want_folder "$folder/img"
+    want_python
+    set_up_environment "$device" 1
+    export PYTHON TQDM_DISABLE=1 # no bars in the logs
+    if [[ -z "${CHOSEN[dry_run]:-}" ]]; then
+        mkdir -p "$OUTPUT"
+        rm -rf "$folder/result"
+    fi
+    [[ "$prepare" == n ]] || step preprocess "$PYTHON" "$ROOT/$method/preprocess.py" --dataset_path "$data" \
+        --category "$CATEGORY" --output_dir "$folder" --model_path "$model"
+    step build bash "$ROOT/ascend310_infer/build.sh"
+    step infer "${BUILD_DIR:-$ROOT/ascend310_infer/build}/anomaly_infer" --model "$model" --input "$folder/img" \
+        --output "$folder/result" --device "${device,,}" --device_id "$id" --preprocess n
+    step acc "$PYTHON" "$ROOT/$method/postprocess.py" --result_dir "$folder/result" --label_dir "$folder/label" \
+        --category "$CATEGORY" --model_path "$model"
+    [[ -n "${CHOSEN[dry_run]:-}" ]] || cat "$folder/result/test_perform_static.txt" "$OUTPUT/acc_$CATEGORY.log"
+}
