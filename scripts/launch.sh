@@ -68,10 +68,6 @@ find_output() {
     done
 }
 
-want_python() {
-    [[ -n "$(command -v "$PYTHON")" ]] || fail "$PYTHON: no such program; PYTHON names the Python to use"
-}
-
 # check_paths DATASET_PATH CATEGORY PRE_CKPT_PATH [WORD IN ITS PLACE]
 check_paths() {
     want_folder "$1"

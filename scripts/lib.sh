@@ -85,6 +85,10 @@ want_file() {
     [[ "$1" == "${2:-}" || -f "$1" ]] || fail "$1: no such file"
 }
 
+want_python() {
+    [[ -n "$(command -v "$PYTHON")" ]] || fail "$PYTHON: no such program; PYTHON names the Python to use"
+}
+
 # set_variable NAME VALUE: an environment variable, unless the user has set it.
 set_variable() {
     [[ -n "${!1:-}" ]] || export "$1=$2"

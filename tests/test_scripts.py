@@ -1,21 +1,21 @@
 """The shell scripts say how they are used."""
 
-import subprocess
-from pathlib import Path
-
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.sh") if path.name != "lib.sh")
-
-
-def run(name: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    command = ["bash", str(ROOT / "scripts" / name), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=20)
+from shell import ROOT, SCRIPTS, run
 
 
 def test_there_are_scripts():
-    assert {"quickstart.sh", "run_tests.sh"} <= set(SCRIPTS)
+    kinds = ("run_standalone_train", "run_distribute_train", "run_eval", "run_all_mvtec")
+    per_device = {f"{kind}_{device}.sh" for kind in kinds for device in ("ascend", "gpu", "cpu")}
+    others = {"quickstart.sh", "run_tests.sh", "doctor.sh", "run_all_mvtec.sh", "run_all_mvtec_onnx.sh"}
+    assert per_device | others <= set(SCRIPTS)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_can_be_executed_and_stops_at_the_first_error(name):
+    path = ROOT / "scripts" / name
+    assert path.stat().st_mode & 0o100
+    assert "set -euo pipefail" in path.read_text()
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -30,8 +30,9 @@ def test_help_is_the_usage_and_does_nothing_else(tmp_path, name, flag):
 
 
 @pytest.mark.parametrize("arguments", [("now",), ("--fast", "please")])
-def test_quickstart_refuses_arguments_and_shows_the_usage(arguments):
-    done = run("quickstart.sh", *arguments)
+@pytest.mark.parametrize("name", ["quickstart.sh", "doctor.sh"])
+def test_what_takes_no_arguments_refuses_them_and_shows_the_usage(name, arguments):
+    done = run(name, *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")

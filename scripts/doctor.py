@@ -1,0 +1,237 @@
+"""What this machine has and lacks; see doctor.sh, which starts it. Any Python from 3.8 on runs it, with no package."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ISA = os.environ.get("ONEDNN_MAX_CPU_ISA")  # before the package below gives it a default
+sys.path.insert(0, str(ROOT))
+
+from anomaly.fetch import ADDRESSES, PRETRAINED  # noqa: E402  these modules need no package
+
+RUN, CONVERT, TESTS = "requirements.txt", "requirements-convert.txt", "requirements-dev.txt"
+PYTHONS = ((3, 11), (3, 12))
+TARGETS = ("Ascend", "GPU", "CPU")
+# First versions that do not go together with the pinned ones.
+CLASHES = {
+    "numpy": ((2,), "MindSpore crashes under numpy 2"),
+    "opencv-python-headless": ((4, 12), "it wants numpy 2"),
+}
+# MindSpore may end the process while it loads, so another one asks.
+ASK_MINDSPORE = f"""
+import json, mindspore
+print()
+print(json.dumps({{target: bool(mindspore.hal.is_available(target)) for target in {TARGETS}}}))
+"""
+TOOLS = ("g++", "cmake", "make")
+HEADERS = {"libopencv-dev": "opencv4/opencv2/core.hpp", "nlohmann-json3-dev": "nlohmann/json.hpp"}
+INCLUDES = (Path("/usr/include"), Path("/usr/local/include"))
+
+
+def say(name: str, text: str):
+    print(f"{name:<29}{text}")
+
+
+def title(text: str):
+    print(f"\n{text}")
+
+
+def pins(file: str) -> dict:
+    """Name -> version; the files that a file includes are left out."""
+    lines = [line.split("#")[0].strip() for line in (ROOT / file).read_text(encoding="utf-8").splitlines()]
+    return dict(line.split("==") for line in lines if "==" in line)
+
+
+def installed(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def numbers(version: str) -> tuple:
+    return tuple(int("0" + "".join(c for c in part if c.isdigit())) for part in version.split("."))
+
+
+def clash(name: str, version: str) -> str:
+    """Why this version cannot be used; empty if it can."""
+    first, reason = CLASHES.get(name, ((), ""))
+    return reason if version and first and numbers(version) >= first else ""
+
+
+def verdict(name: str, pinned: str) -> str:
+    version = installed(name)
+    if not version:
+        return f"missing ({pinned})"
+    if clash(name, version):
+        return f"{version}, CLASH: {clash(name, version)}; {pinned} is needed"
+    same = version.split("+")[0] == pinned  # 2.13.0+cpu is a build of 2.13.0
+    return version if same else f"{version}, not the tested {pinned}"
+
+
+def wanting(*files: str) -> list:
+    """What has to be installed for these files of requirements."""
+    needs = []
+    for file in files:
+        versions = pins(file)
+        if any(not installed(name) for name in versions):
+            needs.append(f"pip install -r {file}")
+        needs += [
+            f'pip install "{n}=={v}" ({clash(n, installed(n))})' for n, v in versions.items() if clash(n, installed(n))
+        ]
+    return needs
+
+
+def first_lines(*command: str, lines: int = 4) -> list:
+    """What a program says first; nothing if it is not there or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()][:lines] if done.returncode == 0 else []
+
+
+def ask_mindspore() -> tuple:
+    """The devices that MindSpore finds, and why it does not load."""
+    if not installed("mindspore"):
+        return (), "it is not installed"
+    environment = {**os.environ, "GLOG_v": "3"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", ASK_MINDSPORE], capture_output=True, text=True, timeout=300, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        return (), "no answer in 300 s"
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        return (), lines[-1] if lines else f"ended with code {done.returncode}"
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    return tuple(target for target in TARGETS if found[target]), ""
+
+
+def library_folders() -> list:
+    named = [Path(folder) for folder in os.environ.get("LD_LIBRARY_PATH", "").split(":") if folder]
+    return [*named, *sorted(Path("/usr/local").glob("cuda*/lib64"))]
+
+
+def cuda() -> list:
+    """Folders with the libraries of CUDA 11."""
+    return list(dict.fromkeys(str(f) for f in library_folders() if any(f.glob("libcudart.so.11*"))))
+
+
+def ascend() -> str:
+    """The folder of CANN; doctor.sh has looked for its set_env.sh and read it."""
+    return os.environ.get("ASCEND_HOME_PATH") or os.environ.get("ASCEND_TOOLKIT_HOME") or ""
+
+
+def free_memory() -> str:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return f"{next(int(line.split()[1]) for line in lines if line.startswith('MemAvailable')) / 2**20:.1f} GB"
+    except (OSError, StopIteration):
+        return "unknown"
+
+
+def has_header(package: str) -> bool:
+    return any((folder / HEADERS[package]).is_file() for folder in INCLUDES)
+
+
+def lite() -> bool:
+    home = os.environ.get("LITE_HOME", "")
+    return bool(home) and all((Path(home) / "runtime" / part).is_dir() for part in ("include", "lib"))
+
+
+def show_python():
+    title("Python")
+    fits = "" if sys.version_info[:2] in PYTHONS else ", not one of the supported 3.11 and 3.12"
+    say("python", f"{sys.version.split()[0]}{fits}, {sys.executable}")
+    for file in (RUN, CONVERT, TESTS):
+        title(f"Packages of {file}")
+        for name, pinned in pins(file).items():
+            say(name, verdict(name, pinned))
+
+
+def show_devices(devices: tuple, reason: str):
+    title("Devices")
+    say("found by MindSpore", ", ".join(devices) or f"none: {reason}")
+    say("npu-smi", "; ".join(first_lines("npu-smi", "info", "-l", lines=1)) or "nothing")
+    say("CANN (set_env.sh)", ascend() or "not found")
+    query = ("--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
+    say("nvidia-smi", "; ".join(first_lines("nvidia-smi", *query)) or "nothing")
+    say("CUDA 11 libraries", ", ".join(cuda()) or "not found")
+    say("ONEDNN_MAX_CPU_ISA", ISA or "not set; the commands take AVX2")
+
+
+def show_weights():
+    title(f"Weights in {PRETRAINED}")
+    for name in ADDRESSES:
+        suffixes = [s for s in (".ckpt", ".pth", ".safetensors") if (PRETRAINED / (name + s)).is_file()]
+        say(name, ", ".join(suffixes) if suffixes else f"missing: python pretrained/fetch.py {name}")
+    say("others", ", ".join(p.name for p in sorted(PRETRAINED.glob("*.ckpt")) if p.stem not in ADDRESSES) or "none")
+
+
+def show_machine():
+    title("Machine")
+    say("disk free", f"{shutil.disk_usage(ROOT).free / 2**30:.1f} GB")
+    say("memory free", free_memory())
+    say("cores", str(os.cpu_count()))
+    for tool in TOOLS:
+        say(tool, shutil.which(tool) or "missing")
+    for package in HEADERS:
+        say(package, "found" if has_header(package) else "missing")
+    say("openvino", installed("openvino") or "missing")
+    say("LITE_HOME", os.environ.get("LITE_HOME", "not set") + ("" if lite() else ": no MindSpore Lite"))
+
+
+def for_run(devices: tuple, reason: str) -> list:
+    """What is missing on any device."""
+    needs = wanting(RUN)
+    if needs and sys.version_info[:2] not in PYTHONS:
+        needs.insert(0, "Python 3.11 or 3.12")
+    return needs or ([f"MindSpore does not load: {reason}"] if not devices else [])
+
+
+def for_device(target: str, devices: tuple, reason: str) -> list:
+    needs = for_run(devices, reason)
+    if target in devices or target == "CPU":
+        return needs
+    if target == "GPU":
+        needs += [] if first_lines("nvidia-smi", "-L") else ["NVIDIA's driver (nvidia-smi finds no GPU)"]
+        needs += [] if cuda() else ["CUDA 11.1 or 11.6 with cuDNN (CUDA_HOME names its folder)"]
+        return needs or ["MindSpore's GPU plugin does not load; it needs CUDA 11.1 or 11.6 with cuDNN"]
+    needs += [] if first_lines("npu-smi", "info", "-l") else ["the Ascend driver (npu-smi finds no device)"]
+    needs += [] if ascend() else ["CANN (ASCEND_HOME_PATH names its folder)"]
+    return needs or ["MindSpore's Ascend plugin does not load; its release notes name the CANN that it needs"]
+
+
+def for_cpp() -> list:
+    packages = [tool for tool in TOOLS if not shutil.which(tool)] + [name for name in HEADERS if not has_header(name)]
+    needs = [f"apt install {' '.join(packages)}"] if packages else []
+    return needs if installed("openvino") or lite() else [*needs, "pip install openvino, or LITE_HOME"]
+
+
+def main() -> int:
+    devices, reason = ask_mindspore()
+    show_python()
+    show_devices(devices, reason)
+    show_weights()
+    show_machine()
+    tasks = {f"train, evaluate on {target}": for_device(target, devices, reason) for target in reversed(TARGETS)}
+    possible = any(not needs for needs in tasks.values())
+    tasks["convert weights"] = for_run(devices, reason) + wanting(CONVERT)
+    tasks["export to ONNX, run it"] = for_run(devices, reason)
+    tasks["build the C++ program"] = for_cpp()
+    tasks["run the tests"] = for_run(devices, reason) + wanting(CONVERT, TESTS)
+    title("Tasks")
+    for task, needs in tasks.items():
+        say(task, "; ".join(needs) or "ready")
+    return 0 if possible else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""The doctor says what is there, what is not, and what to do about it."""
+
+import importlib.util
+import shlex
+import sys
+
+import pytest
+from commands import listing
+from shell import ROOT, environment, program, run
+
+
+@pytest.fixture(scope="module")
+def doctor():
+    spec = importlib.util.spec_from_file_location("doctor", ROOT / "scripts" / "doctor.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A Python without any package."""
+    return program(tmp_path / "bare python", f'exec {shlex.quote(sys.executable)} -S "$@"\n')
+
+
+def lines(done) -> dict:
+    """The first words of each line -> the rest; of the tasks, which come last, where a name occurs twice."""
+    return {line[:29].strip(): line[29:].strip() for line in done.stdout.splitlines() if line[29:].strip()}
+
+
+def packages(folder, **versions) -> str:
+    """A folder that goes before the installed packages, with others of these versions."""
+    for name, version in versions.items():
+        (folder / f"{name}-{version}.dist-info").mkdir(parents=True)
+        (folder / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+    return str(folder)
+
+
+def test_here_the_cpu_is_ready():
+    before = listing(ROOT / "scripts")
+    done = run("doctor.sh", cwd=ROOT / "scripts", timeout=120, PYTHON=sys.executable)
+    found = lines(done)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "CPU" in found["found by MindSpore"]
+    assert found["numpy"] == "1.26.4"
+    assert found["train, evaluate on CPU"] == found["export to ONNX, run it"] == "ready"
+    assert found["ONEDNN_MAX_CPU_ISA"] == "not set; the commands take AVX2"
+    assert listing(ROOT / "scripts") == before
+
+
+def test_a_bare_python_is_told_what_to_install(bare, tmp_path):
+    done = run("doctor.sh", cwd=tmp_path, PYTHON=bare)
+    found = lines(done)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert found["mindspore"] == "missing (2.10.0)"
+    assert found["found by MindSpore"] == "none: it is not installed"
+    for task in ("train, evaluate on CPU", "train, evaluate on GPU", "train, evaluate on Ascend", "convert weights"):
+        assert "pip install -r requirements.txt" in found[task]
+    assert "pip install -r requirements-convert.txt" in found["convert weights"]
+    assert "pip install -r requirements-dev.txt" in found["run the tests"]
+
+
+def test_numpy_2_is_named_as_a_clash(tmp_path):
+    done = run("doctor.sh", timeout=120, PYTHON=sys.executable, PYTHONPATH=packages(tmp_path, numpy="2.1.0"))
+    found = lines(done)
+    assert done.returncode == 1
+    assert found["numpy"].startswith("2.1.0, CLASH: MindSpore crashes under numpy 2")
+    assert found["train, evaluate on CPU"].startswith('pip install "numpy==1.26.4"')
+
+
+def test_another_version_is_named_and_does_no_harm(tmp_path):
+    done = run("doctor.sh", timeout=120, PYTHON=sys.executable, PYTHONPATH=packages(tmp_path, tqdm="4.1.0"))
+    found = lines(done)
+    assert found["tqdm"].startswith("4.1.0, not the tested 4.")
+    assert (done.returncode, found["train, evaluate on CPU"]) == (0, "ready")
+
+
+def test_a_mindspore_that_does_not_load_is_no_device(tmp_path):
+    (tmp_path / "mindspore.py").write_text("raise ImportError('libgomp.so is missing')")
+    done = run("doctor.sh", PYTHON=sys.executable, PYTHONPATH=tmp_path)
+    reason = "ImportError: libgomp.so is missing"
+    assert done.returncode == 1
+    assert lines(done)["found by MindSpore"] == f"none: {reason}"
+    assert lines(done)["train, evaluate on CPU"] == f"MindSpore does not load: {reason}"
+
+
+def test_a_python_that_is_missing_or_too_old_is_one_line(tmp_path):
+    old = program(tmp_path / "old", "exit 1\n")
+    for python, words in ((tmp_path / "none", "no such program"), (old, "is too old")):
+        done = run("doctor.sh", PYTHON=python)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert words in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_what_the_drivers_say_is_shown(bare, tmp_path):
+    program(tmp_path / "bin" / "nvidia-smi", "echo 'NVIDIA A10, 470.1, 23028 MiB'\n")
+    program(tmp_path / "bin" / "npu-smi", "echo; echo 'Total Count : 8'\n")
+    (tmp_path / "cuda" / "lib64").mkdir(parents=True)
+    (tmp_path / "cuda" / "lib64" / "libcudart.so.11.0").touch()
+    path = f"{tmp_path}/bin:{environment()['PATH']}"
+    found = lines(run("doctor.sh", PYTHON=bare, PATH=path, CUDA_HOME=tmp_path / "cuda", ASCEND_HOME_PATH="/cann"))
+    assert found["nvidia-smi"] == "NVIDIA A10, 470.1, 23028 MiB"
+    assert found["npu-smi"] == "Total Count : 8"
+    assert found["CUDA 11 libraries"].startswith(f"{tmp_path}/cuda/lib64")
+    assert found["CANN (set_env.sh)"] == "/cann"
+    assert found["train, evaluate on GPU"] == found["train, evaluate on Ascend"] == "pip install -r requirements.txt"
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "clashes"),
+    [
+        ("numpy", "1.26.4", False),
+        ("numpy", "2.0.0rc1", True),
+        ("opencv-python-headless", "4.11.0.86", False),
+        ("opencv-python-headless", "4.12.0.88", True),
+        ("scipy", "9.0", False),
+        ("numpy", "", False),
+    ],
+)
+def test_only_versions_that_cannot_work_clash(doctor, name, version, clashes):
+    assert bool(doctor.clash(name, version)) == clashes
+
+
+def test_every_package_that_is_required_is_looked_at(doctor):
+    versions = {**doctor.pins(doctor.RUN), **doctor.pins(doctor.CONVERT), **doctor.pins(doctor.TESTS)}
+    assert {"mindspore": "2.10.0", "numpy": "1.26.4"}.items() <= versions.items()
+    assert {"torch", "safetensors", "pytest", "ruff"} <= versions.keys()
+    assert not any(name.startswith("-") for name in versions)
+
+
+def test_a_build_of_the_pinned_version_is_that_version(doctor, monkeypatch):
+    monkeypatch.setattr(doctor, "installed", lambda name: "2.13.0+cpu")
+    assert doctor.verdict("torch", "2.13.0") == "2.13.0+cpu"
+    assert doctor.verdict("torch", "2.12.0") == "2.13.0+cpu, not the tested 2.12.0"
+
+
+def test_weights_are_found_and_missing_ones_say_how_to_get_them(doctor, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(doctor, "PRETRAINED", tmp_path)
+    (tmp_path / "resnet18-f37072fd.ckpt").touch()
+    (tmp_path / "mine.ckpt").touch()
+    doctor.show_weights()
+    said = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line}
+    assert said["resnet18-f37072fd"] == [".ckpt"]
+    assert said["wide_resnet50_2-95faca4d"][:2] == ["missing:", "python"]
+    assert said["others"] == ["mine.ckpt"]
+
+
+def test_the_c_plus_plus_program_needs_tools_headers_and_an_engine(doctor, monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "INCLUDES", (tmp_path,))
+    monkeypatch.setattr(doctor.shutil, "which", lambda tool: None if tool == "cmake" else tool)
+    monkeypatch.setattr(doctor, "installed", lambda name: "")
+    monkeypatch.delenv("LITE_HOME", raising=False)
+    assert doctor.for_cpp() == [
+        "apt install cmake libopencv-dev nlohmann-json3-dev",
+        "pip install openvino, or LITE_HOME",
+    ]
+    for part in ("runtime/include", "runtime/lib"):
+        (tmp_path / part).mkdir(parents=True)
+    monkeypatch.setenv("LITE_HOME", str(tmp_path))
+    assert len(doctor.for_cpp()) == 1
+
+
+def test_a_device_that_mindspore_finds_is_ready_and_another_says_why_not(doctor, monkeypatch):
+    monkeypatch.setattr(doctor, "wanting", lambda *files: [])
+    monkeypatch.setattr(doctor, "first_lines", lambda *command, **more: ["there"])
+    monkeypatch.setattr(doctor, "cuda", lambda: [])
+    assert doctor.for_device("Ascend", ("Ascend", "CPU"), "") == []
+    assert doctor.for_device("GPU", ("CPU",), "") == ["CUDA 11.1 or 11.6 with cuDNN (CUDA_HOME names its folder)"]
+    monkeypatch.setattr(doctor, "cuda", lambda: ["/cuda"])
+    assert "plugin does not load" in doctor.for_device("GPU", ("CPU",), "")[0]
