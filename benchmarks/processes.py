@@ -132,13 +132,11 @@ def end(children: list):
 
 @contextmanager
 def ended_by_signals():
-    """SIGTERM ends this process as Ctrl-C does; what a parent told it to ignore, it ignores."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+    """SIGTERM ends this process as Ctrl-C does, and neither is ignored."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in zip(numbers, before):
             signal.signal(number, handler)

@@ -96,23 +96,24 @@ def section(method: str, target: str, found: list) -> dict:
     table = tables.get(target, tables["Ascend"])
     rows = [row(name, figures, seconds, table["categories"].get(name, {})) for name, figures, seconds in found]
     results = [figures for _, figures, _ in found if figures]
-    backbones = {figures["backbone"].split()[0] for figures in results}
     notes = remarks(results)
-    notes += [
-        f"backbone {name}; the published table is of {reference['zoo']['backbone']}"
-        for name in sorted(backbones - {reference["zoo"]["backbone"]})
-    ]
-    notes += [other(figure) for figure in reference["means"] if figure["backbone"] in backbones]
+    if any(name in table["categories"] for name, figures, _ in found if figures):
+        notes += on_backbones(reference, {figures["backbone"].split()[0] for figures in results})
     elsewhere = "" if target in tables else f" (no figures of {target} were published)"
     against = f"{source}; {reference['zoo']['backbone']}, {table['machine']}{elsewhere}"
     return {"method": method, "published": against, "categories": rows, "mean": mean(rows), "remarks": notes}
 
 
-def other(figure: dict) -> str:
-    told = ", ".join(
-        f"{TITLES[key]} {number(figure[key], 3)}" for key in ("img_auc", "pixel_auc", "aupro") if key in figure
-    )
-    return f"mean of 15 categories, {figure['backbone']}, {figure['source']}: {told}"
+def on_backbones(reference: dict, used: set) -> list:
+    """Whether the published table is of the same network, and what else was published for it."""
+    theirs, notes = reference["zoo"]["backbone"], []
+    for name in sorted(used - {theirs}):
+        notes.append(f"backbone {name}; the published table is of {theirs}")
+    for mean in reference["means"]:
+        if mean["backbone"] in used:
+            told = ", ".join(f"{TITLES[key]} {number(mean[key], 3)}" for key in OURS if key in mean)
+            notes.append(f"published mean of the 15 categories, {mean['backbone']}, {mean['source']}: {told}")
+    return notes
 
 
 def sections(settings: Settings, jobs: list[Job]) -> list:
