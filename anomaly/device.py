@@ -4,6 +4,7 @@ import signal
 import threading
 
 from anomaly.errors import DataError
+from anomaly.parallel import launched
 
 TARGETS = ("Ascend", "GPU", "CPU")  # best first
 
@@ -28,7 +29,10 @@ def set_device(target: str = "", device_id: int = 0) -> str:
     if target != "CPU" and device_id >= mindspore.hal.device_count(target):
         raise DataError(f"--device_id {device_id}: there are {mindspore.hal.device_count(target)} {target} devices")
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
-    mindspore.set_device(target, device_id if target != "CPU" else 0)
+    if launched():
+        mindspore.set_device(target)  # msrun's processes share the devices of a machine out among themselves
+    else:
+        mindspore.set_device(target, device_id if target != "CPU" else 0)
     if threading.current_thread() is threading.main_thread():
         # While MindSpore computes, it turns Ctrl-C into SIGTERM; both are to end a command in an orderly way.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -43,3 +47,9 @@ def available_memory() -> int:
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return 1 << 62
+
+
+def require_memory(needed: int, what: str, hint: str):
+    free = available_memory()
+    if needed > free:
+        raise DataError(f"{what} {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; {hint}")

@@ -25,7 +25,7 @@ from fastflow.src.training import Training, split
 def train(config: Config, category: str, weights: Backbone, ranks: Ranks) -> dict:
     folder = cli.output_folder(config, METHOD) / category
     require_writable(folder)
-    with logging_to(folder / ("train.log" if ranks.writes else f".train.{ranks.rank}.log"), config.resume):
+    with logging_to(ranks.log(folder), config.resume):
         data = dataset.load(config, category)
         cli.announce(config, METHOD, data, weights)
         phases, flows = Phases(), build_flows(config)

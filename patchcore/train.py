@@ -11,15 +11,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from anomaly import cli, evaluation
-from anomaly.device import available_memory, set_device
-from anomaly.errors import DataError
+from anomaly.calibration import Calibration
+from anomaly.device import require_memory, set_device
 from anomaly.files import require_writable
+from anomaly.parallel import Ranks, join
 from anomaly.progress import Phases, bar, log, logging_to
 from anomaly.weights import Backbone
-from patchcore.src import backbone, dataset, memory_bank
+from patchcore.src import backbone, dataset, gathering
 from patchcore.src.anomaly_map import AnomalyMap
 from patchcore.src.config import Config
-from patchcore.src.detector import METHOD, PatchCore, calibrate
+from patchcore.src.detector import APPROXIMATE, METHOD, PatchCore, calibrate
 from patchcore.src.model import PatchEmbedding
 
 
@@ -27,12 +28,7 @@ def extract(config: Config, samples: tuple, embedding: PatchEmbedding) -> np.nda
     """All patches of all images in one array, images x N x D."""
     n = embedding.grid[0] * embedding.grid[1]
     shape = (len(samples), n, embedding.dimensions)
-    needed, free = 4 * int(np.prod(shape)), available_memory()
-    if needed > free:
-        raise DataError(
-            f"{shape[0]} images need {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
-            "use a smaller --resize or fewer images"
-        )
+    require_memory(4 * int(np.prod(shape)), f"{shape[0]} images need", "use a smaller --resize or fewer images")
     features, done = np.empty(shape, np.float32), 0
     with bar(len(samples), "features", "image") as progress:
         for batch in dataset.batches(config, samples):
@@ -42,26 +38,27 @@ def extract(config: Config, samples: tuple, embedding: PatchEmbedding) -> np.nda
     return features
 
 
-def train(config: Config, category: str, weights: Backbone, embedding: PatchEmbedding) -> dict:
+def train(config: Config, category: str, weights: Backbone, embedding: PatchEmbedding, ranks: Ranks) -> dict:
     folder = cli.output_folder(config, METHOD) / category
     require_writable(folder)
-    with logging_to(folder / "train.log"):
+    with logging_to(ranks.log(folder)):
         data = dataset.load(config, category)
         cli.announce(config, METHOD, data, weights)
-        phases = Phases()
+        phases, (mine, before) = Phases(), ranks.share(data.train)
         with phases("features"):
-            features = extract(config, data.train, embedding)
-        images, n, d = features.shape
-        with phases("coreset"), bar(max(1, int(images * n * config.coreset_ratio)), "coreset", "pick") as progress:
-            bank = memory_bank.fit(
-                features.reshape(-1, d), n, config.coreset_ratio, config.k, config.seed, progress.update
-            )
-        log.info("memory bank: %d of %d patches, %d dimensions", len(bank.vectors), images * n, d)
+            features = extract(config, mine, embedding)
+        total = len(data.train) * features.shape[1]
+        with phases("coreset"), bar(max(1, int(total * config.coreset_ratio)), "coreset", "pick") as progress:
+            bank, approximate = gathering.fit(config, features, before, ranks, progress.update)
+        log.info("memory bank: %d of %d patches, %d dimensions", len(bank.vectors), total, bank.vectors.shape[1])
         anomaly_map = AnomalyMap(embedding.grid, config.transform.size)
-        with phases("calibration"), bar(images, "calibration", "image") as progress:
-            calibration = calibrate(bank, anomaly_map, features, progress.update)
+        with phases("calibration"), bar(len(mine), "calibration", "image") as progress:
+            good = ranks.gather(calibrate(bank, anomaly_map, features, before, progress.update))
         del features
-        detector = PatchCore(embedding, bank, anomaly_map, calibration, weights)
+        if not ranks.writes:
+            return {}
+        remark = APPROXIMATE if approximate else ""
+        detector = PatchCore(embedding, bank, anomaly_map, Calibration(*good.T), weights, remark)
         with phases("saving"):
             detector.save(folder, config)
         with phases("evaluation"):
@@ -76,9 +73,10 @@ def main(argv=None):
     _, config = cli.training_options(__doc__, Config, argv, Path(__file__).parent / "config")
     names = cli.categories(config)
     set_device(config.device_target, config.device_id)
+    ranks = join()
     weights = backbone.load(config)
     embedding = PatchEmbedding(weights.net, config.backbone, config.transform.size)
-    return cli.each(names, lambda name: train(config, name, weights, embedding))
+    return cli.each(names, lambda name: train(config, name, weights, embedding, ranks))
 
 
 if __name__ == "__main__":

@@ -57,10 +57,10 @@ class PaDiM:
         return PaDiM(embedding, gaussians, AnomalyMap(embedding.grid, config.transform.size), calibration, weights)
 
 
-def calibrate(gaussians: Gaussians, anomaly_map: AnomalyMap, features: Iterable) -> Calibration:
-    """Each training image against the Gaussians without it. `features`: B P D, batch after batch."""
+def calibrate(gaussians: Gaussians, anomaly_map: AnomalyMap, features: Iterable) -> np.ndarray:
+    """The score of each training image against the Gaussians without it. `features`: B P D, batch after batch."""
     scores = []
     for batch in features:
         if gaussians.count > 1:
             scores += image_scores(anomaly_map(gaussians.left_out(batch))).tolist()
-    return Calibration(np.array(scores), np.array(scores))  # the score is the map's peak
+    return np.array(scores).reshape(-1, 1)

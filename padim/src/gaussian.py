@@ -20,10 +20,12 @@ import numpy as np
 
 from anomaly.errors import DataError
 from anomaly.files import replacing
+from anomaly.parallel import Ranks
 
 EPSILON = 0.01
 FILES = ("gaussian/mean.npy", "gaussian/factor.npy", "gaussian/eigenvalues.npy")
 CHUNK = 256  # positions handled at once
+ALONE = Ranks()
 
 
 @dataclass(frozen=True)
@@ -115,17 +117,17 @@ class Accumulator:
 
     With m the mean of the k images so far, an image x adds y y^T to the scatter, y = sqrt(k / (k + 1)) (x - m)
     (Welford). As long as all images together make at most D rows y, these are kept and W takes their place; otherwise
-    their products are summed.
+    their products are summed. Several processes may take in some of the `images` each; `before` is how many of them
+    (and of those of an earlier state, `start`, which the first process has) go to the processes before this one.
     """
 
-    def __init__(self, positions: int, dimensions: int, images: int, start: Optional[Gaussians] = None):
-        total = images + (start.count if start else 0)
-        self.keeps_rows = total - 1 <= dimensions
+    def __init__(self, positions: int, dimensions: int, images: int, start: Optional[Gaussians] = None, before=0):
+        self.keeps_rows = images - 1 <= dimensions
         self.count = 0
         self.mean = np.zeros((positions, dimensions), np.float32)
-        shape = (positions, total - 1 if self.keeps_rows else dimensions, dimensions)
+        shape = (positions, images - 1 if self.keeps_rows else dimensions, dimensions)
         self.state = np.zeros(shape, np.float32)  # rows y, or the scatter
-        self.filled = 0  # rows
+        self.filled = max(before - 1, 0)  # rows
         if start:
             self._continue(start)
 
@@ -167,13 +169,33 @@ class Accumulator:
             self._add_rows(part, rows[part])
         self.filled += rows.shape[1] if self.keeps_rows else 0
 
-    def gaussians(self, report=lambda n: None) -> Gaussians:
-        """Ends the accumulation: the rows or the scatter are turned into W where they are."""
+    def reduce(self, ranks: Ranks):
+        """Adds up what the processes have seen: with the k images before it, of mean M, a process's n images add their
+        own scatter and y y^T, y = sqrt(k n / (k + n)) (m - M)."""
+        if ranks.size == 1:
+            return
+        counts = ranks.everyone(np.array([self.count])).reshape(-1)
+        means = ranks.everyone(self.mean)
+        weighted = np.einsum("r,rpd->rpd", counts, means, dtype=np.float64)
+        k = counts[: ranks.rank].sum()
+        if k and self.count:
+            difference = self.mean - weighted[: ranks.rank].sum(axis=0) / k
+            row = np.sqrt(k * self.count / (k + self.count)) * difference
+            self._add_rows(slice(None), row[:, None].astype(np.float32))
+        ranks.sum(self.state)
+        self.count = int(counts.sum())
+        self.mean = (weighted.sum(axis=0) / self.count).astype(np.float32)
+
+    def gaussians(self, report=lambda n: None, ranks: Ranks = ALONE) -> Gaussians:
+        """Ends the accumulation: the rows or the scatter are turned into W where they are, by each process in part."""
         values = np.zeros(self.state.shape[:2], np.float32)
-        for p in range(len(self.state)):
+        mine, before = ranks.share(range(len(self.state)))
+        self.state[:before] = 0
+        self.state[before + len(mine) :] = 0
+        for p in mine:
             values[p] = self._finish(self.state[p])
             report(1)
-        return Gaussians(self.mean, self.state, values, self.count)
+        return Gaussians(self.mean, ranks.sum(self.state), ranks.sum(values), self.count)
 
     def _finish(self, state: np.ndarray) -> np.ndarray:
         """R D of one position, in double precision: overwrites it with W, returns the eigenvalues."""

@@ -30,12 +30,14 @@ def still_there(images: list) -> list:
     ]
 
 
-def merge(earlier: Optional[Calibration], present: list, fresh: Calibration) -> Calibration:
-    """Fresh scores where an image could be read again, those of before where not; `present` says which it is."""
-    scores, again = [], iter(fresh.scores)
+def merge(earlier: Optional[Calibration], present: list, fresh: np.ndarray) -> Calibration:
+    """Fresh scores, if there are any, where an image could be read again, those of before where not; `present` says
+    which it is.
+    """
+    scores, again = [], iter(fresh.reshape(-1).tolist())
     for number, is_present in enumerate(present):
         if is_present:
-            scores += [next(again)] if fresh.scores.size else []
+            scores += [next(again)] if fresh.size else []
         elif earlier and number < len(earlier.scores):
             scores.append(earlier.scores[number])
-    return Calibration(np.array(scores), np.array(scores))
+    return Calibration(np.array(scores), np.array(scores))  # the score is the map's peak

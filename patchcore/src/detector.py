@@ -14,6 +14,7 @@ from patchcore.src.memory_bank import INDEX, ROWS, MemoryBank
 from patchcore.src.model import PatchEmbedding
 
 METHOD = "patchcore"
+APPROXIMATE = "the coreset is an approximation: several processes picked from their own patches first"
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class PatchCore:
     anomaly_map: AnomalyMap
     calibration: Calibration
     weights: Backbone
-    method: str = METHOD
     remark: str = ""
+    method: str = METHOD
 
     def score(self, images: np.ndarray) -> tuple:
         distances, scores = self.bank.score(self.embedding.numpy(images))
@@ -40,6 +41,7 @@ class PatchCore:
             calibration=self.calibration,
             files=(INDEX, ROWS),
             config=config,
+            details={"remark": self.remark},
         )
 
     @staticmethod
@@ -47,17 +49,20 @@ class PatchCore:
         calibration = state.load(folder, method=METHOD, backbone=weights)
         embedding = PatchEmbedding(weights.net, config.backbone, config.transform.size)
         bank = MemoryBank.load(folder, config.k)
-        return PatchCore(embedding, bank, AnomalyMap(embedding.grid, config.transform.size), calibration, weights)
+        anomaly_map = AnomalyMap(embedding.grid, config.transform.size)
+        return PatchCore(embedding, bank, anomaly_map, calibration, weights, state.details(folder).get("remark", ""))
 
 
-def calibrate(bank: MemoryBank, anomaly_map: AnomalyMap, images, report) -> Calibration:
-    """Each training image against the rows that came from all the others. `images`: N D for each, in order."""
-    scores, peaks = [], []
-    for number, patches in enumerate(images):
+def calibrate(bank: MemoryBank, anomaly_map: AnomalyMap, images, first: int, report) -> np.ndarray:
+    """Score and peak of each training image against the rows that came from all the others, B 2.
+
+    `images`: N D for each, in order; `first`: the number of the first.
+    """
+    found = []
+    for number, patches in enumerate(images, first):
         others = bank.without(number)
         if len(others.vectors):
             distances, score = others.score(patches[None])
-            scores.append(float(score[0]))
-            peaks.append(float(anomaly_map(distances).max()))
+            found.append((float(score[0]), float(anomaly_map(distances).max())))
         report(1)
-    return Calibration(np.array(scores), np.array(peaks))
+    return np.array(found).reshape(-1, 2)
