@@ -29,7 +29,7 @@ class DeployedPatchCore(nn.Cell):
         chunks = np.array_split(shifted, min(-(-len(shifted) // CHUNK), MOST))
         stops = np.cumsum([len(chunk) for chunk in chunks]).tolist()
         self.spans = tuple(zip([0, *stops[:-1]], stops))
-        self.factors = tuple(Tensor(np.ascontiguousarray(-2 * chunk.T)) for chunk in chunks)  # D m
+        self.factors = tuple(Tensor(np.ascontiguousarray(2 * chunk.T)) for chunk in chunks)  # D m
         self.norms = tuple(Tensor((chunk**2).sum(axis=1)) for chunk in chunks)  # m
         self.matmul = ops.MatMul(transpose_b=True)
         self.grid = detector.embedding.grid
@@ -48,17 +48,20 @@ class DeployedPatchCore(nn.Cell):
         return maps, self.reweighted(test.reshape(-1, patches.shape[2]), star)
 
     def to_nearest(self, points):
-        """B N D -> squared distances to the nearest rows of the bank, B N."""
-        nearest = (ops.matmul(points, self.factors[0]) + self.norms[0]).min(2)
+        """B N D -> squared distances to the nearest rows of the bank, B N: |x|^2 - max(2 x m - |m|^2).
+
+        A maximum, since the exporter makes two operations of a minimum, one of which nobody wants.
+        """
+        nearest = ops.amax(ops.matmul(points, self.factors[0]) - self.norms[0], 2)
         for i in range(1, len(self.factors)):
-            nearest = ops.minimum(nearest, (ops.matmul(points, self.factors[i]) + self.norms[i]).min(2))
-        return nearest + (points * points).sum(2)
+            nearest = ops.maximum(nearest, ops.amax(ops.matmul(points, self.factors[i]) - self.norms[i], 2))
+        return (points * points).sum(2) - nearest
 
     def to_rows(self, points):
         """B D -> squared distances to all rows of the bank, B M."""
         parts = ()
         for i in range(len(self.factors)):
-            parts += (ops.matmul(points, self.factors[i]) + self.norms[i],)
+            parts += (self.norms[i] - ops.matmul(points, self.factors[i]),)
         return ops.concat(parts, 1) + (points * points).sum(1, keepdims=True)
 
     def row(self, mask):
@@ -67,7 +70,7 @@ class DeployedPatchCore(nn.Cell):
         for i in range(len(self.factors)):
             low, high = self.spans[i]
             total = total + self.matmul(mask[:, low:high], self.factors[i])
-        return total * -0.5
+        return total * 0.5
 
     def reweighted(self, test, star):
         """Eq. (7), as in memory_bank.py."""

@@ -1,0 +1,1 @@
+"""Measurements: the full benchmark of all categories, and what single parts cost."""

@@ -1,0 +1,50 @@
+"""Options of the methods' commands that the benchmark passes on."""
+
+import argparse
+import importlib
+import os
+import shlex
+from pathlib import Path
+
+from anomaly import cli
+from anomaly.errors import DataError, UsageError
+from benchmarks.jobs import ONNX
+
+# Options of the commands that the benchmark gives them itself.
+OWN = {"dataset_path", "category", "class_name", "pre_ckpt_path", "output_dir", "save_path", "device_target"}
+OWN |= {"device_id", "resume", "model_path", "ckpt_path"}
+
+
+def split(text: str) -> list:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
+
+def require(method: str, flags: list, task: str):
+    """Refuses now what the method's own command would refuse for every category."""
+    for word in flags:
+        if word.startswith("--") and word.partition("=")[0][2:] in OWN:
+            raise UsageError(f"{word}: is given by the benchmark itself (--help shows how to choose it)")
+    module = importlib.import_module(f"{method}.src.config")
+    try:
+        if task == ONNX:
+            return cli.evaluation_options("", module.Config, flags)[0].config
+        presets = Path(module.__file__).parents[1] / "config"
+        return cli.training_options("", module.Config, flags, presets)[0].config
+    except DataError as error:
+        raise type(error)(f"{method}: {error}") from None
+
+
+def absolute_config(flags: list) -> list:
+    """The commands run in folders of their own."""
+    made = []
+    for before, word in zip(["", *flags], flags):
+        name, equals, value = word.partition("=")
+        if before == "--config":
+            word = os.path.abspath(word)
+        elif name == "--config" and equals:
+            word = f"{name}={os.path.abspath(value)}"
+        made.append(word)
+    return made
