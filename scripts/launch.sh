@@ -52,13 +52,10 @@ want_no_flags() {
     [[ ${#FLAGS[@]} -eq 0 ]] || usage_error "nothing can come after --: ${FLAGS[*]}"
 }
 
-# want_method METHOD [WORD THAT STANDS FOR ALL]: a method that is here; a bundle holds one of them.
+# want_method METHOD [WORD IN ITS PLACE]: one that is here, since a bundle holds one of them.
 want_method() {
-    local method
     want_one_of METHOD "$1" ${2:+"$2"} "${METHODS[@]}"
-    for method in "${METHODS[@]}"; do
-        [[ "$1" != "$method" && "$1" != "${2:-}" || -d "$ROOT/$method" ]] || fail "$method: not in this folder"
-    done
+    [[ "$1" == "${2:-}" || -d "$ROOT/$1" ]] || fail "$1: not in this folder"
 }
 
 want_category() {

@@ -137,6 +137,12 @@ def test_every_script_of_a_bundle_has_help(made):
             assert made.call("bash", path, "--help").startswith("Usage: "), path
 
 
+@pytest.mark.parametrize("made", ["padim"], indirect=True)
+def test_the_doctor_of_a_bundle_knows_that_it_has_no_tests(made):
+    said = made.call("bash", made.folder / "scripts" / "doctor.sh")
+    assert "build the C++ program" in said and "run the tests" not in said
+
+
 def test_a_method_that_is_not_there_is_one_line(made):
     other = next(name for name in METHODS if name != made.method)
     for name in ("run_eval_cpu.sh", "run_distribute_train_gpu.sh", "run_all_mvtec_onnx.sh", "run_infer_310.sh"):
@@ -145,10 +151,13 @@ def test_a_method_that_is_not_there_is_one_line(made):
         done = subprocess.run(["bash", made.folder / "scripts" / name, *words], capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == f"error: {other}: not in this folder\n"
-    done = subprocess.run(
-        ["bash", made.folder / "scripts" / "run_all_mvtec.sh", "all", "x", "y"], capture_output=True, text=True
-    )
-    assert done.returncode == 1 and re.fullmatch(r"error: \w+: not in this folder\n", done.stderr)
+
+
+def test_all_methods_are_the_one_of_the_bundle(made, toy):
+    words = ("all", toy, "random", "--dry_run")
+    shown = made.call("bash", made.folder / "scripts" / "run_all_mvtec_cpu.sh", *words).splitlines()[-1]
+    assert "benchmarks/full.py all " in shown.replace("\\", "")
+    assert "all" in made.call(sys.executable, made.folder / "benchmarks" / "full.py", "--help")
 
 
 def test_a_method_is_trained_evaluated_and_exported_in_its_bundle(trained):
@@ -223,8 +232,10 @@ def one_line(done: subprocess.CompletedProcess, message: str):
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("padim",), ("resnet", "x"), ("padim", "x", "y"), ("padim", ""), ("padim", "x", "--all"), ("all", "x")]
-    + [("padim", "x", "--", "--seed")],
+    [
+        *((), ("padim",), ("padim", ""), ("padim", "x", "y"), ("padim", "x", "--all"), ("padim", "x", "--", "--seed")),
+        *(("resnet", "x"), ("all", "x")),
+    ],
 )
 def test_wrong_arguments_give_code_2_and_the_usage(tmp_path, words):
     done = bundle(*words, cwd=tmp_path)
