@@ -8,6 +8,7 @@
 """
 
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,8 @@ def write(category: Category, transform: Transform, folder: Path, workers: int, 
             batch.images[0].tofile(images / f"{name}.bin")
             if sample.anomalous and mask is not None:
                 drawing.save(labels / f"{name}.png", np.repeat(mask[:, :, None] * np.uint8(255), 3, axis=2))
-            entries.append({"bin": name, "path": str(sample.path.resolve()), "defect": sample.defect})
+            # A link keeps its own name: figures are listed by it, and two may lead to one file.
+            entries.append({"bin": name, "path": str(sample.path.absolute()), "defect": sample.defect})
             progress.update(1)
         write_json(labels / INDEX, {**about, "size": list(transform.size), "images": entries})
 
@@ -48,9 +50,22 @@ def read_index(label_dir: Path) -> dict:
     if not path.is_file():
         raise DataError(f"{path}: no such file; --label_dir is the folder label/ that preprocess.py wrote")
     index = read_json(path)
-    if not isinstance(index, dict) or not {"size", "images", "method", "category", "model"} <= set(index):
+    if not _is_index(index):
         raise DataError(f"{path}: damaged; run preprocess.py again")
     return index
+
+
+def _is_index(index) -> bool:
+    if not isinstance(index, dict) or not {"size", "images", "method", "category", "model"} <= set(index):
+        return False
+    size, images = index["size"], index["images"]
+    if not all(isinstance(values, list) for values in (size, images)) or not images:
+        return False
+    sides = len(size) == 2 and all(type(side) is int and side > 0 for side in size)
+    return sides and all(
+        isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("bin", "path", "defect"))
+        for entry in images
+    )
 
 
 def read_scores(result_dir: Path) -> dict:
@@ -58,21 +73,33 @@ def read_scores(result_dir: Path) -> dict:
     path = result_dir / TABLE
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            return {row["name"]: float(row["score"]) for row in csv.DictReader(file)}
+            scores = {row["name"]: float(row["score"]) for row in csv.DictReader(file)}
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; --result_dir is what anomaly_infer wrote") from None
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, csv.Error):
         raise DataError(f"{path}: damaged; run anomaly_infer again") from None
+    for name, score in scores.items():
+        if not math.isfinite(score):
+            raise DataError(f"{path}: the score of {name} is no number; run anomaly_infer again")
+    return scores
 
 
 def read_map(path: Path, size: tuple) -> np.ndarray:
     try:
-        values = np.fromfile(path, np.float32)
+        data = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; the device has not judged this image") from None
-    if values.size != size[0] * size[1] or not np.isfinite(values).all():
+    values = np.frombuffer(data, np.float32) if len(data) == 4 * size[0] * size[1] else None
+    if values is None or not np.isfinite(values).all():
         raise DataError(f"{path}: not a map of {size[0]} x {size[1]} numbers in float32; run anomaly_infer again")
     return values.reshape(size)
+
+
+def read_label(path: Path, size: tuple) -> np.ndarray:
+    mask = read_mask(path)
+    if mask.shape != size:
+        raise DataError(f"{path}: not a mask of {size[0]} x {size[1]}; run preprocess.py again")
+    return mask
 
 
 class Returned:
@@ -96,7 +123,7 @@ class Returned:
             path, image = self.images / f"{name}.bin", np.zeros((*self.size, 3), np.uint8)
             if path.is_file() and path.stat().st_size == image.size:
                 image = np.fromfile(path, np.uint8).reshape(image.shape)
-            mask = read_mask(sample.mask) if sample.mask else None
+            mask = read_label(sample.mask, self.size) if sample.mask else None
             yield Batch([sample], image[None], [mask if sample.anomalous else np.zeros(self.size, bool)])
 
     def score(self, batch: Batch) -> tuple:

@@ -1,8 +1,10 @@
 """Writes a Cell as one file: MINDIR, ONNX, or AIR on a machine with an Ascend."""
 
 import os
+import re
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Optional
 
@@ -15,6 +17,7 @@ from anomaly.files import replacing
 
 SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "AIR": ".air"}
 LIMIT = 2**31 - 1  # bytes of a protobuf
+PLAIN = "0-9a-zA-Z@_.-"  # of what MindSpore lets the name of a file consist
 BATCH = "batch"  # what an ONNX file calls an axis of any length
 
 
@@ -62,14 +65,26 @@ def write(cell: nn.Cell, size: tuple, batch: Optional[int], target: Path, file_f
         raise DataError(f"{target}: could not be exported ({first_line(error)})") from error
 
 
+@contextmanager
+def _plain_folder(parent: Path):
+    """A temporary folder, and a path to it with no sign that MindSpore refuses to write to."""
+    with tempfile.TemporaryDirectory(dir=parent, prefix=".export.") as folder:
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            yield Path(folder), f"/proc/self/fd/{number}"
+        finally:
+            os.close(number)
+
+
 def _onnx(cell: nn.Cell, images: Tensor, dynamic: bool, target: Path, outputs: tuple) -> Path:
     import onnx
     from mindspore import onnx as exporter
 
     names = {"input_names": ["image"], "output_names": list(outputs)}
     axes = {"image": {0: BATCH}} if dynamic else None
-    with replacing(target) as temporary:
-        exporter.export(cell, images, file_name=str(temporary), dynamic_axes=axes, **names)
+    with replacing(target) as temporary, _plain_folder(target.parent) as (folder, plain):
+        exporter.export(cell, images, file_name=f"{plain}/model.onnx", dynamic_axes=axes, **names)
+        os.replace(folder / "model.onnx", temporary)
         temporary.chmod(0o644)
         if dynamic:  # the exporter leaves the outputs with the batch that it was shown
             model = onnx.load(temporary)
@@ -82,14 +97,16 @@ def _onnx(cell: nn.Cell, images: Tensor, dynamic: bool, target: Path, outputs: t
 def _mindspore(cell: nn.Cell, images: Tensor, target: Path, file_format: str) -> Path:
     """In a folder of its own first: one file, or a graph with a folder of variables, whose name is in the graph."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export.") as folder:
-        mindspore.export(cell, images, file_name=str(Path(folder) / target.name), file_format=file_format)
-        made = sorted(Path(folder).iterdir(), key=Path.is_file)  # the model itself last
+    stem = re.sub(f"[^{PLAIN}]", "_", target.stem)
+    with _plain_folder(target.parent) as (folder, plain):
+        mindspore.export(cell, images, file_name=f"{plain}/{stem}{target.suffix}", file_format=file_format)
+        made = sorted(folder.iterdir(), key=Path.is_file)  # the model itself last
         for path in made:
             path.chmod(0o644 if path.is_file() else 0o755)
             for part in path.iterdir() if path.is_dir() else ():
                 part.chmod(0o644)
-            final = target.parent / path.name
+            name = path.name if path.is_dir() else target.stem + path.name.removeprefix(stem)
+            final = target.parent / name
             if final.is_dir():
                 shutil.rmtree(final)
             os.replace(path, final)

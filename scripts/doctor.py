@@ -226,7 +226,8 @@ def main() -> int:
     tasks["convert weights"] = for_run(devices, reason) + wanting(CONVERT)
     tasks["export to ONNX, run it"] = for_run(devices, reason)
     tasks["build the C++ program"] = for_cpp()
-    tasks["run the tests"] = for_run(devices, reason) + wanting(CONVERT, TESTS)
+    if (ROOT / "tests").is_dir():  # a bundle has none
+        tasks["run the tests"] = for_run(devices, reason) + wanting(CONVERT, TESTS)
     title("Tasks")
     for task, needs in tasks.items():
         say(task, "; ".join(needs) or "ready")

@@ -10,8 +10,7 @@ step() {
     shift
     log="$OUTPUT/${name}_$CATEGORY.log"
     if [[ -n "${CHOSEN[dry_run]:-}" ]]; then
-        printf '%q ' "$@"
-        echo
+        quoted "$@"
         return
     fi
     echo "$name: $log"
@@ -26,23 +25,29 @@ step() {
 run_infer() {
     local method="$1" model="$2" data="$3" prepare="$4" device="$6" id="$7" folder
     CATEGORY="$5"
-    want_one_of METHOD "$method" "${METHODS[@]}"
+    want_no_flags
+    want_method "$method"
     want_one_of NEED_PREPROCESS "$prepare" y n
     want_one_of DEVICE_TYPE "$device" Ascend GPU CPU
     want_category "$CATEGORY"
     want_number DEVICE_ID "$id"
+    [[ "$model" != *.onnx || "$device" == CPU ]] || usage_error "DEVICE_TYPE: $device; a .onnx is for CPU"
     OUTPUT="${CHOSEN[output_dir]:-$ROOT/output/infer/$method}"
     folder="$OUTPUT/$CATEGORY"
     want_file "$model"
     want_file "${model%.*}.json"
     want_folder "$data/$CATEGORY"
-    [[ "$prepare" == y ]] || want_folder "$folder/img"
+    if [[ "$prepare" == n ]]; then
+        want_folder "$folder/img"
+        want_file "$folder/label/index.json"
+    fi
     want_python
     set_up_environment "$device" 1
     export PYTHON TQDM_DISABLE=1 # no bars in the logs
     if [[ -z "${CHOSEN[dry_run]:-}" ]]; then
-        mkdir -p "$OUTPUT"
-        rm -rf "$folder/result"
+        mkdir -p -- "$OUTPUT" 2>/dev/null || fail "$OUTPUT: cannot be written"
+        # A step that fails must not leave what an earlier run found for its own.
+        rm -rf -- "$folder/result" "$OUTPUT"/{build,infer,acc}_"$CATEGORY.log"
     fi
     [[ "$prepare" == n ]] || step preprocess "$PYTHON" "$ROOT/$method/preprocess.py" --dataset_path "$data" \
         --category "$CATEGORY" --output_dir "$folder" --model_path "$model"

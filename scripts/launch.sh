@@ -47,6 +47,17 @@ want_words() {
     done
 }
 
+# want_no_flags: for scripts that pass nothing on.
+want_no_flags() {
+    [[ ${#FLAGS[@]} -eq 0 ]] || usage_error "nothing can come after --: ${FLAGS[*]}"
+}
+
+# want_method METHOD [WORD IN ITS PLACE]: one that is here, since a bundle holds one of them.
+want_method() {
+    want_one_of METHOD "$1" ${2:+"$2"} "${METHODS[@]}"
+    [[ "$1" == "${2:-}" || -d "$ROOT/$1" ]] || fail "$1: not in this folder"
+}
+
 want_category() {
     case "$1" in */* | . | ..) usage_error "CATEGORY: $1; it is the name of a folder in DATASET_PATH" ;; esac
 }
@@ -83,7 +94,7 @@ run_standalone() {
     parse "--background --dry_run" "" "$@"
     want_words 4 5
     local method="${WORDS[0]}" data="${WORDS[1]}" weights="${WORDS[2]}" category="${WORDS[3]}" device="${WORDS[4]:-0}"
-    want_one_of METHOD "$method" "${METHODS[@]}"
+    want_method "$method"
     want_category "$category"
     want_number DEVICE_ID "$device"
     find_output "$ROOT/output/$method"
@@ -106,7 +117,7 @@ run_distribute() {
     parse "--background --dry_run" "--master_addr --master_port --node_rank --node_num" "$@"
     want_words 5 5
     local method="${WORDS[0]}" data="${WORDS[1]}" weights="${WORDS[2]}" category="${WORDS[3]}" devices="${WORDS[4]}"
-    want_one_of METHOD "$method" "${METHODS[@]}"
+    want_method "$method"
     want_category "$category"
     want_nodes "$devices"
     find_output "$ROOT/output/$method"
@@ -157,7 +168,7 @@ run_all() {
     want_help "$@"
     parse "--fresh --background --dry_run" "" "$@"
     want_words 3 4
-    want_one_of METHOD "${WORDS[0]}" all "${METHODS[@]}"
+    want_method "${WORDS[0]}" all
     want_devices "${WORDS[3]:-0}"
     want_folder "${WORDS[1]}"
     [[ "${WORDS[2]}" == random || -e "${WORDS[2]}" ]] || fail "${WORDS[2]}: no such file or folder"
@@ -172,7 +183,7 @@ run_all_onnx() {
     want_help "$@"
     parse "--fresh --background --dry_run" "" "$@"
     want_words 2 4
-    want_one_of METHOD "${WORDS[0]}" all "${METHODS[@]}"
+    want_method "${WORDS[0]}" all
     want_devices "${WORDS[3]:-0}"
     want_folder "${WORDS[1]}"
     [[ -z "${WORDS[2]:-}" ]] || want_folder "${WORDS[2]}"

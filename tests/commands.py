@@ -29,7 +29,7 @@ class Result:
         return [
             line
             for line in lines
-            if not re.match(r"(features|coreset|calibration|evaluation|gaussians|training): ", line)
+            if not re.match(r"(features|coreset|calibration|evaluation|gaussians|training|preprocessing): ", line)
         ]
 
 

@@ -180,6 +180,22 @@ def test_a_model_goes_with_its_description(exported, tmp_path):
         engines.load(copy)
 
 
+def test_any_name_of_a_category_and_a_folder_will_do(toy, tmp_path):
+    data, output = tmp_path / "my data", tmp_path / "größe 2"
+    shutil.copytree(toy / "gear", data / "my 齿轮")
+    base = ("--category", "my 齿轮", "--output_dir", output)
+    options = ("--backbone", "resnet18", *SIZE, *OPTIONS["patchcore"], *RANDOM)
+    assert command("patchcore", "train", "--dataset_path", data, *base, *options).code == 0
+    folder = output / "my 齿轮"
+    for file_format in ("ONNX", "MINDIR"):
+        result = command("patchcore", "export", *base, "--file_format", file_format)
+        path = folder / f"patchcore_my 齿轮.{file_format.lower()}"
+        assert result.code == 0 and path.is_file(), result.err
+        result = command("patchcore", "eval", "--dataset_path", data, *base, "--model_path", path)
+        assert result.code == 0, result.err
+    assert not list(folder.glob(".*"))
+
+
 @small
 def test_a_model_of_another_method_is_refused(exported, toy, tmp_path):
     method, _ = exported

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Usage: bash scripts/bundle.sh METHOD DEST [--with_weights]
+#
+# Makes a folder that holds one method and all that it needs, and works by itself on another machine.
+#   METHOD          patchcore, padim or fastflow
+#   DEST            the folder: a new or an empty one, not inside the project
+#   --with_weights  put the checkpoints of pretrained/ into it too
+set -euo pipefail
+# shellcheck source=scripts/launch.sh
+source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+
+# What would not work there: it needs the tests, or another method.
+LEFT_OUT=(scripts/bundle.sh scripts/bundle.md scripts/bundle_CN.md scripts/run_tests.sh benchmarks/flow_step.py)
+
+# want_new_folder FOLDER: its path is absolute and has no links.
+want_new_folder() {
+    [[ "$1/" != "$(realpath -- "$ROOT")"/* ]] || fail "$1: is inside the project; choose a folder elsewhere"
+    [[ ! -e "$1" ]] && return
+    [[ -d "$1" && -z "$(ls -A -- "$1" 2>&1)" ]] || fail "$1: is there already, and no empty folder"
+}
+
+# copy_sources METHOD TARGET: files of the kinds that the project consists of, and none that a run leaves behind.
+copy_sources() {
+    local method="$1" target="$2"
+    find "$method" anomaly ascend310_infer benchmarks pretrained/*.py scripts LICENSE pyproject.toml requirements*.txt \
+        -type d \( -name '.*' -o -name '__pycache__' -o -name 'build*' -o -name data -o -name output \) -prune -o \
+        -type f ! -name '.*' \( -name '*.py' -o -name '*.sh' -o -name '*.md' -o -name '*.yaml' -o -name '*.cc' \
+        -o -name '*.h' -o -name '*.txt' -o -name '*.toml' -o -name LICENSE \) -exec cp --parents -t "$target" -- {} +
+    (cd "$target" && rm -f -- "${LEFT_OUT[@]}")
+    [[ "$method" == patchcore ]] || rm -f -- "$target/scripts/quickstart.sh"
+}
+
+# readme METHOD HEAD README: the project's README with another beginning, its marked parts left out, and with the
+# commands of this method.
+readme() {
+    local other commands=()
+    for other in "${METHODS[@]}"; do
+        [[ "$other" == "$1" || "$other" == patchcore ]] || commands+=(-e "/^python $other\//d")
+    done
+    sed "s/METHOD/$1/g" "$2"
+    sed -e '/^<!-- not in a bundle -->$/,/^<!-- in a bundle too -->$/d' "${commands[@]}" -e "s/patchcore/$1/g" "$3"
+}
+
+copy_weights() {
+    local target="$1" file found=""
+    for file in pretrained/*.ckpt; do
+        [[ -f "$file" ]] || continue
+        cp -- "$file" "$target/pretrained/"
+        found=yes
+    done
+    [[ -n "$found" ]] || fail "$ROOT/pretrained: holds no .ckpt; leave --with_weights out or see pretrained/fetch.py"
+}
+
+want_help "$@"
+parse "--with_weights" "" "$@"
+want_words 2 2
+want_no_flags
+METHOD="${WORDS[0]}"
+want_method "$METHOD"
+DEST="$(realpath -m -- "${WORDS[1]}")"
+want_new_folder "$DEST"
+
+PARENT="$(dirname -- "$DEST")"
+mkdir -p -- "$PARENT" 2>/dev/null || fail "$PARENT: cannot be written"
+TEMPORARY="$(mktemp -d -- "$PARENT/.bundle.XXXXXX" 2>/dev/null)" || fail "$PARENT: cannot be written"
+trap 'rm -rf -- "$TEMPORARY"' EXIT
+cd "$ROOT"
+copy_sources "$METHOD" "$TEMPORARY"
+readme "$METHOD" scripts/bundle.md README.md >"$TEMPORARY/README.md"
+readme "$METHOD" scripts/bundle_CN.md README_CN.md >"$TEMPORARY/README_CN.md"
+[[ -z "${CHOSEN[with_weights]:-}" ]] || copy_weights "$TEMPORARY"
+chmod "$(umask -S)" -- "$TEMPORARY"
+mv -T -- "$TEMPORARY" "$DEST"
+echo "$DEST: $(du -sh --apparent-size -- "$DEST" | cut -f1)"
+echo "there: bash scripts/doctor.sh"
