@@ -12,3 +12,5 @@ os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # MindSpore's own log: errors only. Its warnings speak of back ends that are not installed.
 os.environ.setdefault("GLOG_v", "3")
+# Seconds after which processes of one training on CPUs give each other up; one of them may work alone for long.
+os.environ.setdefault("MS_CPU_COMM_OP_TIMEOUT", "86400")

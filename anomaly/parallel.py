@@ -3,7 +3,9 @@
 What they exchange is float32 and goes in pieces of one size, since each new size costs a compilation.
 """
 
+import atexit
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 PIECE = 1 << 22  # numbers sent at once
+LINGER = 3  # seconds; on a CPU what a process sent last is lost if it ends at once
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ def join() -> Ranks:
     from mindspore import communication
 
     communication.init()
+    if communication.get_rank():
+        atexit.register(time.sleep, LINGER)
     ranks = Ranks(communication.get_rank(), communication.get_group_size())
     mindspore.set_auto_parallel_context(
         parallel_mode=mindspore.ParallelMode.DATA_PARALLEL, gradients_mean=True, device_num=ranks.size
