@@ -112,7 +112,9 @@ class Config:
 
     dataset_path: str = option("", str, "folder that holds the categories")
     category: tuple = option((), names, "one or several categories, or all", aliases=("class_name",), many=True)
-    pre_ckpt_path: str = option("", str, "checkpoint of the backbone; 'random' for a seeded one that has seen nothing")
+    pre_ckpt_path: str = option(
+        "", str, "checkpoint of the backbone, or a folder of them; random: one that has seen nothing"
+    )
     output_dir: str = option(
         "", str, "where results go; default: output/<method> in the project", aliases=("save_path",)
     )

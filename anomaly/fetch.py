@@ -23,6 +23,12 @@ LIMIT = 900  # seconds for the whole file
 BLOCK = 1 << 20
 
 
+def checkpoint(chosen: str, name: str) -> str:
+    """The file asked for; in a folder, and where nothing was asked for, the one that has the weights' own name."""
+    folder = Path(chosen) if chosen else PRETRAINED
+    return str(folder / f"{name}.ckpt") if folder.is_dir() else chosen
+
+
 def fetch(name: str, folder: Path = PRETRAINED, address: str = "", timeout: float = TIMEOUT) -> Path:
     """Downloads NAME.pth unless it is there; raises DataError in one line where that is not possible."""
     target = Path(folder) / f"{name}.pth"

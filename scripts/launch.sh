@@ -166,7 +166,7 @@ run_all() {
     local target="$1"
     shift
     want_help "$@"
-    parse "--fresh --background --dry_run" "" "$@"
+    parse "--fresh --background --dry_run" "--patchcore --padim --fastflow" "$@"
     want_words 3 4
     want_method "${WORDS[0]}" all
     want_devices "${WORDS[3]:-0}"
@@ -204,10 +204,13 @@ best_device() {
 
 # start_full TARGET DEVICE_IDS FLAGS...: becomes benchmarks/full.py, so that a signal to the script is one to it.
 start_full() {
-    local target="$1" devices="$2" commas folder
+    local target="$1" devices="$2" commas folder method
     shift 2
     COMMAND=("$PYTHON" "$ROOT/benchmarks/full.py" "${WORDS[0]}" --dataset_path "${WORDS[1]}" --device_target "$target"
         --device_ids "$devices" "$@" ${OUTPUT:+--output_dir "$OUTPUT"} ${CHOSEN[fresh]:+--fresh})
+    for method in "${METHODS[@]}"; do
+        [[ -z "${CHOSEN[$method]:-}" ]] || COMMAND+=("--$method=${CHOSEN[$method]}")
+    done
     [[ ${#REST[@]} -eq 0 ]] || COMMAND+=(-- "${REST[@]}")
     commas="${devices//[!,]/}"
     prepare "$target" $((${#commas} + 1))

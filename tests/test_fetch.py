@@ -160,3 +160,11 @@ def test_names_end_in_eight_digits_of_a_checksum():
         digits = name.rpartition("-")[2]
         assert len(digits) == 8
         assert int(digits, 16) >= 0
+
+
+def test_a_folder_stands_for_the_file_of_the_right_name_in_it(tmp_path):
+    name = "resnet18-f37072fd"
+    assert module.checkpoint(str(tmp_path), name) == str(tmp_path / f"{name}.ckpt")
+    assert module.checkpoint("", name) == str(module.PRETRAINED / f"{name}.ckpt")
+    assert module.checkpoint("random", name) == "random"
+    assert module.checkpoint("some.ckpt", name) == "some.ckpt"

@@ -1,7 +1,6 @@
 """Which network FastFlow looks through, at which layers, with which weights."""
 
-from anomaly import weights
-from anomaly.fetch import PRETRAINED
+from anomaly import fetch, weights
 from fastflow.src.config import Config
 
 LAYERS = ("layer1", "layer2", "layer3")
@@ -9,5 +8,5 @@ WEIGHTS = {"wide_resnet50": "wide_resnet50_racm-8234f177", "resnet18": "resnet18
 
 
 def load(config: Config) -> weights.Backbone:
-    source = config.pre_ckpt_path or str(PRETRAINED / f"{WEIGHTS[config.backbone]}.ckpt")
+    source = fetch.checkpoint(config.pre_ckpt_path, WEIGHTS[config.backbone])
     return weights.load_backbone(config.backbone, LAYERS, source, config.seed)
