@@ -17,7 +17,7 @@ from benchmarks.jobs import METHODS, Job, Settings, ordered, recorded
 PUBLISHED = Path(__file__).with_name("published.yaml")
 TITLES = dict(FIGURES)
 OURS = ("img_auc", "pixel_auc", "aupro", "img_f1")
-NOTE = "`-`: not known. Means of published figures and of differences are over the categories that have both figures."
+NOTE = "`-`: not known. Published means and means of differences are over the categories that have both figures."
 COMPARED = ("img_auc", "pixel_auc")
 COLUMNS = {
     "category": "category",
@@ -122,12 +122,7 @@ def sections(settings: Settings, jobs: list[Job]) -> list:
 
 
 def markdown(made: list, target: str) -> str:
-    lines = [
-        f"# Full benchmark on {target}",
-        "",
-        "`-`: not known. Published means and means of differences are over the",
-    ]
-    lines[-1] += " categories that have both figures."
+    lines = [f"# Full benchmark on {target}", "", NOTE]
     for part in made:
         lines += ["", f"## {part['method']}", "", f"Published: {part['published']}.", ""]
         lines += [f"| {' | '.join(COLUMNS.values())} |", "|---" * len(COLUMNS) + "|"]
