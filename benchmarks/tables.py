@@ -5,14 +5,15 @@ No dates are in them, so that equal results make equal files.
 
 import csv
 import io
+import shlex
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import yaml
 
 from anomaly.files import write_json, write_text
 from anomaly.report import FIGURES, number, remarks
-from benchmarks.jobs import METHODS, Job, Settings, ordered, recorded
+from benchmarks.jobs import METHODS, ONNX, Job, Settings, ordered, recorded
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
 TITLES = dict(FIGURES)
@@ -80,28 +81,58 @@ def cells(row: dict) -> list:
     return texts
 
 
-def entries(settings: Settings, jobs: list, method: str) -> list:
-    """(category, figures, seconds): of this run, or of an earlier one where this one leaves the method alone."""
+class Entry(NamedTuple):
+    category: str
+    figures: Optional[dict]  # none: it failed, or was not run yet
+    seconds: Optional[float]
+    options: dict
+
+
+def entries(settings: Settings, jobs: list, method: str) -> list[Entry]:
+    """Those of this run, or of an earlier one where this one leaves the method alone."""
     mine = [job for job in jobs if job.method == method]
     if mine:
-        return [(job.category, job.figures, job.seconds if job.figures else None) for job in mine]
+        return [Entry(job.category, job.figures, job.seconds if job.figures else None, job.options) for job in mine]
     found = dict(recorded(settings.results / method))
-    return [(name, found[name]["results"], found[name]["seconds"]) for name in ordered(list(found), order()[method])]
+    made = {name: (known["results"], known["seconds"], known["options"]) for name, known in found.items()}
+    return [Entry(name, *made[name]) for name in ordered(list(found), order()[method])]
 
 
-def section(method: str, target: str, found: list) -> dict:
+def run_with(options: dict) -> str:
+    """What another run would have to be given for the same figures."""
+    weights = options.get("weights") or "the default ones"
+    given = shlex.join(options.get("flags", [])) or "none"
+    return f"data set {options.get('dataset', '-')}; weights: {weights}; options: {given}"
+
+
+def runs(found: list[Entry]) -> list:
+    """A line for each way in which categories were run; of several it names the categories."""
+    ways = {}
+    for entry in found:
+        if entry.figures:
+            ways.setdefault(run_with(entry.options), []).append(entry.category)
+    return [way if len(ways) == 1 else f"{', '.join(names)}: {way}" for way, names in ways.items()]
+
+
+def section(method: str, target: str, found: list[Entry]) -> dict:
     """One method: its rows, their mean, what they are compared with and what has to be known of them."""
     reference = published()[method]
     tables, source = reference["zoo"]["tables"], reference["zoo"]["source"]
     table = tables.get(target, tables["Ascend"])
-    rows = [row(name, figures, seconds, table["categories"].get(name, {})) for name, figures, seconds in found]
-    results = [figures for _, figures, _ in found if figures]
+    rows = [row(name, figures, seconds, table["categories"].get(name, {})) for name, figures, seconds, _ in found]
+    results = [entry.figures for entry in found if entry.figures]
     notes = remarks(results)
-    if any(name in table["categories"] for name, figures, _ in found if figures):
+    if any(entry.category in table["categories"] for entry in found if entry.figures):
         notes += on_backbones(reference, {figures["backbone"].split()[0] for figures in results})
     elsewhere = "" if target in tables else f" (no figures of {target} were published)"
-    against = f"{source}; {reference['zoo']['backbone']}, {table['machine']}{elsewhere}"
-    return {"method": method, "published": against, "categories": rows, "mean": mean(rows), "remarks": notes}
+    return {
+        "method": method,
+        "run": runs(found),
+        "published": f"{source}; {reference['zoo']['backbone']}, {table['machine']}{elsewhere}",
+        "categories": rows,
+        "mean": mean(rows),
+        "remarks": notes,
+    }
 
 
 def on_backbones(reference: dict, used: set) -> list:
@@ -121,10 +152,14 @@ def sections(settings: Settings, jobs: list[Job]) -> list:
     return [section(method, settings.target, rows) for method, rows in found.items() if rows]
 
 
-def markdown(made: list, target: str) -> str:
-    lines = [f"# Full benchmark on {target}", "", NOTE]
+def markdown(made: list, settings: Settings) -> str:
+    exported = " of the models in ONNX" if settings.task == ONNX else ""
+    lines = [f"# Full benchmark{exported} on {settings.target}", "", NOTE]
     for part in made:
-        lines += ["", f"## {part['method']}", "", f"Published: {part['published']}.", ""]
+        lines += ["", f"## {part['method']}"]
+        for told in (*(f"Run: {way}" for way in part["run"]), f"Published: {part['published']}."):
+            lines += ["", told]
+        lines.append("")
         lines += [f"| {' | '.join(COLUMNS.values())} |", "|---" * len(COLUMNS) + "|"]
         lines += [f"| {' | '.join(cells(each))} |" for each in (*part["categories"], part["mean"])]
         for remark in part["remarks"]:
@@ -144,8 +179,8 @@ def comma_separated(made: list) -> str:
 def save(settings: Settings, jobs: list) -> str:
     """Writes the three files; returns the Markdown."""
     made = sections(settings, jobs)
-    text, folder = markdown(made, settings.target), settings.results
+    text, folder = markdown(made, settings), settings.results
     write_text(folder / "results.md", text)
     write_text(folder / "results.csv", comma_separated(made))
-    write_json(folder / "results.json", {"device_target": settings.target, "methods": made})
+    write_json(folder / "results.json", {"task": settings.task, "device_target": settings.target, "methods": made})
     return text

@@ -184,9 +184,22 @@ def test_a_method_that_is_left_alone_stays_in_the_tables(bench):
     assert {row[0] for row in bench.table()} == {"padim", "fastflow"}
 
 
+def test_tables_say_how_each_category_was_run(bench):
+    assert bench("padim", "--", "--resize", "256").code == 0
+    first = json.loads((bench.output / "results.json").read_text())["methods"][0]["run"]
+    assert first == [f"data set {bench.data}; weights: the default ones; options: --resize 256"]
+    bench.plan(apple={"error": "no"})
+    marker = bench.output / "padim" / "train_zebra" / "done.json"
+    marker.write_text(marker.read_text().replace('"256"', '"288"'))  # as if it had been run otherwise
+    assert bench("fastflow").code == 1
+    text = (bench.output / "results.md").read_text()
+    assert f"\nRun: zebra: data set {bench.data}; weights: the default ones; options: --resize 288\n" in text
+    assert f"\nRun: bottle, carpet, apple: {first[0]}\n" in text
+
+
 def test_remarks_and_other_published_means_are_below_the_table():
     figures = {"img_auc": 0.5, "backbone": "resnet18 (random)", "random_backbone": True, "remark": "half of it"}
-    part = tables.section("fastflow", "GPU", [("bottle", figures, 2.0), ("cable", None, None)])
+    part = tables.section("fastflow", "GPU", [tables.Entry("bottle", figures, 2.0, {}), tables.Entry("cable", None, None, {})])
     assert part["remarks"][0].startswith("RANDOM BACKBONE") and part["remarks"][1] == "half of it"
     assert "resnet18; the published table is of wide_resnet50" in part["remarks"][2]
     assert any("Paddle" in remark and "0.980" in remark for remark in part["remarks"])
@@ -298,6 +311,7 @@ def test_models_are_exported_and_evaluated_where_there_is_something_trained(benc
     model = str(bench.output / "onnx/padim/bottle/padim_bottle.onnx")
     assert model in later[0]["given"] and model in later[1]["given"]
     assert [row[1] for row in bench.table("onnx")] == ["bottle", "carpet", "apple", "mean"]
+    assert (bench.output / "onnx/results.md").read_text().startswith("# Full benchmark of the models in ONNX on CPU\n")
     (bench.output / "padim/carpet/state.json").write_text("{ }")  # trained anew
     assert bench("all", "--task", "onnx", "--", "--pictures", "0").code == 0
     assert bench.ran()[-2:] == ["carpet", "carpet"] and len(bench.events()) == len(later) + 6
