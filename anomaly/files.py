@@ -8,37 +8,51 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from anomaly.errors import DataError
+from anomaly.errors import DataError, first_line
+
+
+@contextmanager
+def writing(path: Path):
+    """What the system refuses names `path`, and no temporary file beside it."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError):  # of a network or a pipe, not of the disk
+        raise
+    except OSError as error:
+        reason = error.strerror or f"{first_line(error)}; the disk may be full"  # numpy gives no reason
+        raise DataError(f"{path}: cannot be written: {reason}") from None
 
 
 @contextmanager
 def replacing(path: Path):
     """Yields a temporary path beside `path`, with its suffix, and moves it there if the block succeeds."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_folder(path: Path):
     """The same for a whole folder: what was there before goes when the new one is complete."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: Path, text: str):

@@ -63,7 +63,7 @@ class Transform:
         if min(self.size) < SMALLEST_SIDE:
             raise UsageError(f"--resize/--crop: {self.size} is too small; a side needs {SMALLEST_SIDE} pixels or more")
         if self.crop and (self.crop[0] > self.resize[0] or self.crop[1] > self.resize[1]):
-            raise UsageError(f"--crop {self.crop} is larger than --resize {self.resize}")
+            raise UsageError(f"--crop {self.crop} is larger than --resize {self.resize}; --crop none keeps all")
 
     @property
     def size(self) -> tuple:

@@ -13,7 +13,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from anomaly.errors import DataError, UsageError, first_line
-from anomaly.files import replacing
+from anomaly.files import replacing, writing
 
 SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "AIR": ".air"}
 LIMIT = 2**31 - 1  # bytes of a protobuf
@@ -68,6 +68,7 @@ def write(cell: nn.Cell, size: tuple, batch: Optional[int], target: Path, file_f
 @contextmanager
 def _plain_folder(parent: Path):
     """A temporary folder, and a path to it with no sign that MindSpore refuses to write to."""
+    parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".export.") as folder:
         number = os.open(folder, os.O_RDONLY)
         try:
@@ -84,6 +85,8 @@ def _onnx(cell: nn.Cell, images: Tensor, dynamic: bool, target: Path, outputs: t
     axes = {"image": {0: BATCH}} if dynamic else None
     with replacing(target) as temporary, _plain_folder(target.parent) as (folder, plain):
         exporter.export(cell, images, file_name=f"{plain}/model.onnx", dynamic_axes=axes, **names)
+        if not (folder / "model.onnx").is_file():  # it logs what went wrong and returns
+            raise DataError(f"{target}: cannot be written; the disk may be full")
         os.replace(folder / "model.onnx", temporary)
         temporary.chmod(0o644)
         if dynamic:  # the exporter leaves the outputs with the batch that it was shown
@@ -96,9 +99,8 @@ def _onnx(cell: nn.Cell, images: Tensor, dynamic: bool, target: Path, outputs: t
 
 def _mindspore(cell: nn.Cell, images: Tensor, target: Path, file_format: str) -> Path:
     """In a folder of its own first: one file, or a graph with a folder of variables, whose name is in the graph."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     stem = re.sub(f"[^{PLAIN}]", "_", target.stem)
-    with _plain_folder(target.parent) as (folder, plain):
+    with writing(target), _plain_folder(target.parent) as (folder, plain):
         mindspore.export(cell, images, file_name=f"{plain}/{stem}{target.suffix}", file_format=file_format)
         made = sorted(folder.iterdir(), key=Path.is_file)  # the model itself last
         for path in made:

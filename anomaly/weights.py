@@ -164,10 +164,20 @@ def convert(source: Path, target: Path) -> str:
         parameters.append(
             {"name": f"{stem}.{last if stem in plain else BN_NAMES[last]}", "data": mindspore.Tensor(value)}
         )
-    with replacing(target) as temporary:
-        mindspore.save_checkpoint(parameters, str(temporary))
-        temporary.chmod(0o644)  # MindSpore leaves it readable for its owner alone
+    save_checkpoint(parameters, target)
     return name
+
+
+def save_checkpoint(parameters, path: Path):
+    """`parameters`: a Cell, or a list as MindSpore wants it."""
+    import mindspore
+
+    with replacing(path) as temporary:
+        try:
+            mindspore.save_checkpoint(parameters, str(temporary))
+        finally:
+            temporary.with_suffix(".tmp").unlink(missing_ok=True)  # it leaves its own where the disk is full
+        temporary.chmod(0o644)  # and the file readable for its owner alone
 
 
 def fold(arrays: dict, name: str) -> dict:

@@ -199,7 +199,9 @@ def test_tables_say_how_each_category_was_run(bench):
 
 def test_remarks_and_other_published_means_are_below_the_table():
     figures = {"img_auc": 0.5, "backbone": "resnet18 (random)", "random_backbone": True, "remark": "half of it"}
-    part = tables.section("fastflow", "GPU", [tables.Entry("bottle", figures, 2.0, {}), tables.Entry("cable", None, None, {})])
+    part = tables.section(
+        "fastflow", "GPU", [tables.Entry("bottle", figures, 2.0, {}), tables.Entry("cable", None, None, {})]
+    )
     assert part["remarks"][0].startswith("RANDOM BACKBONE") and part["remarks"][1] == "half of it"
     assert "resnet18; the published table is of wide_resnet50" in part["remarks"][2]
     assert any("Paddle" in remark and "0.980" in remark for remark in part["remarks"])

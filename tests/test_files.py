@@ -1,5 +1,6 @@
 """Files that appear only when they are complete."""
 
+import errno
 import hashlib
 
 import numpy as np
@@ -61,6 +62,34 @@ def test_replacing_folder_keeps_the_old_one_on_failure(tmp_path):
         raise RuntimeError
     assert names(folder) == ["old.png"]
     assert names(tmp_path) == ["sample"]
+
+
+@pytest.mark.parametrize("writer", [replacing, replacing_folder])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/tmp/.b.12.tmp"), "No space left on device"),
+        (OSError("4096 requested and 12 written"), "4096 requested and 12 written; the disk may be full"),
+    ],
+)
+def test_what_the_system_refuses_names_the_file_that_was_wanted(tmp_path, writer, error, told):
+    with pytest.raises(DataError) as caught, writer(tmp_path / "b"):
+        raise error
+    assert str(caught.value) == f"{tmp_path / 'b'}: cannot be written: {told}"
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("writer", [replacing, replacing_folder])
+def test_a_folder_that_cannot_be_made_is_named_with_the_file(tmp_path, writer):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match=r"file/x: cannot be written: "), writer(tmp_path / "file" / "x"):
+        pass
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), TimeoutError("not complete")])
+def test_what_a_pipe_or_a_network_refuses_stays_what_it_is(tmp_path, error):
+    with pytest.raises(type(error)), replacing(tmp_path / "b"):
+        raise error
 
 
 def test_text_and_json_come_back_as_they_were(tmp_path):

@@ -10,10 +10,9 @@ from mindspore import Tensor, mutable, nn
 from anomaly import state
 from anomaly.calibration import Calibration
 from anomaly.errors import DataError
-from anomaly.files import replacing
 from anomaly.grid import grid_of
 from anomaly.resnet import CHANNELS
-from anomaly.weights import Backbone
+from anomaly.weights import Backbone, save_checkpoint
 from fastflow.src.anomaly_map import AnomalyMap, image_scores
 from fastflow.src.backbone import LAYERS
 from fastflow.src.config import TEST_PIXEL_AUC, Config
@@ -86,9 +85,7 @@ class FastFlow:
     def save(self, folder: Path, config: Config):
         name = checkpoint(folder.name)
         state.begin(folder)
-        with replacing(folder / name) as temporary:
-            mindspore.save_checkpoint(self.squares.flows, str(temporary))
-            temporary.chmod(0o644)  # MindSpore leaves it readable for its owner alone
+        save_checkpoint(self.squares.flows, folder / name)
         state.save(
             folder,
             method=METHOD,
