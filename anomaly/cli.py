@@ -189,7 +189,7 @@ def with_model(cls, args: argparse.Namespace, method: str) -> tuple:
 def read_back(cls, args: argparse.Namespace, method: str, category: str):
     """The options with which a category was trained, and those flags that may still be chosen."""
     folder = output_folder(options.untrained(cls, args), method) / category
-    return options.read_back(cls, state.require(folder), args)
+    return options.read_back(cls, state.require(folder, method), args)
 
 
 def output_folder(config, method: str) -> Path:
@@ -204,16 +204,14 @@ def categories(config) -> list:
 
 
 def announce(config, method: str, data: Category, weights: Backbone):
-    height, width = config.transform.size
     log.info(
-        "%s, category %s: %d good images to train on, %d test images; %s, height %d, width %d, on %s",
+        "%s, category %s: %d good images to train on, %d test images; %s, %s, on %s",
         method,
         data.name,
         len(data.train),
         len(data.test),
         weights.name,
-        height,
-        width,
+        config.transform,
         mindspore.get_context("device_target"),
     )
     log.info("%s", report.RANDOM_MARK if weights.is_random else f"weights: {weights.source}")

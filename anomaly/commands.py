@@ -108,7 +108,8 @@ def postprocess(method: Method, text: str, argv):
     if args.model_path:
         model = cli.described(args.model_path, method.name)
     elif index["model"]:
-        model = engines.from_description(index["model"], args.label_dir / exchange.INDEX)
+        source = args.label_dir / exchange.INDEX
+        model = engines.from_description(index["model"], source, source)
     else:
         model = engines.unknown(method.name)
     require_writable(folder)

@@ -86,10 +86,11 @@ def described(path: Path) -> Exported:
     for file in (path, description):
         if not file.is_file():
             raise DataError(f"{file}: no such file; export.py writes a model and its .json side by side")
-    return from_description(read_json(description), description)
+    return from_description(read_json(description), description, path)
 
 
-def from_description(info: dict, source: Path) -> Exported:
+def from_description(info: dict, source: Path, model: Path) -> Exported:
+    """`source`: where the description stands."""
     try:
         crop, batch = info["input"]["crop"], info["input"]["batch_size"]
         return Exported(
@@ -97,7 +98,7 @@ def from_description(info: dict, source: Path) -> Exported:
             None if batch == DYNAMIC else int(batch),
             Transform(tuple(info["input"]["resize"]), tuple(crop) if crop else None),
             info["method"],
-            Weights(info["backbone"], info["random_backbone"], str(source)),
+            Weights(info["backbone"], info["random_backbone"], str(model)),
             info["remark"],
             Calibration(np.array(info["good_scores"], float), np.array(info["good_peaks"], float)),
             dict(info["sha256"]),

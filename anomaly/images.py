@@ -65,6 +65,10 @@ class Transform:
         if self.crop and (self.crop[0] > self.resize[0] or self.crop[1] > self.resize[1]):
             raise UsageError(f"--crop {self.crop} is larger than --resize {self.resize}; --crop none keeps all")
 
+    def __str__(self) -> str:
+        text = "height {}, width {}".format(*self.size)
+        return text if self.size == self.resize else text + ", the centre of {} x {}".format(*self.resize)
+
     @property
     def size(self) -> tuple:
         """Height and width of what comes out."""

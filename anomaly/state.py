@@ -40,12 +40,13 @@ def save(
     )
 
 
-def require(folder: Path) -> Path:
-    """The path of the saved options of a trained category."""
+def require(folder: Path, method: str) -> Path:
+    """The path of the saved options of a category that the method was trained on."""
     if not (folder / RECORD).is_file():
         others = sorted(path.parent.name for path in folder.parent.glob(f"*/{RECORD}"))
         hint = f"trained there: {', '.join(others)}" if others else "run train.py first"
         raise DataError(f"{folder}: holds no trained state ({hint})")
+    _require_method(folder, method)
     _require_whole(folder, CONFIG)
     return folder / CONFIG
 
@@ -58,6 +59,12 @@ def _record(folder: Path) -> dict:
     return record
 
 
+def _require_method(folder: Path, method: str):
+    found = _record(folder)["method"]
+    if found != method:
+        raise DataError(f"{folder}: is a state of {found}, not of {method}")
+
+
 def _require_whole(folder: Path, name: str):
     path = folder / name
     if not path.is_file() or sha256(path) != _record(folder)["files"].get(name):
@@ -67,8 +74,7 @@ def _require_whole(folder: Path, name: str):
 def load(folder: Path, *, method: str, backbone: Backbone) -> Calibration:
     """Checks that the state is whole, of this method and of this backbone; returns its calibration."""
     record = _record(folder)
-    if record["method"] != method:
-        raise DataError(f"{folder}: is a state of {record['method']}, not of {method}")
+    _require_method(folder, method)
     for name in record["files"]:
         _require_whole(folder, name)
     if record["fingerprint"] != backbone.fingerprint:

@@ -148,7 +148,11 @@ def main(argv=None):
     with locked(settings.output), processes.ended_by_signals():
         jobs = plan(settings, methods, tables.order())
         board = Board(jobs, len(args.device_ids))
-        work(settings, jobs, args.device_ids, board)
+        try:
+            work(settings, jobs, args.device_ids, board)
+        except KeyboardInterrupt:
+            print("started again with the same options, it goes on where it was", file=sys.stderr)
+            raise
         print(f"\n{tables.save(settings, jobs)}\n{settings.results / 'results.md'}, .csv, .json", flush=True)
     failed = [job for job in jobs if job.status == FAILED]
     for job in failed:

@@ -150,7 +150,7 @@ def plan(settings: Settings, methods: list, order: dict) -> list:
         made = [make(settings, method, category) for category in ordered(found, order[method])]
         jobs += [job for job in made if job]
     if not jobs:
-        raise DataError(f"{settings.output}: holds nothing trained; train first, without --task {ONNX}")
+        raise DataError(f"{settings.output}: holds nothing trained; train first (scripts/run_all_mvtec.sh)")
     for job in jobs:
         if settings.fresh:
             job.forget()

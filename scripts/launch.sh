@@ -79,16 +79,15 @@ find_output() {
     done
 }
 
-# check_paths DATASET_PATH CATEGORY PRE_CKPT_PATH [WORD IN ITS PLACE]
+# check_paths DATASET_PATH CATEGORY
 check_paths() {
     want_folder "$1"
     [[ "$2" == all ]] || want_folder "$1/$2"
-    want_file "$3" "${4:-}"
 }
 
 # run_standalone train|eval TARGET ARGUMENTS...
 run_standalone() {
-    local program="$1" target="$2" option=--pre_ckpt_path stand_in=random
+    local program="$1" target="$2" option=--pre_ckpt_path
     shift 2
     want_help "$@"
     parse "--background --dry_run" "" "$@"
@@ -98,10 +97,13 @@ run_standalone() {
     want_category "$category"
     want_number DEVICE_ID "$device"
     find_output "$ROOT/output/$method"
+    check_paths "$data" "$category"
     if [[ "$program $method" == "eval fastflow" ]]; then
-        option=--ckpt_path stand_in=""
+        option=--ckpt_path
+        want_file "$weights"
+    else
+        want_weights "$weights"
     fi
-    check_paths "$data" "$category" "$weights" "$stand_in"
     want_python
     COMMAND=("$PYTHON" "$ROOT/$method/$program.py" --dataset_path "$data" "$option" "$weights" --category "$category"
         --device_target "$target" --device_id "$device" "${FLAGS[@]}")
@@ -121,7 +123,8 @@ run_distribute() {
     want_category "$category"
     want_nodes "$devices"
     find_output "$ROOT/output/$method"
-    check_paths "$data" "$category" "$weights" random
+    check_paths "$data" "$category"
+    want_weights "$weights"
     want_python
     local folder="$OUTPUT/train_$category" bin
     bin="$(dirname "$(command -v "$PYTHON")")"
@@ -171,7 +174,7 @@ run_all() {
     want_method "${WORDS[0]}" all
     want_devices "${WORDS[3]:-0}"
     want_folder "${WORDS[1]}"
-    [[ "${WORDS[2]}" == random || -e "${WORDS[2]}" ]] || fail "${WORDS[2]}: no such file or folder"
+    want_weights "${WORDS[2]}"
     find_output ""
     want_python
     [[ -n "$target" ]] || target="$(best_device)"
@@ -219,6 +222,7 @@ start_full() {
         show_command
     elif [[ -n "${CHOSEN[background]:-}" ]]; then
         make_folder "$folder"
+        printf '\n== %s\n' "$(date '+%Y-%m-%d %H:%M:%S %z')" >>"$folder/full.log"
         detached "$folder/full.log" become "$folder/full.log" "${COMMAND[@]}"
     else
         exec "${COMMAND[@]}"

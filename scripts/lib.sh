@@ -85,6 +85,11 @@ want_file() {
     [[ "$1" == "${2:-}" || -f "$1" ]] || fail "$1: no such file"
 }
 
+# want_weights PATH: a checkpoint, a folder of them, or the word that stands for untrained ones.
+want_weights() {
+    [[ "$1" == random || -e "$1" ]] || fail "$1: no such file or folder"
+}
+
 want_python() {
     [[ -n "$(command -v "$PYTHON")" ]] || fail "$PYTHON: no such program; PYTHON names the Python to use"
 }

@@ -93,7 +93,6 @@ without_hangup() {
 detached() {
     local log="$1"
     shift
-    : >"$log"
     set -m # so that it is not deaf to Ctrl-C's signal
     without_hangup "$@" </dev/null >/dev/null 2>&1 &
     set +m
@@ -116,17 +115,18 @@ start() {
     fi
     make_folder "$1"
     if [[ -n "${CHOSEN[background]:-}" ]]; then
+        : >"$log"
         detached "$log" supervise "$log" "${RUN[@]}" "${COMMAND[@]}"
     else
         supervise "$log" "${RUN[@]}" "${COMMAND[@]}"
     fi
 }
 
-# become LOG COMMAND...
+# become LOG COMMAND...: what the log holds stays, for it may be that of a run that goes on.
 become() {
     local log="$1"
     shift
-    exec "$@" >"$log" 2>&1
+    exec "$@" >>"$log" 2>&1
 }
 
 # with_workers FOLDER COMMAND...: msrun; if it fails, the last lines of each worker, which its own output may lack.

@@ -198,6 +198,11 @@ def test_a_crop_larger_than_the_resized_image_is_refused(crop):
         Transform((64, 64), crop)
 
 
+def test_a_transform_says_what_is_looked_at():
+    assert str(Transform((256, 448))) == "height 256, width 448"
+    assert str(Transform((256, 448), (224, 400))) == "height 224, width 400, the centre of 256 x 448"
+
+
 def test_sizes_that_are_too_small_are_refused():
     with pytest.raises(UsageError, match="small"):
         Transform((31, 64))

@@ -157,6 +157,12 @@ def assert_missing(place: Path, name: str, words: list, message: str):
     assert listing(place) == before
 
 
+@pytest.mark.parametrize("name", TRAIN + DISTRIBUTE + ALL)
+def test_weights_may_be_a_folder_of_them(place, name):
+    _, words = shown(launch(place, name, *arguments(name, weights="my env"), "--dry_run"))
+    assert words[words.index("--pre_ckpt_path") + 1] == "my env"
+
+
 def test_an_untrained_network_cannot_be_evaluated_by_fastflow(place):
     done = launch(place, CPU_EVAL, *arguments(CPU_EVAL, "fastflow", weights="random"), "--dry_run")
     assert (done.returncode, done.stderr) == (1, "error: random: no such file\n")
@@ -386,6 +392,14 @@ def test_in_the_background_it_says_where_it_is_and_can_be_ended(place, name):
     finally:
         if alive(pid):
             os.kill(pid, signal.SIGKILL)
+
+
+def test_the_log_of_a_full_benchmark_keeps_what_it_held(place):
+    log = place / "out/run_all_padim/full.log"
+    for number in (1, 2):
+        launch(place, ALL[-1], *arguments(ALL[-1], "padim"), "--background", "--", "--output_dir", "out")
+        wait_for(lambda n=number: log.is_file() and log.read_text().count("a warning") == n)
+    assert log.read_text().count("\n== 20") == 2
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
