@@ -105,14 +105,18 @@ def read_ckpt(path: Path) -> dict:
 READERS = {".pth": read_pth, ".pt": read_pth, ".safetensors": read_safetensors, ".ckpt": read_ckpt}
 
 
-def read(path: Path) -> dict:
-    path = Path(path)
+def require(path: Path):
     if not path.is_file():
         name = path.stem if path.stem in ADDRESSES else "NAME"
         raise DataError(
             f"{path}: no such file of weights; give --pre_ckpt_path, or get them: python pretrained/fetch.py {name} "
             f"('{RANDOM}' stands for untrained ones, to try things out)"
         )
+
+
+def read(path: Path) -> dict:
+    path = Path(path)
+    require(path)
     if path.suffix.lower() not in READERS:
         raise DataError(f"{path}: weights come as {', '.join(READERS)}")
     arrays = READERS[path.suffix.lower()](path)

@@ -30,7 +30,8 @@ if [[ $# -gt 0 ]]; then
     exit 2
 fi
 
-ask='from openvino.utils import get_cmake_path; print(get_cmake_path())'
+# Without importing it: the package would report its use to its makers.
+ask='import importlib.util as i; print(i.find_spec("openvino").submodule_search_locations[0] + "/cmake")'
 openvino=""
 for python in "${PYTHON:-$HERE/../.venv/bin/python}" "${PYTHON:-python3}"; do
     [[ -z "$openvino" ]] || break

@@ -4,10 +4,14 @@ import argparse
 import importlib
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
+from typing import Optional
 
 from anomaly import cli
 from anomaly.errors import DataError, UsageError
+from anomaly.weights import RANDOM
+from anomaly.weights import require as require_weights
 from benchmarks.jobs import ONNX
 
 # Options of the commands that the benchmark gives them itself.
@@ -22,8 +26,8 @@ def split(text: str) -> list:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
 
-def require(method: str, flags: list, task: str):
-    """Refuses now what the method's own command would refuse for every category."""
+def require(method: str, flags: list, task: str, weights: str) -> Optional[Path]:
+    """Refuses now what the method's own command would refuse for every category; returns the file of --config."""
     for word in flags:
         if word.startswith("--") and word.partition("=")[0][2:] in OWN:
             raise UsageError(f"{word}: is given by the benchmark itself (--help shows how to choose it)")
@@ -32,7 +36,11 @@ def require(method: str, flags: list, task: str):
         if task == ONNX:
             return cli.evaluation_options("", module.Config, flags)[0].config
         presets = Path(module.__file__).parents[1] / "config"
-        return cli.training_options("", module.Config, flags, presets)[0].config
+        args, config = cli.training_options("", module.Config, flags, presets)
+        source = importlib.import_module(f"{method}.src.backbone").source(replace(config, pre_ckpt_path=weights))
+        if source != RANDOM:
+            require_weights(Path(source))
+        return args.config
     except DataError as error:
         raise type(error)(f"{method}: {error}") from None
 

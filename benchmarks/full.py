@@ -79,13 +79,11 @@ def make_settings(args: argparse.Namespace, common: list) -> tuple:
     if unused:
         raise UsageError(f"--{unused[0]}: {args.method} alone was asked for")
     given = {method: flags.absolute_config([*common, *getattr(args, method)]) for method in methods}
-    config = {method: flags.require(method, given[method], args.task) for method in methods}
-    categories(args.dataset_path)
     weights = args.pre_ckpt_path
     if weights not in ("", RANDOM):
         weights = os.path.abspath(weights)
-        if not os.path.exists(weights):
-            raise DataError(f"{args.pre_ckpt_path}: no such file or folder; see --pre_ckpt_path")
+    config = {method: flags.require(method, given[method], args.task, weights) for method in methods}
+    categories(args.dataset_path)
     target = args.device_target or best()
     output = args.output_dir or ROOT / "output" / f"mvtec_{target.lower()}"
     dataset, output = Path(os.path.abspath(args.dataset_path)), Path(os.path.abspath(output))

@@ -69,7 +69,8 @@ class Bench:
         (self.root / "plan.json").write_text(json.dumps(categories))
 
     def arguments(self, method: str, *more) -> list:
-        given = (method, "--dataset_path", self.data, "--output_dir", self.output, "--device_target", "CPU", *more)
+        given = (method, "--dataset_path", self.data, "--output_dir", self.output, "--device_target", "CPU")
+        given += ("--pre_ckpt_path", "random", *more)
         return [str(word) for word in given]
 
     def __call__(self, method: str, *more):
@@ -187,13 +188,13 @@ def test_a_method_that_is_left_alone_stays_in_the_tables(bench):
 def test_tables_say_how_each_category_was_run(bench):
     assert bench("padim", "--", "--resize", "256").code == 0
     first = json.loads((bench.output / "results.json").read_text())["methods"][0]["run"]
-    assert first == [f"data set {bench.data}; weights: the default ones; options: --resize 256"]
+    assert first == [f"data set {bench.data}; weights: random; options: --resize 256"]
     bench.plan(apple={"error": "no"})
     marker = bench.output / "padim" / "train_zebra" / "done.json"
     marker.write_text(marker.read_text().replace('"256"', '"288"'))  # as if it had been run otherwise
     assert bench("fastflow").code == 1
     text = (bench.output / "results.md").read_text()
-    assert f"\nRun: zebra: data set {bench.data}; weights: the default ones; options: --resize 288\n" in text
+    assert f"\nRun: zebra: data set {bench.data}; weights: random; options: --resize 288\n" in text
     assert f"\nRun: bottle, carpet, apple: {first[0]}\n" in text
 
 
@@ -372,10 +373,13 @@ def test_mistakes_are_one_line(bench, tmp_path):
         (2, ("padim", "--padim", "'")),
         (2, ("nothing",)),
         (1, ("padim", "--pre_ckpt_path", tmp_path / "none.ckpt")),
+        (1, ("fastflow", "--pre_ckpt_path", bench.data)),
         (1, ("padim", "--dataset_path", tmp_path / "none")),
     ):
         done = bench(*arguments)
         assert (done.code, len(done.errors)) == (code, 1), (arguments, done.err)
+        if bench.data in arguments:
+            assert f"fastflow: {bench.data / 'wide_resnet50_racm-8234f177.ckpt'}: no such file of weights" in done.err
     assert not bench.output.exists()
     assert run(full.main, "--help").code == 0
     for path in (bench.root / "padim").iterdir():

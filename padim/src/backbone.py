@@ -7,6 +7,9 @@ LAYERS = ("layer1", "layer2", "layer3")
 WEIGHTS = {"wide_resnet50": "wide_resnet50_2-95faca4d", "resnet18": "resnet18-f37072fd"}
 
 
+def source(config: Config) -> str:
+    return fetch.checkpoint(config.pre_ckpt_path, WEIGHTS[config.backbone])
+
+
 def load(config: Config) -> weights.Backbone:
-    source = fetch.checkpoint(config.pre_ckpt_path, WEIGHTS[config.backbone])
-    return weights.load_backbone(config.backbone, LAYERS, source, config.seed)
+    return weights.load_backbone(config.backbone, LAYERS, source(config), config.seed)
