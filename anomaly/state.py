@@ -1,5 +1,6 @@
 """The record beside a trained state. It is written last, so where it is and fits, the state is complete."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def save(
             "details": details or {},
         },
     )
+
+
+@contextmanager
+def kept(folder: Path):
+    """For what follows `save`: where it fails, not all was in vain."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{error}; the trained state in {folder} is complete: mend this and run eval.py") from None
 
 
 def require(folder: Path, method: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly import cli, evaluation
+from anomaly import cli, evaluation, state
 from anomaly.device import set_device
 from anomaly.files import require_writable
 from anomaly.parallel import Ranks, join
@@ -46,7 +46,7 @@ def train(config: Config, category: str, weights: Backbone, ranks: Ranks) -> dic
             detector = replace(detector, calibration=calibrate(detector, cache, index, kept_out))
         with phases("saving"):
             detector.save(folder, config)
-        with phases("evaluation"):
+        with phases("evaluation"), state.kept(folder):
             test = dataset.batches(config, data.test, with_masks=True)
             results = evaluation.evaluate(detector, data, test, folder, config)
         phases.report()

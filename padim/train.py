@@ -90,7 +90,7 @@ def train(config: Config, category: str, weights: Backbone, embedding: Embedding
         detector = PaDiM(embedding, gaussians.stored_as(config.storage), anomaly_map, calibration, weights)
         with phases("saving"):
             detector.save(folder, config, known + update.describe(new))
-        with phases("evaluation"):
+        with phases("evaluation"), state.kept(folder):
             test = dataset.batches(config, data.test, with_masks=True)
             results = evaluation.evaluate(detector, data, test, folder, config)
         phases.report()

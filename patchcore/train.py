@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from anomaly import cli, evaluation
+from anomaly import cli, evaluation, state
 from anomaly.calibration import Calibration
 from anomaly.device import require_memory, set_device
 from anomaly.files import require_writable
@@ -61,7 +61,7 @@ def train(config: Config, category: str, weights: Backbone, embedding: PatchEmbe
         detector = PatchCore(embedding, bank, anomaly_map, Calibration(*good.T), weights, remark)
         with phases("saving"):
             detector.save(folder, config)
-        with phases("evaluation"):
+        with phases("evaluation"), state.kept(folder):
             test = dataset.batches(config, data.test, with_masks=True)
             results = evaluation.evaluate(detector, data, test, folder, config)
         phases.report()
