@@ -121,3 +121,14 @@ def program(tmp_path_factory) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return build / "anomaly_infer"
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    from bench import Bench
+
+    from benchmarks import full
+
+    made = Bench(tmp_path, ("zebra", "apple", "bottle", "carpet"))
+    monkeypatch.setattr(full, "ROOT", made.root)
+    return made

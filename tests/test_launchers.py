@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from commands import listing
-from shell import ROOT, command, environment, program, run
+from shell import ROOT, alive, command, environment, program, run, until
 
 TARGETS = {"ascend": "Ascend", "gpu": "GPU", "cpu": "CPU"}
 METHODS = ("patchcore", "padim", "fastflow")
@@ -354,20 +354,6 @@ def test_msrun_finds_the_python_that_was_chosen(place):
     assert f"found: {place}/my env/bin/python3\n" in done.stdout
 
 
-def wait_for(condition, seconds: float = 20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def contains(path: Path, text: str) -> bool:
     return path.is_file() and text in path.read_text()
 
@@ -382,12 +368,12 @@ def test_in_the_background_it_says_where_it_is_and_can_be_ended(place, name):
     pid, log = int(said["pid"]), Path(said["log"])
     try:
         assert log.is_relative_to(place / "my out") and contains(log.with_name("env.log"), "packages:")
-        wait_for(lambda: contains(log, "a warning"))
+        until(lambda: contains(log, "a warning"))
         os.kill(pid, signal.SIGHUP)  # as when the terminal is closed
         time.sleep(0.3)
         assert alive(pid)
         os.kill(pid, signal.SIGTERM)
-        wait_for(lambda: not alive(pid))
+        until(lambda: not alive(pid))
         assert contains(log, "stopping at") and contains(log, "saved\n")
     finally:
         if alive(pid):
@@ -398,7 +384,7 @@ def test_the_log_of_a_full_benchmark_keeps_what_it_held(place):
     log = place / "out/run_all_padim/full.log"
     for number in (1, 2):
         launch(place, ALL[-1], *arguments(ALL[-1], "padim"), "--background", "--", "--output_dir", "out")
-        wait_for(lambda n=number: log.is_file() and log.read_text().count("a warning") == n)
+        until(lambda n=number: log.is_file() and log.read_text().count("a warning") == n)
     assert log.read_text().count("\n== 20") == 2
 
 
@@ -414,7 +400,7 @@ def test_a_signal_ends_the_program_which_may_still_save(place, name, number, cod
         text=True,
         start_new_session=True,
     ) as process:
-        wait_for(lambda: contains(place / "my out" / "train_big gear" / "train.log", "a warning"))
+        until(lambda: contains(place / "my out" / "train_big gear" / "train.log", "a warning"))
         os.killpg(process.pid, number)  # as Ctrl-C does, to all of the terminal's group
         out = process.communicate(timeout=20)[0]
     assert process.returncode == code
