@@ -83,7 +83,7 @@ def require_writable(folder: Path):
     """Fails now, and not after an hour of training, where results could not be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(1 << 16))  # a disk may have room for a name only
     except OSError as error:
         raise DataError(f"{folder}: cannot be written to ({error.strerror}); choose another --output_dir") from None

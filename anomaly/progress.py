@@ -4,7 +4,7 @@ import logging
 import resource
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tqdm import tqdm
@@ -20,6 +20,7 @@ def logging_to(path: Path, append: bool = False):
         logging.StreamHandler(sys.stdout),
         logging.FileHandler(path, mode="a" if append else "w", encoding="utf-8"),
     )
+    file.handleError = lambda record: None  # on a full disk the run itself says so, once
     screen.setFormatter(logging.Formatter("%(message)s"))
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.setLevel(logging.INFO)
@@ -34,7 +35,8 @@ def logging_to(path: Path, append: bool = False):
     finally:
         for handler in (screen, file):
             log.removeHandler(handler)
-        file.close()
+        with suppress(OSError):
+            file.close()
 
 
 def bar(total: int, what: str, unit: str) -> tqdm:

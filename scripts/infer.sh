@@ -14,7 +14,8 @@ step() {
         return
     fi
     echo "$name: $log"
-    "$@" >"$log" 2>&1 || code=$?
+    : >"$log" || fail "$log: cannot be written"
+    supervise become "$log" "$@" || code=$?
     [[ $code -eq 0 ]] && return
     tail -n 20 "$log" >&2
     echo "error: $name failed with exit code $code; see $log" >&2

@@ -29,7 +29,7 @@ parse() {
             CHOSEN["${1#--}"]="$2"
             shift
         elif [[ "$1" == -* ]]; then
-            usage_error "$1: unknown option; those of the program come after --"
+            usage_error "$1: unknown option; those of train.py or eval.py come after --, where the usage shows it"
         else
             WORDS+=("$1")
         fi
@@ -128,6 +128,7 @@ run_distribute() {
     want_python
     local folder="$OUTPUT/train_$category" bin
     bin="$(dirname "$(command -v "$PYTHON")")"
+    want_file "$bin/msrun" # it comes with mindspore, in an environment of its own
     prepare "$target" "$devices" "$(cd "$bin" && pwd)" # msrun takes the python3 that it finds first
     find_nodes "$devices"
     COMMAND=("$bin/msrun" "${NODES[@]}" --join=True "--log_dir=$folder" python3 "$ROOT/$method/train.py"
@@ -222,7 +223,8 @@ start_full() {
         show_command
     elif [[ -n "${CHOSEN[background]:-}" ]]; then
         make_folder "$folder"
-        printf '\n== %s\n' "$(date '+%Y-%m-%d %H:%M:%S %z')" >>"$folder/full.log"
+        printf '\n== %s\n' "$(date '+%Y-%m-%d %H:%M:%S %z')" >>"$folder/full.log" ||
+            fail "$folder/full.log: cannot be written"
         detached "$folder/full.log" become "$folder/full.log" "${COMMAND[@]}"
     else
         exec "${COMMAND[@]}"

@@ -91,7 +91,9 @@ want_weights() {
 }
 
 want_python() {
+    local ask='import importlib.util as i, sys; sys.exit(not i.find_spec("mindspore"))'
     [[ -n "$(command -v "$PYTHON")" ]] || fail "$PYTHON: no such program; PYTHON names the Python to use"
+    "$PYTHON" -c "$ask" || fail "$PYTHON: mindspore is not installed there; PYTHON names the Python to use"
 }
 
 # set_variable NAME VALUE: an environment variable, unless the user has set it.

@@ -62,12 +62,12 @@ pass_on() {
     kill -s "${STOP_SIGNAL:-$1}" -- "-$pid" 2>/dev/null || true
 }
 
-# supervise LOG COMMAND...: returns the command's exit code. A signal to this script goes on to the command, which is
+# supervise COMMAND...: returns the command's exit code. A signal to this script goes on to the command, which is
 # waited for, since it may have something to save.
 supervise() {
     local code=0 caught=0 pid signal
     set -m # in a process group of its own the command gets each signal once, from here
-    with_log "$@" </dev/null &
+    "$@" </dev/null &
     pid=$!
     set +m
     for signal in "${SIGNALS[@]}"; do
@@ -102,8 +102,10 @@ detached() {
 
 # make_folder FOLDER: for logs, with the first of them.
 make_folder() {
+    local text
+    text="$(describe_run 2>&1)"
     { mkdir -p -- "$1" && : >"$1/env.log"; } 2>/dev/null || fail "$1: cannot be written"
-    describe_run >"$1/env.log" 2>&1
+    printf '%s\n' "$text" 2>/dev/null >"$1/env.log" || fail "$1/env.log: cannot be written; the disk may be full"
 }
 
 # start FOLDER NAME: runs COMMAND in the way that was CHOSEN, with its logs in the folder.
@@ -116,9 +118,9 @@ start() {
     make_folder "$1"
     if [[ -n "${CHOSEN[background]:-}" ]]; then
         : >"$log"
-        detached "$log" supervise "$log" "${RUN[@]}" "${COMMAND[@]}"
+        detached "$log" supervise with_log "$log" "${RUN[@]}" "${COMMAND[@]}"
     else
-        supervise "$log" "${RUN[@]}" "${COMMAND[@]}"
+        supervise with_log "$log" "${RUN[@]}" "${COMMAND[@]}"
     fi
 }
 

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,15 +15,17 @@ import pytest
 from commands import CPU, RANDOM, SMALL, listing
 from commands import run as command
 from conftest import cpp_is_missing
-from shell import ROOT, program, run
+from shell import ROOT, alive, environment, program, run, until
+from shell import command as script
 
 CPP, LITE = "run_infer_cpp.sh", "run_infer_310.sh"
 METHODS = ("patchcore", "padim", "fastflow")
 
 # Stand for Python, for the tools of the build and for what it builds; the one that FAIL names fails.
 FAKE_PYTHON = """
-if [[ "${1:-}" == -c ]]; then exit 1; fi
+if [[ "${1:-}" == -c ]]; then [[ "$2" != *openvino* ]]; exit; fi
 echo "called with $*"
+if [[ -n "${SLOW:-}" ]]; then echo $BASHPID >"$SLOW"; exec sleep 60; fi
 if [[ -n "${FAIL:-}" && "$1" == *"/$FAIL.py" ]]; then echo "nothing is right"; exit 7; fi
 """
 FAKE_CMAKE = """
@@ -264,3 +267,17 @@ def test_the_accuracy_is_the_one_of_evaluation(exported):
     assert names == {f"{number:03}.bin" for number in range(12)}
     for name in ("results.csv", "test_perform_static.txt", "results.json"):
         assert (result / name).is_file()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_the_script_ends_the_step_and_the_script(place, built, number, code):
+    pid = place / "pid"
+    variables = {**built, "PYTHON": "my env/python", "SLOW": pid}
+    with subprocess.Popen(
+        script(CPP, *words_of(CPP), "--output_dir", "out"), cwd=place, env=environment(**variables)
+    ) as process:
+        until(lambda: pid.is_file() and pid.read_text().strip())
+        process.send_signal(number)
+        assert process.wait(timeout=20) == code
+    until(lambda: not alive(int(pid.read_text())))
+    assert not (place / "out" / "build_big gear.log").exists()

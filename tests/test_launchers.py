@@ -174,6 +174,31 @@ def test_a_python_that_is_not_there_is_named(place):
     assert done.stderr.startswith("error: no python: no such program")
 
 
+def test_a_python_without_mindspore_is_named(place):
+    program(place / "bare" / "python", f'exec {shlex.quote(sys.executable)} -S "$@"')
+    done = launch(place, CPU_TRAIN, *arguments(CPU_TRAIN), "--dry_run", PYTHON="bare/python")
+    assert done.returncode == 1
+    assert done.stderr == "error: bare/python: mindspore is not installed there; PYTHON names the Python to use\n"
+
+
+def test_a_python_without_msrun_beside_it_is_named(place):
+    program(place / "bare" / "python", FAKE)
+    done = launch(place, CPU_DISTRIBUTE, *arguments(CPU_DISTRIBUTE), "--dry_run", PYTHON="bare/python")
+    assert (done.returncode, done.stderr) == (1, "error: bare/msrun: no such file\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("more", [[], ["--background"]])
+@pytest.mark.parametrize("name", [CPU_TRAIN, CPU_EVAL, CPU_DISTRIBUTE])
+def test_a_full_disk_is_said(place, name, more):
+    folder = place / "out" / f"{'eval' if name == CPU_EVAL else 'train'}_big gear"
+    folder.mkdir(parents=True)
+    (folder / "env.log").symlink_to("/dev/full")
+    done = launch(place, name, *arguments(name), *more, "--", "--output_dir", "out")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: out/{folder.name}/env.log: cannot be written")
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", TRAIN + EVAL)
 def test_the_command_of_one_process(place, name, method):
