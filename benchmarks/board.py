@@ -31,12 +31,14 @@ def fitted(line: str, width: int) -> str:
 def describe(job: Job, now: float, live: bool = False) -> str:
     """`live`: with the last line of its log."""
     if job.status == WAITING:
-        text = WAITING + (": was done with other options, is run again" if job.again else "")
+        text = WAITING + (": was done before its options or photographs changed" if job.again else "")
     elif job.status == RUNNING and live:
         last = (tail(job.log) or [""])[-1]
         text = f"running on device {job.device} for {duration(now - job.started)}  {last}"
     elif job.status == RUNNING:
-        text = f"running on device {job.device}" + (", again: its options have changed" if job.again else "")
+        text = f"running on device {job.device}" + (
+            ", again: its options or photographs have changed" if job.again else ""
+        )
         text += f", going on after {duration(job.earlier)}" if job.earlier else ""
     elif job.status == FAILED:
         text = f"failed after {duration(job.seconds)}: {job.reason}"

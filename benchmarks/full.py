@@ -10,6 +10,7 @@ training that was interrupted; with other options a category is run again. It en
 import argparse
 import fcntl
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -17,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `main`: Ctrl-C among the imports would be a traceback
 
 from anomaly import cli
 from anomaly.dataset import categories
@@ -46,7 +49,9 @@ def make_parser() -> cli.Parser:
     parser.add_argument("--pre_ckpt_path", default="", help="checkpoint of the backbone, a folder of them, or random")
     parser.add_argument("--device_target", choices=TARGETS, help="default: the best present")
     parser.add_argument("--device_ids", type=device_ids, default=[0], help="as in 0,1; default: 0")
-    parser.add_argument("--output_dir", type=Path, help="default: output/mvtec_<device> in the project")
+    parser.add_argument(
+        "--output_dir", type=Path, help="default: output/mvtec_<device> in the project; onnx: the newest"
+    )
     parser.add_argument("--fresh", action="store_true", help="do all of it, whatever is done")
     parser.add_argument(
         "--task", choices=(TRAIN, ONNX), default=TRAIN, help="onnx: export and evaluate what is trained"
@@ -85,9 +90,16 @@ def make_settings(args: argparse.Namespace, common: list) -> tuple:
     config = {method: flags.require(method, given[method], args.task, weights) for method in methods}
     categories(args.dataset_path)
     target = args.device_target or best()
-    output = args.output_dir or ROOT / "output" / f"mvtec_{target.lower()}"
+    output = args.output_dir or default_output(args.task, target)
     dataset, output = Path(os.path.abspath(args.dataset_path)), Path(os.path.abspath(output))
     return Settings(ROOT, args.task, dataset, weights, target, output, given, config, args.fresh), methods
+
+
+def default_output(task: str, target: str) -> Path:
+    """For what is exported, the results that are newest, whatever device they were trained on."""
+    own = ROOT / "output" / f"mvtec_{target.lower()}"
+    found = sorted(own.parent.glob("mvtec_*/results.json"), key=lambda path: path.stat().st_mtime)
+    return found[-1].parent if task == ONNX and found else own
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The categories of a full benchmark: what is run for each, and what its folder remembers of it."""
 
+import hashlib
 import sys
 import time
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Job:
     results: Path
     commands: tuple  # the device's number is added to each
     options: dict  # another run with the same ones would give the same results
+    needed: tuple = ()  # files without which nothing is done
     status: str = WAITING
     again: bool = False  # was done, with other options
     device: Optional[int] = None
@@ -77,7 +79,7 @@ class Job:
     def recall(self):
         """Takes up what was done before with the same options."""
         found = read_marker(self.marker)
-        if found and found["options"] == self.options:
+        if found and found["options"] == self.options and all(path.is_file() for path in self.needed):
             self.status, self.seconds, self.figures = BEFORE, found["seconds"], found["results"]
         self.again = bool(found) and self.status == WAITING
 
@@ -158,16 +160,23 @@ def plan(settings: Settings, methods: list, order: dict) -> list:
     return jobs
 
 
-def options(settings: Settings, method: str) -> dict:
+def options(settings: Settings, method: str, category: str) -> dict:
     config = settings.config[method]
     return {
         "task": settings.task,
         "dataset": str(settings.dataset),
+        "photographs": inventory(settings.dataset / category),
         "weights": settings.weights,
         "device_target": settings.target,
         "flags": list(settings.flags[method]),
         "config": sha256(config) if config else None,
     }
+
+
+def inventory(folder: Path) -> str:
+    """Differs where files have come, gone or changed their size."""
+    files = sorted((str(path.relative_to(folder)), path.stat().st_size) for path in folder.rglob("*") if path.is_file())
+    return hashlib.sha256(repr(files).encode()).hexdigest()
 
 
 def training(settings: Settings, method: str, category: str) -> Job:
@@ -177,7 +186,10 @@ def training(settings: Settings, method: str, category: str) -> Job:
     command += ["--pre_ckpt_path", settings.weights] if settings.weights else []
     command += settings.flags[method]
     results = output / category / "results.json"
-    return Job(method, category, output / f"train_{category}", results, (command,), options(settings, method))
+    needed = (results, output / category / state.RECORD)
+    return Job(
+        method, category, output / f"train_{category}", results, (command,), options(settings, method, category), needed
+    )
 
 
 def deployment(settings: Settings, method: str, category: str) -> Optional[Job]:
@@ -185,6 +197,7 @@ def deployment(settings: Settings, method: str, category: str) -> Optional[Job]:
     trained, output = settings.output / method, settings.results / method
     record = trained / category / state.RECORD
     if not record.is_file():
+        print(f"{method} {category}: is left out, {trained} holds nothing trained of it", flush=True)
         return None
     model = output / category / f"{method}_{category}.onnx"
     device, category_flags = ["--device_target", settings.target], ["--category", category]
@@ -194,6 +207,6 @@ def deployment(settings: Settings, method: str, category: str) -> Optional[Job]:
     evaluate = [sys.executable, str(settings.root / method / "eval.py"), "--dataset_path", str(settings.dataset)]
     evaluate += [*category_flags, "--output_dir", str(output), "--model_path", str(model), *device]
     evaluate += settings.flags[method]
-    known = {**options(settings, method), "state": sha256(record)}
+    known = {**options(settings, method, category), "trained": str(trained), "state": sha256(record)}
     results = output / category / "results.json"
-    return Job(method, category, output / f"eval_{category}", results, (export, evaluate), known)
+    return Job(method, category, output / f"eval_{category}", results, (export, evaluate), known, (results, model))

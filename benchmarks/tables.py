@@ -100,9 +100,12 @@ def entries(settings: Settings, jobs: list, method: str) -> list[Entry]:
 
 def run_with(options: dict) -> str:
     """What another run would have to be given for the same figures."""
-    weights = options.get("weights") or "the default ones"
+    if options.get("task") == ONNX:
+        source = f"exported from {options.get('trained', '-')}"
+    else:
+        source = f"weights: {options.get('weights') or 'the default ones'}"
     given = shlex.join(options.get("flags", [])) or "none"
-    return f"data set {options.get('dataset', '-')}; weights: {weights}; options: {given}"
+    return f"data set {options.get('dataset', '-')}; {source}; options: {given}"
 
 
 def runs(found: list[Entry]) -> list:

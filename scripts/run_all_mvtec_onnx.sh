@@ -3,7 +3,7 @@
 #            [--fresh] [--background] [--dry_run] [-- options]
 #
 # Exports to ONNX what METHOD (patchcore, padim, fastflow), or each of them, has trained, and evaluates that on the CPU.
-# OUTPUT_DIR: the folder that training was given as --output_dir, if it was given one.
+# OUTPUT_DIR: the folder that training was given as --output_dir; default: the newest output/mvtec_DEVICE.
 # What is complete is not done again, unless --fresh is given.
 # --background starts it, says where its log is and leaves it alone; --dry_run only shows the command.
 set -euo pipefail

@@ -28,12 +28,20 @@ def test_what_is_done_is_left_out_unless_options_change_or_it_is_to_be_fresh(ben
     again = bench("patchcore", "--device_ids", "1", "--", "--seed", "3")
     assert again.code == 0 and len(bench.ran()) == 3 and again.out.count("done before") == 3
     other = bench("patchcore", "--patchcore", "--k 3", "--", "--seed", "3")
-    assert other.code == 0 and len(bench.ran()) == 6 and "its options have changed" in other.out
+    assert other.code == 0 and len(bench.ran()) == 6 and "its options or photographs have changed" in other.out
     assert bench("patchcore", "--fresh", "--patchcore", "--k 3", "--", "--seed", "3").code == 0
     assert len(bench.ran()) == 9
     marker = json.loads((bench.output / "patchcore/train_bottle/done.json").read_text())
     assert "images" not in marker["results"] and marker["seconds"] > 0
     assert "mindspore: " in (bench.output / "patchcore/train_bottle/env.log").read_text()
+
+
+def test_a_category_is_run_again_for_new_photographs_and_where_its_state_is_gone(bench):
+    assert bench("padim").code == 0
+    (bench.data / "apple/train/good/new.png").write_bytes(b"photograph")
+    (bench.output / "padim/bottle/state.json").unlink()
+    assert bench("padim").code == 0
+    assert bench.ran() == ["bottle", "carpet", "apple", "zebra", "bottle", "apple"]
 
 
 def test_all_methods_run_with_the_flags_of_each(bench):
@@ -113,6 +121,7 @@ def test_models_are_exported_and_evaluated_where_there_is_something_trained(benc
     (bench.output / "padim/zebra/state.json").unlink()
     done = bench("all", "--task", "onnx", "--", "--pictures", "0")
     assert done.code == 0, done.err
+    assert f"padim zebra: is left out, {bench.output / 'padim'} holds nothing trained of it\n" in done.out
     later = [event for event in bench.events() if event["command"] != "train"]
     assert [event["command"] for event in later] == ["export", "eval"] * 3
     assert [event["category"] for event in later[::2]] == ["bottle", "carpet", "apple"]
@@ -121,9 +130,28 @@ def test_models_are_exported_and_evaluated_where_there_is_something_trained(benc
     assert model in later[0]["given"] and model in later[1]["given"]
     assert [row[1] for row in bench.table("onnx")] == ["bottle", "carpet", "apple", "mean"]
     assert (bench.output / "onnx/results.md").read_text().startswith("# Full benchmark of the models in ONNX on CPU\n")
+    assert f"exported from {bench.output / 'padim'}; options: --pictures 0" in done.out
     (bench.output / "padim/carpet/state.json").write_text("{ }")  # trained anew
     assert bench("all", "--task", "onnx", "--", "--pictures", "0").code == 0
     assert bench.ran()[-2:] == ["carpet", "carpet"] and len(bench.events()) == len(later) + 6
+
+
+def test_models_are_of_the_newest_results_unless_a_folder_is_named(bench):
+    for age, device in ((2, "cpu"), (0, "gpu"), (1, "ascend")):
+        results = bench.root / "output" / f"mvtec_{device}" / "results.json"
+        results.parent.mkdir(parents=True)
+        results.write_text("{}")
+        os.utime(results, (1000 - age, 1000 - age))
+    assert full.default_output(jobs.ONNX, "CPU").name == "mvtec_gpu"
+    assert full.default_output(jobs.TRAIN, "CPU").name == "mvtec_cpu"
+
+
+def test_a_signal_while_it_is_loading_is_no_traceback():
+    command = [sys.executable, ROOT / "benchmarks" / "full.py", "padim", "--dataset_path", ROOT]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: "mindspore" in Path(f"/proc/{process.pid}/maps").read_text())
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[1] == "" and process.returncode == -signal.SIGINT
 
 
 # How it ends
