@@ -213,4 +213,6 @@ class Accumulator:
             state[:] = (vectors.T @ matrix) * np.where(values > 0, 1 / np.sqrt(n * (values + EPSILON)), 0)[:, None]
         else:
             state[:] = vectors.T / np.sqrt(values + EPSILON)[:, None]
+        largest = np.abs(state).argmax(axis=1)
+        state *= np.sign(state[np.arange(len(state)), largest])[:, None]  # an eigenvector has no sign of its own
         return values
