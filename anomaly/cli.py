@@ -86,7 +86,9 @@ def export_options(text: str, cls, argv, method: str, presets: Path) -> tuple:
     parser.add_argument("--batch_size", dest="batch", default="1", help="images at once, or dynamic; default: 1")
     parser.add_argument("--file_name", type=Path, help="file to write; default: below the category's state")
     args = _parse_trained(parser, argv, ("--ckpt_file", "--state"))
-    args.batch = _batch(args.batch)
+    args.batch, suffix = _batch(args.batch), SUFFIXES[args.file_format]
+    if args.file_name and args.file_name.suffix != suffix:
+        raise UsageError(f"--file_name {args.file_name}: the name of an {args.file_format} file ends in {suffix}")
     if args.part == "backbone":
         return args, options.resolve(cls, args, presets)
     category = options.untrained(cls, args).category
@@ -180,9 +182,13 @@ def _of_method(model: engines.Exported, path: Path, method: str) -> engines.Expo
 def with_model(cls, args: argparse.Namespace, method: str) -> tuple:
     """The detector in --model_path, and the options with its way of resizing."""
     detector = _of_method(engines.load(args.model_path), args.model_path, method)
-    config = dataclasses.replace(
-        options.untrained(cls, args), resize=detector.transform.resize, crop=detector.transform.crop
-    )
+    decided = {"resize": detector.transform.resize, "crop": detector.transform.crop, "backbone": detector.weights.name}
+    for name, value in options.given(cls, args).items():
+        if name in decided and value != decided[name]:
+            raise DataError(f"{args.model_path}: has {name} {decided[name]}, not {value}; leave --{name} out")
+    config = dataclasses.replace(options.untrained(cls, args), **decided)
+    if detector.category not in config.category and config.category != ("all",):
+        print(f"note: {args.model_path} is of category {detector.category}", file=sys.stderr)
     return detector, config
 
 

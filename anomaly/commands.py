@@ -71,14 +71,14 @@ def predict(method: Method, text: str, argv) -> int:
 def export_model(method: Method, text: str, argv):
     args, config = cli.export_options(text, method.config, argv, method.name, method.presets)
     set_device(config.device_target, config.device_id)
-    weights, suffix = method.load_backbone(config), SUFFIXES[args.file_format]
+    weights, suffix, file_name = method.load_backbone(config), SUFFIXES[args.file_format], args.file_name
     folder = cli.output_folder(config, method.name)
     if args.part == "backbone":
-        target = args.file_name or folder / f"{config.backbone}{suffix}"
+        target = file_name or folder / f"{config.backbone}{suffix}"
         target = export.export_backbone(weights, method.layers, config, target, args.file_format, args.batch)
     else:
         category = config.category[0]
-        target = args.file_name or folder / category / f"{method.name}_{category}{suffix}"
+        target = file_name or folder / category / f"{method.name}_{category}{suffix}"
         detector = method.detector.load(folder / category, config, weights)
         target = export.export(method, detector, config, category, target, args.file_format, args.batch)
     print(f"{target} ({target.stat().st_size / 1e6:.1f} MB)")
@@ -88,6 +88,8 @@ def preprocess(method: Method, text: str, argv):
     args, config = cli.preprocessing_options(text, method.config, argv, method.presets)
     [name], folder = cli.categories(config), Path(config.output_dir)
     model = cli.described(args.model_path, method.name) if args.model_path else None
+    if folder.resolve().is_relative_to(Path(config.dataset_path).resolve() / name):
+        raise DataError(f"{folder}: is among the photographs; choose another --output_dir")
     require_writable(folder)
     data = load_category(config.dataset_path, name)
     if not data.test:

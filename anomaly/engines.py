@@ -36,6 +36,7 @@ class Exported:
     batch: Optional[int]  # None: any
     transform: Optional[Transform]
     method: str
+    category: str
     weights: Weights
     remark: str
     calibration: Calibration
@@ -74,7 +75,14 @@ def onnx(path: Path) -> Callable:
         session = onnxruntime.InferenceSession(str(path), options, providers=onnxruntime.get_available_providers())
     except Exception as error:  # onnxruntime has a type of its own for each way in which a file can be wrong
         raise DataError(f"{path}: not an ONNX file ({first_line(error)})") from None
-    return lambda images: session.run(list(OUTPUTS[:2]), {"image": images})
+
+    def run(images: np.ndarray) -> list:
+        try:
+            return session.run(list(OUTPUTS[:2]), {"image": images})
+        except Exception as error:
+            raise DataError(f"{path}: does not fit its .json, or cannot run ({first_line(error)})") from None
+
+    return run
 
 
 ENGINES = {".mindir": mindir, ".onnx": onnx}
@@ -98,6 +106,7 @@ def from_description(info: dict, source: Path, model: Path) -> Exported:
             None if batch == DYNAMIC else int(batch),
             Transform(tuple(info["input"]["resize"]), tuple(crop) if crop else None),
             info["method"],
+            info["category"],
             Weights(info["backbone"], info["random_backbone"], str(model)),
             info["remark"],
             Calibration(np.array(info["good_scores"], float), np.array(info["good_peaks"], float)),
@@ -109,7 +118,7 @@ def from_description(info: dict, source: Path, model: Path) -> Exported:
 
 def unknown(method: str) -> Exported:
     """Of a model of which nothing else is known, not even a threshold."""
-    return Exported(None, None, None, method, Weights("unknown", False, ""), "", Calibration(NONE, NONE), {})
+    return Exported(None, None, None, method, "", Weights("unknown", False, ""), "", Calibration(NONE, NONE), {})
 
 
 def load(path: Path) -> Exported:

@@ -27,6 +27,8 @@ TABLE = "results.csv"
 
 def write(category: Category, transform: Transform, folder: Path, workers: int, about: dict):
     """Prepares all test photographs; `about` is what else the index has to say."""
+    if any((folder / part).exists() for part in ("img", "label")) and not (folder / "label" / INDEX).is_file():
+        raise DataError(f"{folder}: holds img or label that preprocess.py did not write; choose another --output_dir")
     digits = max(3, len(str(len(category.test))))
     with (
         replacing_folder(folder / "img") as images,
@@ -36,7 +38,7 @@ def write(category: Category, transform: Transform, folder: Path, workers: int, 
         entries = []
         for number, batch in enumerate(batches(category.test, transform, 1, workers, with_masks=True)):
             name, sample, mask = f"{number:0{digits}}", batch.samples[0], batch.masks[0]
-            batch.images[0].tofile(images / f"{name}.bin")
+            (images / f"{name}.bin").write_bytes(batch.images[0].tobytes())
             if sample.anomalous and mask is not None:
                 drawing.save(labels / f"{name}.png", np.repeat(mask[:, :, None] * np.uint8(255), 3, axis=2))
             # A link keeps its own name: figures are listed by it, and two may lead to one file.

@@ -13,6 +13,7 @@ from mindspore import nn, ops
 from anomaly.deployed import Judging
 from anomaly.evaluation import Detector
 from anomaly.files import read_json, sha256, write_json
+from anomaly.images import Transform
 from anomaly.model_file import SUFFIXES, fits, size_of, write
 from anomaly.weights import Backbone
 
@@ -28,6 +29,23 @@ def checksums(model: Path) -> dict:
     return {file.suffix[1:]: sha256(file) for file in files if file.is_file()}
 
 
+def input_of(transform: Transform, batch: Optional[int]) -> dict:
+    return {
+        "name": "image",
+        "type": "uint8",
+        "layout": "NHWC",
+        "colour": "RGB",
+        "resize": list(transform.resize),
+        "crop": list(transform.crop) if transform.crop else None,
+        "size": list(transform.size),
+        "batch_size": batch or DYNAMIC,
+    }
+
+
+def versions() -> dict:
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
 def describe(detector: Detector, config, category: str, batch: Optional[int], model: Path) -> dict:
     """What is written beside the model."""
     image = detector.calibration.image_scale(config.false_alarm_rate)
@@ -40,16 +58,7 @@ def describe(detector: Detector, config, category: str, batch: Optional[int], mo
         "backbone": detector.weights.name,
         "random_backbone": detector.weights.is_random,
         "remark": detector.remark,
-        "input": {
-            "name": "image",
-            "type": "uint8",
-            "layout": "NHWC",
-            "colour": "RGB",
-            "resize": list(transform.resize),
-            "crop": list(transform.crop) if transform.crop else None,
-            "size": list(transform.size),
-            "batch_size": batch or DYNAMIC,
-        },
+        "input": input_of(transform, batch),
         "outputs": {"map": {"shape": list(transform.size)}, "score": {}, "normalised": {}},
         "false_alarm_rate": config.false_alarm_rate,
         "threshold": image.threshold if known else None,
@@ -59,7 +68,7 @@ def describe(detector: Detector, config, category: str, batch: Optional[int], mo
         "good_scores": detector.calibration.scores.tolist(),
         "good_peaks": detector.calibration.peaks.tolist(),
         "sha256": checksums(model),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
     }
 
 
@@ -73,7 +82,10 @@ def export(method, detector: Detector, config, category: str, target: Path, file
     target = write(cell, config.transform.size, batch, target, file_format, OUTPUTS)
     description, whole = target.with_suffix(".json"), describe(detector, config, category, batch, target)
     if description.is_file() and not same_model(read_json(description), whole):
-        whole["sha256"] = {target.suffix[1:]: whole["sha256"][target.suffix[1:]]}  # what else lies there is older
+        others = [target.with_suffix(f".{suffix}").name for suffix in whole["sha256"] if suffix != target.suffix[1:]]
+        for name in others:
+            print(f"note: {name} was exported otherwise; {description.name} no longer describes it", flush=True)
+        whole["sha256"] = {target.suffix[1:]: whole["sha256"][target.suffix[1:]]}
     write_json(description, whole)
     return target
 
@@ -100,4 +112,16 @@ def export_backbone(
     weights: Backbone, layers: tuple, config, target: Path, file_format: str, batch: Optional[int]
 ) -> Path:
     """The features of photographs alone; the outputs have the names of the layers."""
-    return write(Features(weights.net), config.transform.size, batch, target, file_format, layers)
+    target = write(Features(weights.net), config.transform.size, batch, target, file_format, layers)
+    about = {
+        "format_version": FORMAT_VERSION,
+        "part": "backbone",
+        "backbone": weights.name,
+        "random_backbone": weights.is_random,
+        "input": input_of(config.transform, batch),
+        "outputs": {layer: {} for layer in layers},
+        "sha256": {target.suffix[1:]: sha256(target)},
+        "versions": versions(),
+    }
+    write_json(target.with_suffix(".json"), about)
+    return target

@@ -22,6 +22,14 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
+def _holds_floats(data: np.ndarray) -> bool:
+    """OpenCV would turn them into an image that is all white. Of the formats that are read only TIFF can hold them."""
+    if data[:2].tobytes() not in (b"II", b"MM"):
+        return False
+    image = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+    return image is not None and image.dtype not in (np.uint8, np.uint16)
+
+
 def _decode(path: Path, flags: int) -> np.ndarray:
     try:
         data = np.fromfile(path, np.uint8)
@@ -32,11 +40,11 @@ def _decode(path: Path, flags: int) -> np.ndarray:
     # libpng would print a line of its own about a PNG that was cut off.
     cut_off = data[:4].tobytes() == b"\x89PNG" and b"IEND" not in data[-4096:].tobytes()
     try:
-        image = None if cut_off else cv2.imdecode(data, flags)
+        image = None if cut_off or _holds_floats(data) else cv2.imdecode(data, flags)
     except cv2.error:
         image = None
     if image is None:
-        raise DataError(f"{path}: not an image, or truncated; replace or remove it")
+        raise DataError(f"{path}: not an image of 8 or 16 bits, or truncated; replace or remove it")
     return image
 
 

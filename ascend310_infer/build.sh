@@ -50,7 +50,9 @@ done
 rm -f "$BUILD/CMakeCache.txt"
 log="$(cmake -S "$HERE" -B "$BUILD" ${openvino:+"-DOpenVINO_DIR=$openvino"} "-DLITE_HOME=${LITE_HOME:-}" 2>&1)" || {
     echo "$log" >&2
-    fail "cmake failed; on Debian: apt install libopencv-dev nlohmann-json3-dev"
+    ! grep -qE '(OpenCV|nlohmann_json)Config.cmake' <<<"$log" ||
+        fail "cmake failed; on Debian: apt install libopencv-dev nlohmann-json3-dev"
+    fail "cmake failed, see above"
 }
 grep -- '-- engines:' <<<"$log" | sed 's/^-- //'
 cmake --build "$BUILD" --parallel "${JOBS:-2}"

@@ -45,6 +45,12 @@ bool IsCutOff(const std::vector<unsigned char>& data) {
   return false;
 }
 
+// OpenCV would turn them into an image that is all white. Of the formats that are read only TIFF can hold them.
+bool HoldsFloats(const std::vector<unsigned char>& data) {
+  const bool tiff = data.size() > 4 && (std::memcmp(data.data(), "II", 2) == 0 || std::memcmp(data.data(), "MM", 2) == 0);
+  return tiff && cv::imdecode(data, cv::IMREAD_ANYDEPTH | cv::IMREAD_ANYCOLOR).depth() > CV_16U;
+}
+
 }  // namespace
 
 std::vector<Input> FindInputs(const fs::path& input, const fs::path& output, bool photographs) {
@@ -78,11 +84,11 @@ cv::Mat ReadPhotograph(const fs::path& path, const ModelInfo& info) {
   if (data.empty()) throw Error(path.string() + ": the file is empty; replace or remove it");
   cv::Mat image;
   try {
-    if (!IsCutOff(data)) image = cv::imdecode(data, cv::IMREAD_COLOR);
+    if (!IsCutOff(data) && !HoldsFloats(data)) image = cv::imdecode(data, cv::IMREAD_COLOR);
   } catch (const cv::Exception&) {
     image.release();
   }
-  if (image.empty()) throw Error(path.string() + ": not an image, or truncated; replace or remove it");
+  if (image.empty()) throw Error(path.string() + ": not an image of 8 or 16 bits, or truncated; replace or remove it");
   cv::cvtColor(image, image, cv::COLOR_BGR2RGB);
   const cv::Size resize(info.resize.width, info.resize.height);
   if (image.size() != resize) {

@@ -45,7 +45,12 @@ class Inference {
       }
       if (batch.empty() || (batch.size() < Batch() && i + 1 < inputs.size())) continue;
       const size_t done = batch.size();
-      Judge(batch);
+      try {
+        Judge(batch);
+      } catch (const Error&) {
+        results_.KeepTable();
+        throw;
+      }
       const double each = watch.Milliseconds() / static_cast<double>(done);
       for (size_t k = 0; k < done; ++k) images_.Add(each);
       batch.clear();

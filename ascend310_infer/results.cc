@@ -58,6 +58,13 @@ void Results::Add(const fs::path& name, const cv::Mat& map, float score, const c
   std::printf("%-9s  %.4f  %s\n", verdict.c_str(), shown, name.string().c_str());
 }
 
+void Results::KeepTable() noexcept {
+  try {
+    WriteFile(folder_ / kTable, lines_.data(), lines_.size());
+  } catch (const std::exception&) {  // what went wrong before is what is told
+  }
+}
+
 void Results::Finish(const std::string& times) {
   WriteFile(folder_ / kTable, lines_.data(), lines_.size());
   WriteFile(folder_ / kTimes, times.data(), times.size());

@@ -16,6 +16,9 @@ class Results {
   // NAME.bin, and NAME.heat.png over `image`, if there is one; keeps the line for results.csv.
   void Add(const std::filesystem::path& name, const cv::Mat& map, float score, const cv::Mat& image);
 
+  // The lines so far, if that is possible: for when nothing else is.
+  void KeepTable() noexcept;
+
   // results.csv and test_perform_static.txt.
   void Finish(const std::string& times);
 

@@ -167,10 +167,15 @@ def show_devices(devices: tuple, reason: str):
     say("ONEDNN_MAX_CPU_ISA", ISA or "not set; the commands take AVX2")
 
 
+def files_of(name: str) -> list:
+    """The endings under which these weights are there."""
+    return [s for s in (".ckpt", ".pth", ".safetensors") if (PRETRAINED / (name + s)).is_file()]
+
+
 def show_weights():
     title(f"Weights in {PRETRAINED}")
     for name in ADDRESSES:
-        suffixes = [s for s in (".ckpt", ".pth", ".safetensors") if (PRETRAINED / (name + s)).is_file()]
+        suffixes = files_of(name)
         say(name, ", ".join(suffixes) if suffixes else f"missing: python pretrained/fetch.py {name}")
     say("others", ", ".join(p.name for p in sorted(PRETRAINED.glob("*.ckpt")) if p.stem not in ADDRESSES) or "none")
 
@@ -223,6 +228,8 @@ def main() -> int:
     show_machine()
     tasks = {f"train, evaluate on {target}": for_device(target, devices, reason) for target in reversed(TARGETS)}
     possible = any(not needs for needs in tasks.values())
+    missing = [name for name in ADDRESSES if ".ckpt" not in files_of(name)]
+    tasks["have all default weights"] = [f"python pretrained/fetch.py {name}" for name in missing]
     tasks["convert weights"] = for_run(devices, reason) + wanting(CONVERT)
     tasks["export to ONNX, run it"] = for_run(devices, reason)
     tasks["build the C++ program"] = for_cpp()

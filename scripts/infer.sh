@@ -31,6 +31,7 @@ run_infer() {
     want_one_of NEED_PREPROCESS "$prepare" y n
     want_one_of DEVICE_TYPE "$device" Ascend GPU CPU
     want_category "$CATEGORY"
+    [[ "$CATEGORY" != all ]] || usage_error "CATEGORY: all; a model is of one of them"
     want_number DEVICE_ID "$id"
     [[ "$model" != *.onnx || "$device" == CPU ]] || usage_error "DEVICE_TYPE: $device; a .onnx is for CPU"
     OUTPUT="${CHOSEN[output_dir]:-$ROOT/output/infer/$method}"
@@ -38,11 +39,15 @@ run_infer() {
     want_file "$model"
     want_file "${model%.*}.json"
     want_folder "$data/$CATEGORY"
+    [[ "$(realpath -m -- "$folder")/" != "$(realpath -- "$data/$CATEGORY")/"* ]] ||
+        fail "$folder: is among the photographs; choose another --output_dir"
+    [[ ! -e "$folder/result" || -f "$folder/label/index.json" ]] ||
+        fail "$folder/result: was not written by this script; choose another --output_dir"
     if [[ "$prepare" == n ]]; then
         want_folder "$folder/img"
         want_file "$folder/label/index.json"
     fi
-    want_python
+    want_mindspore
     set_up_environment "$device" 1
     export PYTHON TQDM_DISABLE=1 # no bars in the logs
     if [[ -z "${CHOSEN[dry_run]:-}" ]]; then

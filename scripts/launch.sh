@@ -104,7 +104,7 @@ run_standalone() {
     else
         want_weights "$weights"
     fi
-    want_python
+    want_mindspore
     COMMAND=("$PYTHON" "$ROOT/$method/$program.py" --dataset_path "$data" "$option" "$weights" --category "$category"
         --device_target "$target" --device_id "$device" "${FLAGS[@]}")
     prepare "$target" 1
@@ -125,7 +125,7 @@ run_distribute() {
     find_output "$ROOT/output/$method"
     check_paths "$data" "$category"
     want_weights "$weights"
-    want_python
+    want_mindspore
     local folder="$OUTPUT/train_$category" bin
     bin="$(dirname "$(command -v "$PYTHON")")"
     want_file "$bin/msrun" # it comes with mindspore, in an environment of its own
@@ -177,7 +177,7 @@ run_all() {
     want_folder "${WORDS[1]}"
     want_weights "${WORDS[2]}"
     find_output ""
-    want_python
+    want_mindspore
     [[ -n "$target" ]] || target="$(best_device)"
     start_full "$target" "${WORDS[3]:-0}" --pre_ckpt_path "${WORDS[2]}"
 }
@@ -192,7 +192,7 @@ run_all_onnx() {
     want_folder "${WORDS[1]}"
     [[ -z "${WORDS[2]:-}" ]] || want_folder "${WORDS[2]}"
     find_output "${WORDS[2]:-}"
-    want_python
+    want_mindspore
     start_full CPU "${WORDS[3]:-0}" --task onnx
 }
 

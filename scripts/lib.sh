@@ -91,8 +91,12 @@ want_weights() {
 }
 
 want_python() {
-    local ask='import importlib.util as i, sys; sys.exit(not i.find_spec("mindspore"))'
     [[ -n "$(command -v "$PYTHON")" ]] || fail "$PYTHON: no such program; PYTHON names the Python to use"
+}
+
+want_mindspore() {
+    local ask='import importlib.util as i, sys; sys.exit(not i.find_spec("mindspore"))'
+    want_python
     "$PYTHON" -c "$ask" || fail "$PYTHON: mindspore is not installed there; PYTHON names the Python to use"
 }
 

@@ -16,6 +16,7 @@ from commands import picture, write
 
 from anomaly import drawing
 from anomaly.calibration import Scale
+from anomaly.errors import DataError
 from anomaly.images import Transform, read_image
 
 SOURCE = Path(__file__).resolve().parents[1] / "ascend310_infer"
@@ -393,7 +394,19 @@ def test_a_disk_that_is_full(program, model, photograph, tmp_path):
 
     done = judge(program, model, photograph, tmp_path / "out", preexec_fn=limit, restore_signals=False)
     one_error(done, tmp_path / "out" / "a.png.bin", "cannot be written", "too large")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png.bin", "a.png.heat.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png.bin", "a.png.heat.png", "results.csv"]
+    assert table(tmp_path / "out") == []  # the images that were done: none
+
+
+def test_a_tiff_of_floats_is_refused_as_in_python(program, model, tmp_path):
+    path = tmp_path / "photos" / "floats.tif"
+    path.parent.mkdir()
+    cv2.imwrite(str(path), np.full((60, 70, 3), 100, np.float32))
+    with pytest.raises(DataError) as caught:
+        read_image(path)
+    one_error(judge(program, model, path, tmp_path / "out"), str(caught.value))
+    cv2.imwrite(str(path), np.full((60, 70, 3), 100, np.uint16))
+    assert judge(program, model, path, tmp_path / "out").returncode == 0
 
 
 NEEDED = ("--model", "m.onnx", "--input", "in", "--output", "out")

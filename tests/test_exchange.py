@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import Result, run
+from commands import Result, listing, run
 from sklearn.metrics import roc_auc_score
 
 from anomaly.dataset import load_category
@@ -303,3 +303,19 @@ def test_a_folder_that_cannot_be_written(sent, toy, tmp_path):
     (tmp_path / "file").touch()
     refused(preprocess(toy, tmp_path / "file"), 1, tmp_path / "file")
     refused(postprocess(sent, "--output_dir", tmp_path / "file"), 1, tmp_path / "file")
+
+
+@pytest.mark.parametrize("part", ["img", "label"])
+def test_files_that_are_not_of_preprocess_stay(toy, tmp_path, part):
+    mine = tmp_path / "out" / part / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    refused(preprocess(toy, tmp_path / "out"), 1, tmp_path / "out", "--output_dir")
+    assert mine.read_text() == "mine"
+
+
+def test_nothing_is_written_among_the_photographs(toy):
+    before = listing(toy)
+    for folder in (toy / "gear", toy / "gear" / "test" / "new"):
+        refused(preprocess(toy, folder), 1, folder, "among the photographs")
+    assert listing(toy) == before

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from anomaly import cli, engines
 from anomaly.dataset import load_category
 from anomaly.errors import DataError
+from anomaly.files import sha256
 from anomaly.loader import batches, read_sample
 
 SIZE = ("--resize", "64", "--crop", "48 64")
@@ -215,6 +216,9 @@ def test_the_backbone_alone_gives_its_features(file_format, tmp_path, resnet18_c
     options = ("--backbone", "resnet18", *SIZE, "--part", "backbone", "--ckpt_file", resnet18_ckpt)
     result = command("patchcore", "export", *options, "--file_format", file_format, "--file_name", target)
     assert result.code == 0, result.err
+    about = json.loads(target.with_suffix(".json").read_text())
+    assert about["part"] == "backbone" and list(about["outputs"]) == ["layer2", "layer3"]
+    assert about["input"]["size"] == [48, 64] and about["sha256"] == {file_format.lower(): sha256(target)}
     images = np.random.default_rng(0).integers(0, 256, (1, 48, 64, 3), dtype=np.uint8)
     if file_format == "ONNX":
         found = onnxruntime.InferenceSession(str(target)).run(["layer2", "layer3"], {"image": images})
@@ -254,3 +258,50 @@ def test_a_fixed_batch_is_filled_up(exported, state_maps, toy, file_format, tmp_
     assert model.batch == 2
     for found, expected in zip(judged(model, state_maps[0], toy), state_maps[1:]):
         same(found, expected)
+
+
+@small
+@pytest.mark.parametrize("name", ["model", "model.mindir", "model.json"])
+def test_the_name_of_a_file_tells_its_format(exported, name, tmp_path):
+    method, output = exported
+    base = ("--category", "gear", "--output_dir", output, "--file_format", "ONNX")
+    result = command(method, "export", *base, "--file_name", tmp_path / name)
+    assert result.code == 2 and ".onnx" in result.err and len(result.errors) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@small
+def test_a_model_that_is_no_longer_described_is_named(exported, tmp_path):
+    method, output = exported
+    base = ("--category", "gear", "--output_dir", output)
+    first = command(method, "export", *base, "--file_format", "MINDIR", "--file_name", tmp_path / "a.mindir")
+    more = ("--file_name", tmp_path / "a.onnx", "--batch_size", "2")
+    second = command(method, "export", *base, "--file_format", "ONNX", *more)
+    assert first.code == second.code == 0
+    assert "note" not in first.out and "note: a.mindir was exported otherwise" in second.out
+
+
+@small
+def test_a_model_decides_the_size_and_tells_its_category(exported, toy, tmp_path):
+    method, output = exported
+    model = output / "gear" / f"{method}_gear.onnx"
+    base = ("--output_dir", tmp_path, "--model_path", model)
+    options = ("--dataset_path", toy, "--category", "gear", *base)
+    result = command(method, "eval", *options, "--resize", "96")
+    assert result.code == 1 and "leave --resize out" in result.err and len(result.errors) == 1
+    assert command(method, "eval", *options, *SIZE).code == 0
+    other = command(method, "eval", "--dataset_path", toy, "--category", "fabric", *base)
+    assert other.code == 0 and f"note: {model} is of category gear" in other.err
+
+
+@small
+def test_a_model_that_does_not_fit_its_description_is_one_line(exported, toy, tmp_path):
+    method, output = exported
+    model = tmp_path / "a.onnx"
+    shutil.copy(output / "gear" / f"{method}_gear.onnx", model)
+    about = json.loads((output / "gear" / f"{method}_gear.json").read_text())
+    about["input"].update(resize=[64, 64], crop=None, size=[64, 64])
+    model.with_suffix(".json").write_text(json.dumps(about))
+    options = ("--dataset_path", toy, "--category", "gear", "--output_dir", tmp_path, "--model_path", model)
+    result = command(method, "eval", *options)
+    assert result.code == 1 and "does not fit its .json" in result.err and len(result.errors) == 1

@@ -78,6 +78,13 @@ def test_a_truncated_image_is_refused_by_name(tmp_path, capfd, suffix, part):
         assert printed.out + printed.err == ""
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_tiff_of_floats_is_refused(tmp_path, kind):
+    path = write(tmp_path / "a.tif", picture(20, 30).astype(kind))
+    with pytest.raises(DataError, match=r"a\.tif: not an image of 8 or 16 bits"):
+        read_image(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"these are words, not pixels\n" * 20])
 @pytest.mark.parametrize("reader", [read_image, read_mask])
 def test_files_that_are_no_image_are_refused_by_name(tmp_path, capfd, content, reader):

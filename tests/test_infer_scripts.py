@@ -213,7 +213,9 @@ def test_four_steps_leave_four_logs_and_the_figures_are_shown(place, built, name
 @pytest.mark.parametrize("name", [CPP, LITE])
 def test_a_step_that_fails_is_the_last(place, built, name, step):
     fail, code = "postprocess" if step == "acc" else step, 1 if step == "build" else 7
-    (place / "out" / "big gear" / "result").mkdir(parents=True)
+    for part in ("result", "label"):
+        (place / "out" / "big gear" / part).mkdir(parents=True)
+    (place / "out" / "big gear" / "label" / "index.json").write_text("of an earlier run")
     for old in ("infer", "acc"):
         (place / "out" / f"{old}_big gear.log").write_text("of an earlier run")
     done = infer(place, name, *words_of(name), "--output_dir", "out", FAIL=fail, **built)
@@ -281,3 +283,17 @@ def test_a_signal_to_the_script_ends_the_step_and_the_script(place, built, numbe
         assert process.wait(timeout=20) == code
     until(lambda: not alive(int(pid.read_text())))
     assert not (place / "out" / "build_big gear.log").exists()
+
+
+@pytest.mark.parametrize("name", [CPP, LITE])
+def test_nothing_is_written_over_what_is_not_of_this_script(place, built, name):
+    mine = place / "out" / "big gear" / "result" / "mine"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    before = listing(place)
+    done = infer(place, name, *words_of(name), "--output_dir", "out", **built)
+    assert_error(done, "out/big gear/result: was not written by this script")
+    done = infer(place, name, *words_of(name), "--output_dir", "my photos", **built)
+    assert_error(done, "my photos/big gear: is among the photographs")
+    assert listing(place) == before
+    assert_usage(infer(place, name, *words_of(name, category="all"), **built), name, "all")
