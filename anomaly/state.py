@@ -88,9 +88,9 @@ def load(folder: Path, *, method: str, backbone: Backbone) -> Calibration:
     for name in record["files"]:
         _require_whole(folder, name)
     if record["fingerprint"] != backbone.fingerprint:
-        kind = "a random backbone" if record["random_backbone"] else f"other weights of {record['backbone']}"
+        kind = "random weights" if record["random_backbone"] else f"other weights of {record['backbone']}"
         raise DataError(
-            f"{folder}: was trained with {kind} than {backbone.source}; give the --pre_ckpt_path of training"
+            f"{folder}: was trained with {kind}, not with {backbone.source}; give the --pre_ckpt_path of training"
         )
     return Calibration(np.array(record["good_scores"], float), np.array(record["good_peaks"], float))
 
