@@ -30,10 +30,10 @@ class Normalise(nn.Cell):
 
     def __init__(self):
         super().__init__()
-        self.mean = Tensor(255 * np.array(IMAGENET_MEAN, np.float32))
+        self.mean = Tensor(255 * np.array(IMAGENET_MEAN, np.float32).reshape(3, 1, 1))
 
     def construct(self, pixels):
-        return ops.transpose(pixels.astype(mstype.float32) - self.mean, (0, 3, 1, 2))  # B 3 H W
+        return ops.transpose(pixels.astype(mstype.float32), (0, 3, 1, 2)) - self.mean  # B 3 H W
 
 
 class ZeroPad(nn.Cell):
