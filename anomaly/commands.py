@@ -71,14 +71,14 @@ def predict(method: Method, text: str, argv) -> int:
 def export_model(method: Method, text: str, argv):
     args, config = cli.export_options(text, method.config, argv, method.name, method.presets)
     set_device(config.device_target, config.device_id)
-    weights, suffix, file_name = method.load_backbone(config), SUFFIXES[args.file_format], args.file_name
+    weights, suffix = method.load_backbone(config), SUFFIXES[args.file_format]
     folder = cli.output_folder(config, method.name)
     if args.part == "backbone":
-        target = file_name or folder / f"{config.backbone}{suffix}"
+        target = args.file_name or folder / f"{config.backbone}{suffix}"
         target = export.export_backbone(weights, method.layers, config, target, args.file_format, args.batch)
     else:
         category = config.category[0]
-        target = file_name or folder / category / f"{method.name}_{category}{suffix}"
+        target = args.file_name or folder / category / f"{method.name}_{category}{suffix}"
         detector = method.detector.load(folder / category, config, weights)
         target = export.export(method, detector, config, category, target, args.file_format, args.batch)
     print(f"{target} ({target.stat().st_size / 1e6:.1f} MB)")

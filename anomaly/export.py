@@ -29,37 +29,36 @@ def checksums(model: Path) -> dict:
     return {file.suffix[1:]: sha256(file) for file in files if file.is_file()}
 
 
-def input_of(transform: Transform, batch: Optional[int]) -> dict:
+def common(weights: Backbone, transform: Transform, batch: Optional[int]) -> dict:
+    """What is to be known of any exported network that takes photographs."""
     return {
-        "name": "image",
-        "type": "uint8",
-        "layout": "NHWC",
-        "colour": "RGB",
-        "resize": list(transform.resize),
-        "crop": list(transform.crop) if transform.crop else None,
-        "size": list(transform.size),
-        "batch_size": batch or DYNAMIC,
+        "format_version": FORMAT_VERSION,
+        "backbone": weights.name,
+        "random_backbone": weights.is_random,
+        "input": {
+            "name": "image",
+            "type": "uint8",
+            "layout": "NHWC",
+            "colour": "RGB",
+            "resize": list(transform.resize),
+            "crop": list(transform.crop) if transform.crop else None,
+            "size": list(transform.size),
+            "batch_size": batch or DYNAMIC,
+        },
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
 
 
-def versions() -> dict:
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
-
-
-def describe(detector: Detector, config, category: str, batch: Optional[int], model: Path) -> dict:
-    """What is written beside the model."""
+def describe(detector: Detector, config, category: str, batch: Optional[int]) -> dict:
     image = detector.calibration.image_scale(config.false_alarm_rate)
     pixel = detector.calibration.pixel_scale(config.false_alarm_rate)
-    transform, known = config.transform, not np.isnan(image.threshold)
+    known = not np.isnan(image.threshold)
     return {
-        "format_version": FORMAT_VERSION,
+        **common(detector.weights, config.transform, batch),
         "method": detector.method,
         "category": category,
-        "backbone": detector.weights.name,
-        "random_backbone": detector.weights.is_random,
         "remark": detector.remark,
-        "input": input_of(transform, batch),
-        "outputs": {"map": {"shape": list(transform.size)}, "score": {}, "normalised": {}},
+        "outputs": {"map": {"shape": list(config.transform.size)}, "score": {}, "normalised": {}},
         "false_alarm_rate": config.false_alarm_rate,
         "threshold": image.threshold if known else None,
         "unit": image.unit,
@@ -67,9 +66,17 @@ def describe(detector: Detector, config, category: str, batch: Optional[int], mo
         "pixel_unit": pixel.unit,
         "good_scores": detector.calibration.scores.tolist(),
         "good_peaks": detector.calibration.peaks.tolist(),
-        "sha256": checksums(model),
-        "versions": versions(),
     }
+
+
+def write_description(model: Path, about: dict):
+    """Beside the model, with its checksum, and with those of other formats of the same."""
+    path, sums, own = model.with_suffix(".json"), checksums(model), model.suffix[1:]
+    if path.is_file() and not same_model(read_json(path), about):
+        for suffix in sorted(sums.keys() - {own}):
+            print(f"note: {model.stem}.{suffix} was exported otherwise; {path.name} no longer describes it", flush=True)
+        sums = {own: sums[own]}
+    write_json(path, {**about, "sha256": sums})
 
 
 def export(method, detector: Detector, config, category: str, target: Path, file_format: str, batch: Optional[int]):
@@ -80,18 +87,12 @@ def export(method, detector: Detector, config, category: str, target: Path, file
         print(f"{size_of(cell) / 1e9:.2f} GB do not fit an {file_format} file: with the state in float16", flush=True)
         cell = Judging(method.deployed(method.compact(detector)), scale)
     target = write(cell, config.transform.size, batch, target, file_format, OUTPUTS)
-    description, whole = target.with_suffix(".json"), describe(detector, config, category, batch, target)
-    if description.is_file() and not same_model(read_json(description), whole):
-        others = [target.with_suffix(f".{suffix}").name for suffix in whole["sha256"] if suffix != target.suffix[1:]]
-        for name in others:
-            print(f"note: {name} was exported otherwise; {description.name} no longer describes it", flush=True)
-        whole["sha256"] = {target.suffix[1:]: whole["sha256"][target.suffix[1:]]}
-    write_json(description, whole)
+    write_description(target, describe(detector, config, category, batch))
     return target
 
 
 def same_model(one: dict, other: dict) -> bool:
-    return isinstance(one, dict) and all(one.get(key) == other[key] for key in other if key != "sha256")
+    return isinstance(one, dict) and all(one.get(key) == other[key] for key in other)
 
 
 class Features(nn.Cell):
@@ -113,15 +114,6 @@ def export_backbone(
 ) -> Path:
     """The features of photographs alone; the outputs have the names of the layers."""
     target = write(Features(weights.net), config.transform.size, batch, target, file_format, layers)
-    about = {
-        "format_version": FORMAT_VERSION,
-        "part": "backbone",
-        "backbone": weights.name,
-        "random_backbone": weights.is_random,
-        "input": input_of(config.transform, batch),
-        "outputs": {layer: {} for layer in layers},
-        "sha256": {target.suffix[1:]: sha256(target)},
-        "versions": versions(),
-    }
-    write_json(target.with_suffix(".json"), about)
+    about = {**common(weights, config.transform, batch), "part": "backbone", "outputs": {layer: {} for layer in layers}}
+    write_description(target, about)
     return target

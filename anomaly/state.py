@@ -56,8 +56,7 @@ def require(folder: Path, method: str) -> Path:
         others = sorted(path.parent.name for path in folder.parent.glob(f"*/{RECORD}"))
         hint = f"trained there: {', '.join(others)}" if others else "run train.py first"
         raise DataError(f"{folder}: holds no trained state ({hint})")
-    _require_method(folder, method)
-    _require_whole(folder, CONFIG)
+    _require_whole(folder, CONFIG, _record_of(folder, method))
     return folder / CONFIG
 
 
@@ -69,24 +68,24 @@ def _record(folder: Path) -> dict:
     return record
 
 
-def _require_method(folder: Path, method: str):
-    found = _record(folder)["method"]
-    if found != method:
-        raise DataError(f"{folder}: is a state of {found}, not of {method}")
+def _record_of(folder: Path, method: str) -> dict:
+    record = _record(folder)
+    if record["method"] != method:
+        raise DataError(f"{folder}: is a state of {record['method']}, not of {method}")
+    return record
 
 
-def _require_whole(folder: Path, name: str):
+def _require_whole(folder: Path, name: str, record: dict):
     path = folder / name
-    if not path.is_file() or sha256(path) != _record(folder)["files"].get(name):
+    if not path.is_file() or sha256(path) != record["files"].get(name):
         raise DataError(f"{path}: missing or changed since training; train again")
 
 
 def load(folder: Path, *, method: str, backbone: Backbone) -> Calibration:
     """Checks that the state is whole, of this method and of this backbone; returns its calibration."""
-    record = _record(folder)
-    _require_method(folder, method)
+    record = _record_of(folder, method)
     for name in record["files"]:
-        _require_whole(folder, name)
+        _require_whole(folder, name, record)
     if record["fingerprint"] != backbone.fingerprint:
         kind = "random weights" if record["random_backbone"] else f"other weights of {record['backbone']}"
         raise DataError(

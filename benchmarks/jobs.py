@@ -50,7 +50,7 @@ class Job:
     options: dict  # another run with the same ones would give the same results
     needed: tuple = ()  # files without which nothing is done
     status: str = WAITING
-    again: bool = False  # was done, with other options
+    again: bool = False  # was done, but other options, photographs or lost files ask for more
     device: Optional[int] = None
     started: float = 0.0
     resumed: bool = False  # a run that was interrupted is gone on with
@@ -77,7 +77,7 @@ class Job:
             path.unlink(missing_ok=True)
 
     def recall(self):
-        """Takes up what was done before with the same options."""
+        """Takes up what was done before with the same options, and is still there."""
         found = read_marker(self.marker)
         if found and found["options"] == self.options and all(path.is_file() for path in self.needed):
             self.status, self.seconds, self.figures = BEFORE, found["seconds"], found["results"]
