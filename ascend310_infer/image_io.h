@@ -18,7 +18,7 @@ struct Input {
 std::vector<Input> FindInputs(const std::filesystem::path& input, const std::filesystem::path& output,
                               bool photographs);
 
-// A photograph as RGB in the size that the model takes: what anomaly/images.py does. Throws Error.
+// A photograph as RGB in the size that the model takes: what anomaly/data/images.py does. Throws Error.
 cv::Mat ReadPhotograph(const std::filesystem::path& path, const ModelInfo& info);
 
 // The same from a .bin file of preprocess.py. Throws Error.

@@ -13,7 +13,7 @@ struct Size {
 inline bool operator==(Size a, Size b) { return a.height == b.height && a.width == b.width; }
 inline bool operator!=(Size a, Size b) { return !(a == b); }
 
-// Turns scores into verdicts as anomaly/calibration.py does; without a threshold there is none.
+// Turns scores into verdicts as anomaly/measure/calibration.py does; without a threshold there is none.
 struct Scale {
   std::optional<double> threshold;
   double unit = 1;

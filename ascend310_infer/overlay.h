@@ -6,7 +6,7 @@
 #include "model_info.h"
 
 // The heat map over the picture where it is warm, with a red line around what is above the threshold: the overlay of
-// anomaly/drawing.py. `image` is RGB and `map` float32, both of one size.
+// anomaly/show/pictures.py. `image` is RGB and `map` float32, both of one size.
 cv::Mat Overlay(const cv::Mat& image, const cv::Mat& map, const Scale& scale);
 
 #endif  // ANOMALY_INFER_OVERLAY_H_

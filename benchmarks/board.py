@@ -5,7 +5,7 @@ import sys
 import time
 import unicodedata
 
-from anomaly.report import number
+from anomaly.show.tables import number
 from benchmarks.jobs import BEFORE, DONE, FAILED, RUNNING, WAITING, Job
 from benchmarks.processes import tail
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
-from anomaly import cli
-from anomaly.errors import DataError, UsageError
-from anomaly.weights import RANDOM
-from anomaly.weights import require as require_weights
+from anomaly.commands import cli
+from anomaly.networks.weights import RANDOM
+from anomaly.networks.weights import require as require_weights
+from anomaly.run.errors import DataError, UsageError
 from benchmarks.jobs import ONNX
 
 # Options of the commands that the benchmark gives them itself.

@@ -39,7 +39,7 @@ def mindspore_step(batch: int):
     import mindspore as ms
     import numpy as np
 
-    from anomaly.device import set_device
+    from anomaly.run.device import set_device
     from fastflow.src.model import Flows
     from fastflow.src.step import TrainStep, adam
 

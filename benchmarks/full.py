@@ -21,12 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `main`: Ctrl-C among the imports would be a traceback
 
-from anomaly import cli
-from anomaly.dataset import categories
-from anomaly.device import TARGETS, best
-from anomaly.errors import DataError, UsageError
-from anomaly.files import require_writable
-from anomaly.weights import RANDOM
+from anomaly.commands import cli
+from anomaly.data.layouts import categories
+from anomaly.networks.weights import RANDOM
+from anomaly.run.device import TARGETS, best
+from anomaly.run.errors import DataError, UsageError
+from anomaly.run.files import require_writable
 from benchmarks import flags, processes, tables
 from benchmarks.board import Board
 from benchmarks.jobs import FAILED, METHODS, ONNX, TRAIN, WAITING, Job, Settings, plan

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from anomaly import state
-from anomaly.dataset import categories
-from anomaly.errors import DataError
-from anomaly.files import read_json, sha256, write_json
+from anomaly.data.layouts import categories
+from anomaly.deploy import state
+from anomaly.run.errors import DataError
+from anomaly.run.files import read_json, sha256, write_json
 
 METHODS = ("patchcore", "padim", "fastflow")  # what takes longest comes last
 TRAIN, ONNX = "train", "onnx"

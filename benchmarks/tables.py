@@ -11,8 +11,8 @@ from typing import NamedTuple, Optional
 
 import yaml
 
-from anomaly.files import write_json, write_text
-from anomaly.report import FIGURES, number, remarks
+from anomaly.run.files import write_json, write_text
+from anomaly.show.tables import FIGURES, number, remarks
 from benchmarks.jobs import METHODS, ONNX, Job, Settings, ordered, recorded
 
 PUBLISHED = Path(__file__).with_name("published.yaml")

@@ -9,12 +9,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly import cli, evaluation, state
-from anomaly.device import set_device
-from anomaly.files import require_writable
-from anomaly.parallel import Ranks, join
-from anomaly.progress import Phases, log, logging_to
-from anomaly.weights import Backbone
+from anomaly.commands import cli
+from anomaly.deploy import state
+from anomaly.measure import evaluation
+from anomaly.networks.weights import Backbone
+from anomaly.run.device import set_device
+from anomaly.run.files import require_writable
+from anomaly.run.processes import Ranks, join
+from anomaly.run.progress import Phases, log, logging_to
 from fastflow.src import backbone, dataset, features, judging
 from fastflow.src.calibration import calibrate
 from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config

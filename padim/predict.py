@@ -8,7 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly import cli, commands
+from anomaly.commands import cli
+from anomaly.commands import shared as commands
 from padim.src.method import PADIM
 
 

@@ -9,14 +9,16 @@ from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly import cli, evaluation, state
-from anomaly.calibration import Calibration
-from anomaly.device import require_memory, set_device
-from anomaly.errors import DataError
-from anomaly.files import require_writable
-from anomaly.parallel import Ranks, join
-from anomaly.progress import Phases, bar, log, logging_to
-from anomaly.weights import Backbone
+from anomaly.commands import cli
+from anomaly.deploy import state
+from anomaly.measure import evaluation
+from anomaly.measure.calibration import Calibration
+from anomaly.networks.weights import Backbone
+from anomaly.run.device import require_memory, set_device
+from anomaly.run.errors import DataError
+from anomaly.run.files import require_writable
+from anomaly.run.processes import Ranks, join
+from anomaly.run.progress import Phases, bar, log, logging_to
 from padim.src import backbone, dataset, update
 from padim.src.anomaly_map import AnomalyMap
 from padim.src.config import Config

@@ -10,13 +10,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from anomaly import cli, evaluation, state
-from anomaly.calibration import Calibration
-from anomaly.device import require_memory, set_device
-from anomaly.files import require_writable
-from anomaly.parallel import Ranks, join
-from anomaly.progress import Phases, bar, log, logging_to
-from anomaly.weights import Backbone
+from anomaly.commands import cli
+from anomaly.deploy import state
+from anomaly.measure import evaluation
+from anomaly.measure.calibration import Calibration
+from anomaly.networks.weights import Backbone
+from anomaly.run.device import require_memory, set_device
+from anomaly.run.files import require_writable
+from anomaly.run.processes import Ranks, join
+from anomaly.run.progress import Phases, bar, log, logging_to
 from patchcore.src import backbone, dataset, gathering
 from patchcore.src.anomaly_map import AnomalyMap
 from patchcore.src.config import Config

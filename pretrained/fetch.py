@@ -9,8 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly.cli import guarded
-from anomaly.fetch import ADDRESSES, PRETRAINED, TIMEOUT, fetch
+from anomaly.commands.cli import guarded
+from anomaly.networks.fetch import ADDRESSES, PRETRAINED, TIMEOUT, fetch
 
 
 def main(argv=None):
@@ -26,7 +26,7 @@ def main(argv=None):
         if args.no_convert:
             print(path)
             return
-        from anomaly.weights import convert
+        from anomaly.networks.weights import convert
 
         convert(path, checkpoint)
     print(checkpoint)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly.cli import guarded
-from anomaly.weights import convert
+from anomaly.commands.cli import guarded
+from anomaly.networks.weights import convert
 
 
 def main(argv=None):

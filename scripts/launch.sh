@@ -201,7 +201,7 @@ want_devices() {
 }
 
 best_device() {
-    local ask='from anomaly import device; print(device.best())'
+    local ask='from anomaly.run import device; print(device.best())'
     PYTHONPATH="$ROOT" "$PYTHON" -c "$ask" 2>/dev/null | tail -n 1 ||
         fail "$PYTHON finds no device; bash scripts/doctor.sh says what is missing"
 }

@@ -18,7 +18,7 @@ ensure_venv requirements.txt
 cd "$ROOT"
 if [[ ! -d "$DATA/gear" ]]; then
     echo "drawing a data set"
-    "$PYTHON" -m anomaly.toydata "$DATA"
+    "$PYTHON" -m anomaly.data.toydata "$DATA"
 fi
 
 checkpoint="$ROOT/pretrained/$WEIGHTS.ckpt"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-for folder in (ROOT, ROOT / "tests"):
+for folder in (ROOT, ROOT / "tests" / "tools"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
@@ -16,8 +16,9 @@ import anomaly  # noqa: E402, F401, I001  first: it sets what MindSpore reads fr
 
 import pytest  # noqa: E402
 
-from anomaly import toydata, weights  # noqa: E402
-from anomaly.device import set_device  # noqa: E402
+from anomaly.data import toydata  # noqa: E402
+from anomaly.networks import weights  # noqa: E402
+from anomaly.run.device import set_device  # noqa: E402
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -5,7 +5,7 @@ On each scale the value is -exp(-mean_C(z^2) / 2); the scales are brought to ful
 
 import numpy as np
 
-from anomaly.resample import Enlarge
+from anomaly.networks.resample import Enlarge
 
 
 class AnomalyMap:

@@ -1,6 +1,6 @@
 """Which network FastFlow looks through, at which layers, with which weights."""
 
-from anomaly import fetch, weights
+from anomaly.networks import fetch, weights
 from fastflow.src.config import Config
 
 LAYERS = ("layer1", "layer2", "layer3")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from anomaly.calibration import Calibration
-from anomaly.progress import log
+from anomaly.measure.calibration import Calibration
+from anomaly.run.progress import log
 from fastflow.src.detector import FastFlow
 from fastflow.src.judging import chunks
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from anomaly import config
+from anomaly.run import options as config
 
 LIKELIHOOD, LAST, TEST_PIXEL_AUC = "likelihood", "last", "test_pixel_auc"
 

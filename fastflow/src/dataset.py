@@ -2,8 +2,9 @@
 
 import hashlib
 
-from anomaly import dataset, loader
-from anomaly.files import sha256
+from anomaly.data import layouts as dataset
+from anomaly.data import loader
+from anomaly.run.files import sha256
 from fastflow.src.config import Config
 
 

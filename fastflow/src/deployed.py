@@ -3,7 +3,7 @@
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from anomaly.deployed import EnlargeCell
+from anomaly.deploy.cells import EnlargeCell
 from fastflow.src.detector import FastFlow
 
 

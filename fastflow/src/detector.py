@@ -7,12 +7,12 @@ import mindspore
 import numpy as np
 from mindspore import Tensor, mutable, nn
 
-from anomaly import state
-from anomaly.calibration import Calibration
-from anomaly.errors import DataError
-from anomaly.grid import grid_of
-from anomaly.resnet import CHANNELS
-from anomaly.weights import Backbone, save_checkpoint
+from anomaly.deploy import state
+from anomaly.measure.calibration import Calibration
+from anomaly.networks.grid import grid_of
+from anomaly.networks.resnet import CHANNELS
+from anomaly.networks.weights import Backbone, save_checkpoint
+from anomaly.run.errors import DataError
 from fastflow.src.anomaly_map import AnomalyMap, image_scores
 from fastflow.src.backbone import LAYERS
 from fastflow.src.config import TEST_PIXEL_AUC, Config

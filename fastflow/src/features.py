@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor, mutable
 
-from anomaly.device import available_memory
-from anomaly.progress import bar, log
-from anomaly.resnet import ResNet
+from anomaly.networks.resnet import ResNet
+from anomaly.run.device import available_memory
+from anomaly.run.progress import bar, log
 from fastflow.src import dataset
 from fastflow.src.config import Config
 

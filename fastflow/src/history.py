@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from anomaly.drawing import save, write
-from anomaly.files import write_text
+from anomaly.run.files import write_text
+from anomaly.show.pictures import save, write
 
 FIELDS = ("epoch", "loss", "held_out", "learning_rate", "seconds")
 WIDTH, HEIGHT, MARGIN = 800, 400, 60

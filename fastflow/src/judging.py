@@ -6,9 +6,9 @@ from typing import Optional
 
 import numpy as np
 
-from anomaly import metrics
-from anomaly.dataset import Category
-from anomaly.errors import UsageError
+from anomaly.data.layouts import Category
+from anomaly.measure import metrics
+from anomaly.run.errors import UsageError
 from fastflow.src import dataset, features
 from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config
 from fastflow.src.detector import FastFlow, shapes

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from anomaly.commands import Method
+from anomaly.commands.shared import Method
 from fastflow.src import backbone
 from fastflow.src.config import Config
 from fastflow.src.deployed import DeployedFastFlow

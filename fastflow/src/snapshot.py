@@ -8,8 +8,8 @@ from typing import Optional
 import numpy as np
 from mindspore import Tensor, nn
 
-from anomaly.errors import DataError
-from anomaly.files import replacing
+from anomaly.run.errors import DataError
+from anomaly.run.files import replacing
 
 FILE = "training.npz"
 

@@ -11,9 +11,9 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
-from anomaly.errors import DataError
-from anomaly.parallel import Ranks
-from anomaly.progress import bar, log
+from anomaly.run.errors import DataError
+from anomaly.run.processes import Ranks
+from anomaly.run.progress import bar, log
 from fastflow.src import history
 from fastflow.src.config import LAST, Config
 from fastflow.src.coupling import Subnet

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from anomaly.resample import Enlarge
+from anomaly.networks.resample import Enlarge
 
 
 class AnomalyMap(Enlarge):

@@ -1,6 +1,6 @@
 """Which network PaDiM looks through, at which layers, with which weights."""
 
-from anomaly import fetch, weights
+from anomaly.networks import fetch, weights
 from padim.src.config import Config
 
 LAYERS = ("layer1", "layer2", "layer3")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from anomaly import config
+from anomaly.run import options as config
 
 RANDOM, SEMI_ORTHOGONAL = "random", "semi_orthogonal"
 

@@ -4,8 +4,8 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
-from anomaly.deployed import EnlargeCell
-from anomaly.model_file import constant
+from anomaly.deploy.cells import EnlargeCell
+from anomaly.deploy.model_file import constant
 from padim.src.detector import PaDiM
 from padim.src.gaussian import EPSILON
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly import state
-from anomaly.calibration import Calibration
-from anomaly.weights import Backbone
+from anomaly.deploy import state
+from anomaly.measure.calibration import Calibration
+from anomaly.networks.weights import Backbone
 from padim.src.anomaly_map import AnomalyMap, image_scores
 from padim.src.config import Config
 from padim.src.gaussian import FILES, Gaussians

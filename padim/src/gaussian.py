@@ -18,9 +18,9 @@ from typing import Optional
 
 import numpy as np
 
-from anomaly.errors import DataError
-from anomaly.files import replacing
-from anomaly.parallel import Ranks
+from anomaly.run.errors import DataError
+from anomaly.run.files import replacing
+from anomaly.run.processes import Ranks
 
 EPSILON = 0.01
 FILES = ("gaussian/mean.npy", "gaussian/factor.npy", "gaussian/eigenvalues.npy")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from anomaly.commands import Method
+from anomaly.commands.shared import Method
 from padim.src import backbone
 from padim.src.config import Config
 from padim.src.deployed import DeployedPaDiM

@@ -10,10 +10,10 @@ Departure from the zoo's code: interpolation is bilinear, where it repeats each 
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from anomaly.errors import UsageError
-from anomaly.grid import Resample, grid_of
-from anomaly.resample import bilinear
-from anomaly.resnet import CHANNELS, ResNet
+from anomaly.networks.grid import Resample, grid_of
+from anomaly.networks.resample import bilinear
+from anomaly.networks.resnet import CHANNELS, ResNet
+from anomaly.run.errors import UsageError
 from padim.src.config import RANDOM, Config
 
 

@@ -5,9 +5,9 @@ from typing import Optional
 
 import numpy as np
 
-from anomaly.calibration import Calibration
-from anomaly.dataset import Sample
-from anomaly.files import sha256
+from anomaly.data.layouts import Sample
+from anomaly.measure.calibration import Calibration
+from anomaly.run.files import sha256
 
 
 def describe(samples) -> list:

@@ -1,6 +1,6 @@
 """Distances of patches -> a map of the size of the network's input, blurred with sigma 4 (arXiv 2106.08265, 3.3)."""
 
-from anomaly.resample import Enlarge
+from anomaly.networks.resample import Enlarge
 
 
 class AnomalyMap(Enlarge):

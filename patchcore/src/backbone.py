@@ -1,6 +1,6 @@
 """Which network PatchCore looks through, at which layers, with which weights."""
 
-from anomaly import fetch, weights
+from anomaly.networks import fetch, weights
 from patchcore.src.config import Config
 
 LAYERS = ("layer2", "layer3")

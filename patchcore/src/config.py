@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from anomaly import config
+from anomaly.run import options as config
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What PatchCore reads: photographs of one category, resized and cropped as the options say, in batches."""
 
-from anomaly import dataset, loader
+from anomaly.data import layouts as dataset
+from anomaly.data import loader
 from patchcore.src.config import Config
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
-from anomaly.deployed import EnlargeCell
+from anomaly.deploy.cells import EnlargeCell
 from patchcore.src.detector import PatchCore
 
 CHUNK = 1024  # rows of the bank in one product

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly import state
-from anomaly.calibration import Calibration
-from anomaly.weights import Backbone
+from anomaly.deploy import state
+from anomaly.measure.calibration import Calibration
+from anomaly.networks.weights import Backbone
 from patchcore.src.anomaly_map import AnomalyMap
 from patchcore.src.config import Config
 from patchcore.src.memory_bank import INDEX, ROWS, MemoryBank

@@ -6,8 +6,8 @@ each process first picks from its own patches, more than its part; the coreset i
 
 import numpy as np
 
-from anomaly.device import available_memory
-from anomaly.parallel import Ranks
+from anomaly.run.device import available_memory
+from anomaly.run.processes import Ranks
 from patchcore.src import memory_bank
 from patchcore.src.config import Config
 from patchcore.src.memory_bank import MemoryBank

@@ -9,8 +9,8 @@ from typing import Optional
 import faiss
 import numpy as np
 
-from anomaly.errors import DataError
-from anomaly.files import replacing
+from anomaly.run.errors import DataError
+from anomaly.run.files import replacing
 from patchcore.src import coreset
 
 INDEX = "embeddings/index.faiss"

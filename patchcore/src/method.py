@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from anomaly.commands import Method
+from anomaly.commands.shared import Method
 from patchcore.src import backbone
 from patchcore.src.config import Config
 from patchcore.src.deployed import DeployedPatchCore

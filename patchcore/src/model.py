@@ -1,7 +1,7 @@
 """Photographs -> patch features (arXiv 2106.08265, section 3.1).
 
 Each layer is averaged over 3 x 3 neighbourhoods and layer 3 is brought to the grid of layer 2. Both are linear and
-separable, so they are one matrix for each axis (anomaly/resample.py); multiplying by them with the channels last gives
+separable, so they are one matrix for each axis (anomaly/networks/resample.py); multiplying by them with the channels last gives
 the patches in the order in which the memory bank wants them.
 
 Departures from the paper's code: none in what is computed but that its final adaptive pooling of channels is left out,
@@ -11,9 +11,9 @@ as in the MindSpore zoo's version, so D = C2 + C3.
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from anomaly.grid import Resample, grid_of
-from anomaly.resample import average3, bilinear
-from anomaly.resnet import CHANNELS, ResNet
+from anomaly.networks.grid import Resample, grid_of
+from anomaly.networks.resample import average3, bilinear
+from anomaly.networks.resnet import CHANNELS, ResNet
 
 
 class PatchEmbedding(nn.Cell):

@@ -1,0 +1,137 @@
+"""Files that a device reads and writes: prepared photographs go out as .bin, maps and scores come back.
+
+<output_dir>/img/000.bin         H W 3 uint8, RGB, resized and cropped
+<output_dir>/label/000.png       its mask, if there is one
+<output_dir>/label/index.json    which photograph 000 is
+<result_dir>/000.bin             the map, H W float32
+<result_dir>/results.csv         name and score of each, among other columns
+"""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+
+from anomaly.data.images import Transform, read_mask
+from anomaly.data.layouts import Category, Sample
+from anomaly.data.loader import Batch, batches
+from anomaly.run.errors import DataError
+from anomaly.run.files import read_json, replacing_folder, write_json
+from anomaly.run.progress import bar
+from anomaly.show import pictures as drawing
+
+INDEX = "index.json"
+TABLE = "results.csv"
+
+
+def write(category: Category, transform: Transform, folder: Path, workers: int, about: dict):
+    """Prepares all test photographs; `about` is what else the index has to say."""
+    if any((folder / part).exists() for part in ("img", "label")) and not (folder / "label" / INDEX).is_file():
+        raise DataError(f"{folder}: holds img or label that preprocess.py did not write; choose another --output_dir")
+    digits = max(3, len(str(len(category.test))))
+    with (
+        replacing_folder(folder / "img") as images,
+        replacing_folder(folder / "label") as labels,
+        bar(len(category.test), "preprocessing", "image") as progress,
+    ):
+        entries = []
+        for number, batch in enumerate(batches(category.test, transform, 1, workers, with_masks=True)):
+            name, sample, mask = f"{number:0{digits}}", batch.samples[0], batch.masks[0]
+            (images / f"{name}.bin").write_bytes(batch.images[0].tobytes())
+            if sample.anomalous and mask is not None:
+                drawing.save(labels / f"{name}.png", np.repeat(mask[:, :, None] * np.uint8(255), 3, axis=2))
+            # A link keeps its own name: figures are listed by it, and two may lead to one file.
+            entries.append({"bin": name, "path": str(sample.path.absolute()), "defect": sample.defect})
+            progress.update(1)
+        write_json(labels / INDEX, {**about, "size": list(transform.size), "images": entries})
+
+
+def read_index(label_dir: Path) -> dict:
+    path = label_dir / INDEX
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; --label_dir is the folder label/ that preprocess.py wrote")
+    index = read_json(path)
+    if not _is_index(index):
+        raise DataError(f"{path}: damaged; run preprocess.py again")
+    return index
+
+
+def _is_index(index) -> bool:
+    if not isinstance(index, dict) or not {"size", "images", "method", "category", "model"} <= set(index):
+        return False
+    size, images = index["size"], index["images"]
+    if not all(isinstance(values, list) for values in (size, images)) or not images:
+        return False
+    sides = len(size) == 2 and all(type(side) is int and side > 0 for side in size)
+    return sides and all(
+        isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("bin", "path", "defect"))
+        for entry in images
+    )
+
+
+def read_scores(result_dir: Path) -> dict:
+    """The names in the device's table, without the ending of a .bin -> the scores."""
+    path = result_dir / TABLE
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            scores = {row["name"]: float(row["score"]) for row in csv.DictReader(file)}
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; --result_dir is what anomaly_infer wrote") from None
+    except (KeyError, ValueError, TypeError, csv.Error):
+        raise DataError(f"{path}: damaged; run anomaly_infer again") from None
+    for name, score in scores.items():
+        if not math.isfinite(score):
+            raise DataError(f"{path}: the score of {name} is no number; run anomaly_infer again")
+    return scores
+
+
+def read_map(path: Path, size: tuple) -> np.ndarray:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; the device has not judged this image") from None
+    values = np.frombuffer(data, np.float32) if len(data) == 4 * size[0] * size[1] else None
+    if values is None or not np.isfinite(values).all():
+        raise DataError(f"{path}: not a map of {size[0]} x {size[1]} numbers in float32; run anomaly_infer again")
+    return values.reshape(size)
+
+
+def read_label(path: Path, size: tuple) -> np.ndarray:
+    mask = read_mask(path)
+    if mask.shape != size:
+        raise DataError(f"{path}: not a mask of {size[0]} x {size[1]}; run preprocess.py again")
+    return mask
+
+
+class Returned:
+    """What came back from a device for what was sent to it."""
+
+    def __init__(self, label_dir: Path, result_dir: Path, index: dict):
+        self.result_dir, self.size = result_dir, tuple(index["size"])
+        self.scores = read_scores(result_dir)
+        self.images = label_dir.parent / "img"
+        self.names, samples = {}, []
+        for entry in index["images"]:
+            mask = label_dir / f"{entry['bin']}.png"
+            sample = Sample(Path(entry["path"]), entry["defect"], mask if mask.is_file() else None)
+            samples.append(sample)
+            self.names[sample] = entry["bin"]
+        self.category = Category(index["category"], (), tuple(samples))
+
+    def batches(self):
+        """The photographs as they were sent, where they are still there; else black."""
+        for sample, name in self.names.items():
+            path, image = self.images / f"{name}.bin", np.zeros((*self.size, 3), np.uint8)
+            if path.is_file() and path.stat().st_size == image.size:
+                image = np.fromfile(path, np.uint8).reshape(image.shape)
+            mask = read_label(sample.mask, self.size) if sample.mask else None
+            yield Batch([sample], image[None], [mask if sample.anomalous else np.zeros(self.size, bool)])
+
+    def score(self, batch: Batch) -> tuple:
+        names = [self.names[sample] for sample in batch.samples]
+        missing = [name for name in names if name not in self.scores]
+        if missing:
+            raise DataError(f"{self.result_dir / TABLE}: has no score for {missing[0]}")
+        maps = [read_map(self.result_dir / f"{name}.bin", self.size) for name in names]
+        return np.stack(maps), np.array([self.scores[name] for name in names])

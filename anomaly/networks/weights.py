@@ -1,0 +1,226 @@
+"""Pretrained weights: from torchvision's or timm's files to a MindSpore checkpoint, and from there into a backbone.
+
+Arrays go by torchvision's names on the way (layer1.0.bn1.running_mean), by MindSpore's in a checkpoint
+(layer1.0.bn1.moving_mean).
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anomaly.networks.fetch import ADDRESSES
+from anomaly.networks.resnet import ARCHITECTURES, ResNet, convolutions, set_weights
+from anomaly.run.errors import DataError, first_line
+from anomaly.run.files import replacing
+
+RANDOM = "random"  # in the place of a path: a seeded backbone that has seen nothing
+BN_EPSILON = 1e-5
+# BatchNorm's tensors, torchvision's name: MindSpore's
+BN_NAMES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+NOT_NEEDED = re.compile(r"(fc\.|classifier\.|layer4\.|.*num_batches_tracked$)")
+
+
+@dataclass(frozen=True)
+class Backbone:
+    name: str
+    net: ResNet
+    source: str  # path of the checkpoint, or RANDOM
+    fingerprint: str  # of the weights themselves, whatever the file is called
+
+    @property
+    def is_random(self) -> bool:
+        return self.source == RANDOM
+
+    @property
+    def label(self) -> str:
+        """For people to read."""
+        return f"{self.name}{' (random)' if self.is_random else ''}"
+
+
+def norm_of(convolution: str) -> str:
+    """The BatchNorm behind a convolution: conv2 -> bn2, downsample.0 -> downsample.1."""
+    if convolution.endswith("downsample.0"):
+        return convolution[:-1] + "1"
+    return re.sub(r"conv(\d)$", r"bn\1", convolution)
+
+
+def expected(name: str) -> dict:
+    """Every array that a backbone needs -> its shape, by torchvision's names."""
+    shapes = {}
+    for convolution, shape in convolutions(name).items():
+        shapes[f"{convolution}.weight"] = shape
+        shapes.update({f"{norm_of(convolution)}.{key}": shape[:1] for key in BN_NAMES})
+    return shapes
+
+
+def read_pth(path: Path) -> dict:
+    try:
+        import torch
+    except ImportError:
+        raise DataError(
+            f"{path}: reading a .pth needs torch: pip install torch (a .safetensors needs no torch)"
+        ) from None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a different type for each way in which a file can be wrong
+        raise DataError(f"{path}: not a file of weights ({first_line(error)})") from None
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise DataError(f"{path}: holds no state dict (names of tensors and their values)")
+    return {key: value.float().numpy() for key, value in state.items()}
+
+
+def read_safetensors(path: Path) -> dict:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ImportError:
+        raise DataError(f"{path}: reading a .safetensors needs its package: pip install safetensors") from None
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError) as error:
+        raise DataError(f"{path}: not a safetensors file ({error})") from None
+
+
+def read_ckpt(path: Path) -> dict:
+    import mindspore
+
+    try:
+        parameters = mindspore.load_checkpoint(str(path))
+    except (ValueError, RuntimeError, OSError, TypeError) as error:
+        raise DataError(f"{path}: not a MindSpore checkpoint ({first_line(error)})") from None
+    torch_names = {new: old for old, new in BN_NAMES.items()}
+    arrays = {}
+    for key, value in parameters.items():
+        stem, _, last = key.rpartition(".")
+        arrays[f"{stem}.{torch_names.get(last, last)}"] = value.asnumpy()
+    return arrays
+
+
+READERS = {".pth": read_pth, ".pt": read_pth, ".safetensors": read_safetensors, ".ckpt": read_ckpt}
+
+
+def require(path: Path):
+    if not path.is_file():
+        name = path.stem if path.stem in ADDRESSES else "NAME"
+        raise DataError(
+            f"{path}: no such file of weights; give --pre_ckpt_path, or get them: python pretrained/fetch.py {name} "
+            f"('{RANDOM}' stands for untrained ones, to try things out)"
+        )
+
+
+def read(path: Path) -> dict:
+    path = Path(path)
+    require(path)
+    if path.suffix.lower() not in READERS:
+        raise DataError(f"{path}: weights come as {', '.join(READERS)}")
+    arrays = READERS[path.suffix.lower()](path)
+    return {key[len("module.") :] if key.startswith("module.") else key: value for key, value in arrays.items()}
+
+
+def identify(arrays: dict, path: Path) -> str:
+    """Which backbone these are the weights of."""
+    for name, (bottleneck, _, _) in ARCHITECTURES.items():
+        if "layer1.0.conv1.weight" in arrays and bottleneck == ("layer1.0.conv3.weight" in arrays):
+            return name
+    raise DataError(f"{path}: not the weights of {' or '.join(ARCHITECTURES)} (no layer1.0.conv1.weight)")
+
+
+def _some(names: list) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def check(arrays: dict, name: str, path: Path) -> dict:
+    """The arrays that the backbone needs; anything missing, unexpected or of another shape is named."""
+    shapes = expected(name)
+    missing = [key for key in shapes if key not in arrays]
+    unexpected = [key for key in arrays if key not in shapes and not NOT_NEEDED.match(key)]
+    misshaped = [
+        f"{key} {tuple(arrays[key].shape)}, not {tuple(shape)}"
+        for key, shape in shapes.items()
+        if key in arrays and tuple(arrays[key].shape) != tuple(shape)
+    ]
+    problems = [
+        f"{what}: {_some(names)}"
+        for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped))
+        if names
+    ]
+    if problems:
+        raise DataError(f"{path}: does not fit {name}; {'; '.join(problems)}")
+    return {key: np.asarray(arrays[key], np.float32) for key in shapes}
+
+
+def convert(source: Path, target: Path) -> str:
+    """Writes a MindSpore checkpoint; returns the name of the backbone."""
+    import mindspore
+
+    arrays = read(source)
+    name = identify(arrays, source)
+    plain = convolutions(name)
+    parameters = []
+    for key, value in check(arrays, name, source).items():
+        stem, _, last = key.rpartition(".")
+        parameters.append(
+            {"name": f"{stem}.{last if stem in plain else BN_NAMES[last]}", "data": mindspore.Tensor(value)}
+        )
+    save_checkpoint(parameters, target)
+    return name
+
+
+def save_checkpoint(parameters, path: Path):
+    """`parameters`: a Cell, or a list as MindSpore wants it."""
+    import mindspore
+
+    with replacing(path) as temporary:
+        try:
+            mindspore.save_checkpoint(parameters, str(temporary))
+        finally:
+            temporary.with_suffix(".tmp").unlink(missing_ok=True)  # it leaves its own where the disk is full
+        temporary.chmod(0o644)  # and the file readable for its owner alone
+
+
+def fold(arrays: dict, name: str) -> dict:
+    """BatchNorm in evaluation mode is a scale and an offset a channel, taken into the convolution before it."""
+    folded = {}
+    for convolution in convolutions(name):
+        gamma, beta, mean, variance = (arrays[f"{norm_of(convolution)}.{key}"].astype(np.float64) for key in BN_NAMES)
+        scale = gamma / np.sqrt(variance + BN_EPSILON)
+        folded[f"{convolution}.weight"] = (arrays[f"{convolution}.weight"] * scale.reshape(-1, 1, 1, 1)).astype(
+            np.float32
+        )
+        folded[f"{convolution}.bias"] = (beta - mean * scale).astype(np.float32)
+    return folded
+
+
+def random_weights(name: str, seed: int) -> dict:
+    """He's initialisation, with the branch of each residual block halved so that features keep their size."""
+    rng = np.random.default_rng(seed)
+    last = "conv3" if ARCHITECTURES[name][0] else "conv2"
+    folded = {}
+    for convolution, shape in convolutions(name).items():
+        std = np.sqrt(2 / np.prod(shape[1:])) * (0.5 if convolution.endswith(last) else 1)
+        folded[f"{convolution}.weight"] = rng.normal(0, std, shape).astype(np.float32)
+        folded[f"{convolution}.bias"] = np.zeros(shape[0], np.float32)
+    return folded
+
+
+def load_backbone(name: str, layers: tuple, source: str, seed: int) -> Backbone:
+    if source == RANDOM:
+        folded = random_weights(name, seed)
+    else:
+        arrays = read(source)
+        found = identify(arrays, source)
+        if found != name:
+            raise DataError(f"{source}: holds the weights of {found}; this is --backbone {name}")
+        folded = fold(check(arrays, name, source), name)
+    digest = hashlib.sha256()
+    for key in sorted(folded):
+        digest.update(folded[key].tobytes())
+    net = ResNet(name, layers)
+    set_weights(net, folded)
+    return Backbone(name, net, source if source == RANDOM else str(Path(source).resolve()), digest.hexdigest()[:16])

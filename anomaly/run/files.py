@@ -1,0 +1,89 @@
+"""Files appear under their final name only when they are complete."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from anomaly.run.errors import DataError, first_line
+
+
+@contextmanager
+def writing(path: Path):
+    """What the system refuses names `path`, and no temporary file beside it."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError):  # of a network or a pipe, not of the disk
+        raise
+    except OSError as error:
+        reason = error.strerror or f"{first_line(error)}; the disk may be full"  # numpy gives no reason
+        raise DataError(f"{path}: cannot be written: {reason}") from None
+
+
+@contextmanager
+def replacing(path: Path):
+    """Yields a temporary path beside `path`, with its suffix, and moves it there if the block succeeds."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path):
+    """The same for a whole folder: what was there before goes when the new one is complete."""
+    path = Path(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: Path, text: str):
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value):
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path):
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: not valid JSON ({error})") from None
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def require_writable(folder: Path):
+    """Fails now, and not after an hour of training, where results could not be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(1 << 16))  # a disk may have room for a name only
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written to ({error.strerror}); choose another --output_dir") from None

@@ -1,0 +1,71 @@
+"""Pictures to look at: the photograph, the heat map, the heat map over the photograph, the mask."""
+
+from pathlib import Path
+from typing import Optional
+
+import cv2
+import numpy as np
+
+from anomaly.measure.calibration import Scale
+from anomaly.run.files import replacing
+
+CAPTION = 24  # height of the line below a picture
+RED = (220, 30, 30)
+
+
+def save(path: Path, image: np.ndarray):
+    """RGB -> a file whose type follows from its name."""
+    with replacing(path) as temporary:
+        done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        if not done:
+            raise OSError(f"{path}: cannot be encoded")
+        temporary.write_bytes(data.tobytes())
+
+
+def file_name(photograph: Path) -> str:
+    """a.png -> a.png, a.jpg -> a.jpg.png: two photographs never share a picture."""
+    return photograph.name if photograph.suffix == ".png" else f"{photograph.name}.png"
+
+
+def levels(values: np.ndarray, scale: Scale) -> np.ndarray:
+    """0 to 1, 0.5 at the threshold; where there is none, this picture's own range."""
+    if np.isnan(scale.threshold):
+        low, high = float(values.min()), float(values.max())
+        return (values - low) / max(high - low, 1e-12)
+    return scale.normalise(values)
+
+
+def heat(level: np.ndarray) -> np.ndarray:
+    """H W -> H W 3: blue far below the threshold, green at it, red far above. The same in every picture."""
+    colours = cv2.applyColorMap(np.clip(level * 255, 0, 255).astype(np.uint8), cv2.COLORMAP_JET)
+    return cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
+
+
+def overlay(image: np.ndarray, values: np.ndarray, scale: Scale) -> np.ndarray:
+    """The heat map over the photograph where it is warm, with a red line around what is above the threshold."""
+    level = levels(values, scale)
+    strength = 0.6 * np.clip((level - 0.3) / 0.2, 0, 1)[..., None]
+    blended = (image * (1 - strength) + heat(level) * strength).round().astype(np.uint8)
+    if not np.isnan(scale.threshold):
+        above = (values > scale.threshold).astype(np.uint8)
+        outlines, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        cv2.drawContours(blended, outlines, -1, RED, max(1, min(image.shape[:2]) // 200))
+    return blended
+
+
+def side_by_side(
+    image: np.ndarray, values: np.ndarray, mask: Optional[np.ndarray], scale: Scale, caption: str
+) -> np.ndarray:
+    """Picture, heat map, overlay and mask in a row, with a line of text below; no mask: a grey field."""
+    shape = (*values.shape, 3)
+    drawn = np.full(shape, 128, np.uint8) if mask is None else np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)
+    row = np.hstack([image, heat(levels(values, scale)), overlay(image, values, scale), drawn])
+    line = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
+    write(line, caption, (6, CAPTION - 8), (0, 0, 0))
+    return np.vstack([row, line])
+
+
+def write(image: np.ndarray, text: str, place: tuple, colour: tuple):
+    """A line of text from `place`, (x, y); what OpenCV's font lacks becomes a question mark."""
+    ascii_only = text.encode("ascii", "replace").decode()
+    cv2.putText(image, ascii_only, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)

@@ -1,0 +1,308 @@
+"""What was evaluated is what runs elsewhere: state, MINDIR and ONNX give the same maps, scores and figures."""
+
+import importlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import CPU, RANDOM, run
+from sklearn.metrics import roc_auc_score
+
+from anomaly.commands import cli
+from anomaly.data.layouts import load_category
+from anomaly.data.loader import batches, read_sample
+from anomaly.deploy import engines
+from anomaly.run.errors import DataError
+from anomaly.run.files import sha256
+
+SIZE = ("--resize", "64", "--crop", "48 64")
+OPTIONS = {
+    "patchcore": ("--coreset_ratio", "0.2"),
+    "padim": ("--embedding_dim", "20"),
+    "fastflow": ("--flow_step", "2", "--num_epochs", "2", "--train_batch_size", "4", "--hidden_ratio", "0.25"),
+}
+CASES = [(method, backbone) for method in OPTIONS for backbone in ("resnet18", "wide_resnet50")]
+
+
+def command(method, name, *arguments):
+    return run(importlib.import_module(f"{method}.{name}").main, *CPU, *arguments)
+
+
+def cases(*backbones) -> list:
+    """One process of the tests has all tests of a case, since training is what takes the time."""
+    found = [case for case in CASES if case[1] in backbones]
+    return [pytest.param(case, marks=pytest.mark.xdist_group("-".join(case)), id="-".join(case)) for case in found]
+
+
+small = pytest.mark.parametrize("exported", cases("resnet18"), indirect=True)
+
+
+@pytest.fixture(scope="module", params=cases("resnet18", "wide_resnet50"))
+def exported(request, toy, tmp_path_factory):
+    """A method trained and exported in both formats: its name and its output folder."""
+    method, backbone = request.param
+    output = tmp_path_factory.mktemp(f"{method}_{backbone}")
+    base = ("--category", "gear", "--output_dir", output)
+    options = ("--backbone", backbone, *SIZE, *OPTIONS[method], *RANDOM)
+    trained = command(method, "train", "--dataset_path", toy, *base, *options)
+    assert trained.code == 0, trained.err
+    for file_format in ("MINDIR", "ONNX"):
+        result = command(method, "export", *base, "--file_format", file_format, "--batch_size", "dynamic")
+        assert result.code == 0, result.err
+    return method, output
+
+
+@pytest.fixture(scope="module")
+def state_maps(exported, toy):
+    """What the trained state itself makes of the test images: transform, maps, scores."""
+    method, output = exported
+    known = getattr(importlib.import_module(f"{method}.src.method"), method.upper())
+    arguments = ["--category", "gear", "--output_dir", str(output)]
+    args, _ = cli.evaluation_options("", known.config, arguments)
+    config = cli.read_back(known.config, args, method, "gear")
+    detector = known.detector.load(output / "gear", config, known.load_backbone(config))
+    return config.transform, *judged(detector, config.transform, toy)
+
+
+def judged(detector, transform, toy) -> tuple:
+    parts = []
+    for batch in batches(load_category(toy, "gear").test, transform, 5, 2):
+        parts.append([values[: batch.size] for values in detector.score(batch.images)])
+    return tuple(np.concatenate(values) for values in zip(*parts))
+
+
+def models(exported) -> dict:
+    method, output = exported
+    return {suffix: output / "gear" / f"{method}_gear.{suffix}" for suffix in ("mindir", "onnx")}
+
+
+def same(found, expected):
+    """Within 1e-3 of each other."""
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+
+
+def figures(folder: Path) -> tuple:
+    results = json.loads((folder / "results.json").read_text())
+    return results["img_auc"], results["pixel_auc"]
+
+
+def test_maps_and_scores_are_those_of_the_state(exported, state_maps, toy):
+    transform, maps, scores = state_maps
+    assert maps.shape == (len(scores), 48, 64)
+    for path in models(exported).values():
+        model = engines.load(path)
+        assert model.transform == transform
+        found_maps, found_scores = judged(model, transform, toy)
+        same(found_maps, maps)
+        same(found_scores, scores)
+        assert aurocs(found_maps, found_scores, transform, toy) == pytest.approx(
+            figures(exported[1] / "gear"), abs=5e-5
+        )
+
+
+def aurocs(maps, scores, transform, toy) -> tuple:
+    """scikit-learn's, of images and of pixels."""
+    samples = load_category(toy, "gear").test
+    masks = np.stack([read_sample(sample, transform, with_mask=True)[1] for sample in samples])
+    return roc_auc_score([sample.anomalous for sample in samples], scores), roc_auc_score(masks.ravel(), maps.ravel())
+
+
+def test_the_cpp_program_gives_the_maps_and_figures_of_the_state(exported, state_maps, toy, program, tmp_path):
+    method, output = exported
+    _, maps, scores = state_maps
+    path, sent, back = models(exported)["onnx"], tmp_path / "sent", tmp_path / "back"
+    category = ("--category", "gear")
+    result = command(method, "preprocess", "--dataset_path", toy, *category, "--output_dir", sent, "--model_path", path)
+    assert result.code == 0, result.err
+    arguments = ("--model", path, "--input", sent / "img", "--output", back, "--preprocess", "n", "--warmup", "0")
+    done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = [np.fromfile(file, np.float32).reshape(48, 64) for file in sorted(back.glob("*.bin"))]
+    same(np.stack(found), maps)
+    result = command(method, "postprocess", "--result_dir", back, "--label_dir", sent / "label", *category)
+    assert result.code == 0, result.err
+    assert figures(back) == pytest.approx(figures(output / "gear"), abs=5e-5)
+    same([image["score"] for image in json.loads((back / "results.json").read_text())["images"]], scores)
+
+
+def test_the_normalised_score_is_in_the_model(exported, state_maps, toy):
+    import onnxruntime
+
+    transform, _, scores = state_maps
+    path = models(exported)["onnx"]
+    scale = engines.described(path).calibration.image_scale(0.01)
+    images = next(batches(load_category(toy, "gear").test, transform, 7, 2)).images
+    session = onnxruntime.InferenceSession(str(path))
+    assert [output.shape[0] for output in session.get_outputs()] == ["batch"] * 3
+    for count in (7, 1):
+        [normalised] = session.run(["normalised"], {"image": images[:count]})
+        np.testing.assert_allclose(normalised, scale.normalise(scores[:count]), atol=1e-3)
+
+
+@small
+@pytest.mark.parametrize("suffix", ["mindir", "onnx"])
+def test_evaluation_of_a_model_gives_the_figures_of_training(exported, suffix, toy, tmp_path):
+    method, output = exported
+    path = models(exported)[suffix]
+    result = command(
+        method, "eval", "--dataset_path", toy, "--category", "gear", "--output_dir", tmp_path, "--model_path", path
+    )
+    assert result.code == 0, result.err
+    assert "RANDOM BACKBONE" in result.out
+    assert figures(tmp_path / "gear") == pytest.approx(figures(output / "gear"), abs=5e-5)
+    before, after = (json.loads((folder / "gear" / "results.json").read_text()) for folder in (output, tmp_path))
+    assert after["threshold"] == pytest.approx(before["threshold"])
+
+
+@small
+def test_prediction_with_a_model_needs_no_state(exported, toy, tmp_path):
+    method, _ = exported
+    folder = toy / "gear" / "test" / "rust"
+    for path in models(exported).values():
+        arguments = ("--category", "gear", "--output_dir", tmp_path, "--image_path", folder, "--model_path", path)
+        result = command(method, "predict", *arguments)
+        assert result.code == 0, result.err
+        assert result.out.count("rust") >= 3
+
+
+@small
+def test_a_model_goes_with_its_description(exported, tmp_path):
+    path = models(exported)["onnx"]
+    copy = tmp_path / path.name
+    shutil.copy(path, copy)
+    with pytest.raises(DataError, match="side by side"):
+        engines.load(copy)
+    shutil.copy(path.with_suffix(".json"), tmp_path)
+    assert engines.load(copy).batch is None
+    copy.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match="is not the model"):
+        engines.load(copy)
+
+
+def test_any_name_of_a_category_and_a_folder_will_do(toy, tmp_path):
+    data, output = tmp_path / "my data", tmp_path / "größe 2"
+    shutil.copytree(toy / "gear", data / "my 齿轮")
+    base = ("--category", "my 齿轮", "--output_dir", output)
+    options = ("--backbone", "resnet18", *SIZE, *OPTIONS["patchcore"], *RANDOM)
+    assert command("patchcore", "train", "--dataset_path", data, *base, *options).code == 0
+    folder = output / "my 齿轮"
+    for file_format in ("ONNX", "MINDIR"):
+        result = command("patchcore", "export", *base, "--file_format", file_format)
+        path = folder / f"patchcore_my 齿轮.{file_format.lower()}"
+        assert result.code == 0 and path.is_file(), result.err
+        result = command("patchcore", "eval", "--dataset_path", data, *base, "--model_path", path)
+        assert result.code == 0, result.err
+    assert not list(folder.glob(".*"))
+
+
+@small
+def test_a_model_of_another_method_is_refused(exported, toy, tmp_path):
+    method, _ = exported
+    other = next(name for name in OPTIONS if name != method)
+    path = models(exported)["onnx"]
+    arguments = ("--dataset_path", toy, "--category", "gear", "--output_dir", tmp_path, "--model_path", path)
+    result = command(other, "eval", *arguments)
+    assert result.code == 1 and method in result.err and len(result.errors) == 1
+
+
+@pytest.mark.parametrize("file_format", ["MINDIR", "ONNX"])
+def test_the_backbone_alone_gives_its_features(file_format, tmp_path, resnet18_ckpt, torch_resnet18):
+    import onnxruntime
+    from torch_resnet import features
+
+    target = tmp_path / f"backbone.{file_format.lower()}"
+    options = ("--backbone", "resnet18", *SIZE, "--part", "backbone", "--ckpt_file", resnet18_ckpt)
+    result = command("patchcore", "export", *options, "--file_format", file_format, "--file_name", target)
+    assert result.code == 0, result.err
+    about = json.loads(target.with_suffix(".json").read_text())
+    assert about["part"] == "backbone" and list(about["outputs"]) == ["layer2", "layer3"]
+    assert about["input"]["size"] == [48, 64] and about["sha256"] == {file_format.lower(): sha256(target)}
+    images = np.random.default_rng(0).integers(0, 256, (1, 48, 64, 3), dtype=np.uint8)
+    if file_format == "ONNX":
+        found = onnxruntime.InferenceSession(str(target)).run(["layer2", "layer3"], {"image": images})
+    else:
+        import mindspore
+
+        net = mindspore.nn.GraphCell(mindspore.load(str(target)))
+        found = [output.asnumpy() for output in net(mindspore.Tensor(images))]
+    for mine, other in zip(found, features(torch_resnet18, images)[1:]):
+        np.testing.assert_allclose(mine, other.numpy(), rtol=1e-3, atol=1e-4 * float(other.abs().max()))
+
+
+@small
+def test_air_is_for_ascend_hosts(exported):
+    method, output = exported
+    result = command(method, "export", "--category", "gear", "--output_dir", output, "--file_format", "AIR")
+    assert result.code == 2 and "Ascend" in result.err
+
+
+@small
+@pytest.mark.parametrize("batch", ["0", "-1", "many"])
+def test_a_batch_size_is_a_number_or_dynamic(exported, batch):
+    method, output = exported
+    result = command(method, "export", "--category", "gear", "--output_dir", output, "--batch_size", batch)
+    assert result.code == 2 and "--batch_size" in result.err and len(result.errors) == 1
+
+
+@small
+@pytest.mark.parametrize("file_format", ["MINDIR", "ONNX"])
+def test_a_fixed_batch_is_filled_up(exported, state_maps, toy, file_format, tmp_path):
+    method, output = exported
+    path = tmp_path / f"two.{file_format.lower()}"
+    base = ("--category", "gear", "--output_dir", output, "--file_name", path)
+    result = command(method, "export", *base, "--file_format", file_format, "--batch_size", "2")
+    assert result.code == 0, result.err
+    model = engines.load(path)
+    assert model.batch == 2
+    for found, expected in zip(judged(model, state_maps[0], toy), state_maps[1:]):
+        same(found, expected)
+
+
+@small
+@pytest.mark.parametrize("name", ["model", "model.mindir", "model.json"])
+def test_the_name_of_a_file_tells_its_format(exported, name, tmp_path):
+    method, output = exported
+    base = ("--category", "gear", "--output_dir", output, "--file_format", "ONNX")
+    result = command(method, "export", *base, "--file_name", tmp_path / name)
+    assert result.code == 2 and ".onnx" in result.err and len(result.errors) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@small
+def test_a_model_that_is_no_longer_described_is_named(exported, tmp_path):
+    method, output = exported
+    base = ("--category", "gear", "--output_dir", output)
+    first = command(method, "export", *base, "--file_format", "MINDIR", "--file_name", tmp_path / "a.mindir")
+    more = ("--file_name", tmp_path / "a.onnx", "--batch_size", "2")
+    second = command(method, "export", *base, "--file_format", "ONNX", *more)
+    assert first.code == second.code == 0
+    assert "note" not in first.out and "note: a.mindir was exported otherwise" in second.out
+
+
+@small
+def test_a_model_decides_the_size_and_tells_its_category(exported, toy, tmp_path):
+    method, output = exported
+    model = output / "gear" / f"{method}_gear.onnx"
+    base = ("--output_dir", tmp_path, "--model_path", model)
+    options = ("--dataset_path", toy, "--category", "gear", *base)
+    result = command(method, "eval", *options, "--resize", "96")
+    assert result.code == 1 and "leave --resize out" in result.err and len(result.errors) == 1
+    assert command(method, "eval", *options, *SIZE).code == 0
+    other = command(method, "eval", "--dataset_path", toy, "--category", "fabric", *base)
+    assert other.code == 0 and f"note: {model} is of category gear" in other.err
+
+
+@small
+def test_a_model_that_does_not_fit_its_description_is_one_line(exported, toy, tmp_path):
+    method, output = exported
+    model = tmp_path / "a.onnx"
+    shutil.copy(output / "gear" / f"{method}_gear.onnx", model)
+    about = json.loads((output / "gear" / f"{method}_gear.json").read_text())
+    about["input"].update(resize=[64, 64], crop=None, size=[64, 64])
+    model.with_suffix(".json").write_text(json.dumps(about))
+    options = ("--dataset_path", toy, "--category", "gear", "--output_dir", tmp_path, "--model_path", model)
+    result = command(method, "eval", *options)
+    assert result.code == 1 and "does not fit its .json" in result.err and len(result.errors) == 1

@@ -1,0 +1,60 @@
+"""What does not fit a file goes into it in float16, or beside it, or is refused with its size."""
+
+import numpy as np
+import pytest
+from commands import CPU, RANDOM, run
+
+from anomaly.data.layouts import load_category
+from anomaly.data.loader import batches
+from anomaly.deploy import engines, model_file
+from padim import export, train
+
+
+@pytest.fixture(scope="module")
+def output(toy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("padim")
+    options = ("--backbone", "resnet18", "--resize", "64", "--crop", "none", "--embedding_dim", "50", *RANDOM, *CPU)
+    result = run(train.main, "--dataset_path", toy, "--category", "gear", "--output_dir", folder, *options)
+    assert result.code == 0, result.err
+    return folder
+
+
+def write(output, path, file_format="ONNX"):
+    base = ("--category", "gear", "--output_dir", output, "--file_name", path, "--file_format", file_format, *CPU)
+    return run(export.main, *base)
+
+
+def scores(path, toy):
+    model = engines.load(path)
+    images = next(batches(load_category(toy, "gear").test, model.transform, 6, 2)).images
+    return model.score(images)[1]
+
+
+def test_what_a_protobuf_does_not_hold_goes_in_as_float16_or_not_at_all(output, toy, tmp_path, monkeypatch):
+    whole = tmp_path / "whole.onnx"
+    assert write(output, whole).code == 0
+    size = whole.stat().st_size
+    state = 256 * 5 * 50 * 4  # the factors of 6 images
+    monkeypatch.setattr(model_file, "LIMIT", size - state // 4)
+    half = tmp_path / "half.onnx"
+    result = write(output, half)
+    assert result.code == 0 and "float16" in result.out
+    assert size - half.stat().st_size == pytest.approx(state / 2, rel=0.1)
+    np.testing.assert_allclose(scores(half, toy), scores(whole, toy), rtol=1e-3)
+    monkeypatch.setattr(model_file, "LIMIT", size - state)
+    result = write(output, tmp_path / "none.onnx")
+    assert result.code == 1 and "GB" in result.err and "--embedding_dim" in result.err and len(result.errors) == 1
+    assert not (tmp_path / "none.onnx").exists()
+
+
+def test_a_mindir_that_is_too_large_keeps_its_numbers_beside_it(output, toy, tmp_path, monkeypatch):
+    import mindspore.train.serialization as serialization
+
+    monkeypatch.setattr(serialization, "TOTAL_SAVE", 1)  # KB of parameters, above which MindSpore writes two parts
+    result = write(output, tmp_path / "large.mindir", "MINDIR")
+    assert result.code == 0, result.err
+    graph = tmp_path / "large_graph.mindir"
+    assert str(graph) in result.out and (tmp_path / "large_variables").is_dir()
+    monkeypatch.undo()
+    assert write(output, tmp_path / "whole.mindir", "MINDIR").code == 0
+    np.testing.assert_allclose(scores(graph, toy), scores(tmp_path / "whole.mindir", toy), rtol=1e-5)

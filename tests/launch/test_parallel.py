@@ -1,0 +1,97 @@
+"""Two processes on one training of PatchCore or PaDiM leave what one leaves; FastFlow's test is in test_fastflow.py."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import CPU, RANDOM
+from test_fastflow import free_port
+
+from anomaly.run.processes import Ranks
+from padim.src.gaussian import Gaussians
+from patchcore.src.memory_bank import MemoryBank
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE = ("--backbone", "resnet18", "--resize", "64", "--crop", "none", "--category", "gear", *RANDOM, *CPU)
+
+
+def train(method, processes, toy, output, *options) -> Path:
+    """In processes of their own, also a single one: all with one thread, so that they compute the same."""
+    command = [ROOT / method / "train.py", "--dataset_path", toy, "--output_dir", output, *SIZE, *options]
+    if processes > 1:
+        msrun = [Path(sys.executable).with_name("msrun"), f"--worker_num={processes}", "--join=True"]
+        more = [f"--local_worker_num={processes}", f"--master_port={free_port()}", f"--log_dir={output}/log"]
+        command = [*msrun, *more, *command]
+    else:
+        command = [sys.executable, *command]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+    output.mkdir()
+    command = [str(part) for part in command]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=150, cwd=output)
+    logs = "".join(path.read_text() for path in output.glob("log/worker_*.log"))
+    assert done.returncode == 0, logs[-3000:] + done.stdout[-500:] + done.stderr[-1000:]
+    return output / "gear"
+
+
+def record(folder: Path) -> dict:
+    return json.loads((folder / "state.json").read_text())
+
+
+def figures(folder: Path) -> list:
+    results = json.loads((folder / "results.json").read_text())
+    return [results[key] for key in ("img_auc", "pixel_auc", "aupro", "threshold")]
+
+
+@pytest.fixture(scope="module")
+def five(toy, tmp_path_factory) -> Path:
+    """Five images to train on, so that two processes do not have equally many."""
+    folder = tmp_path_factory.mktemp("five")
+    shutil.copytree(toy / "gear", folder / "gear")
+    min((folder / "gear" / "train" / "good").iterdir()).unlink()
+    return folder
+
+
+def test_patchcore_picks_the_same_coreset(five, tmp_path):
+    one = train("patchcore", 1, five, tmp_path / "one", "--coreset_ratio", "0.2")
+    two = train("patchcore", 2, five, tmp_path / "two", "--coreset_ratio", "0.2")
+    first, second = MemoryBank.load(one, 9), MemoryBank.load(two, 9)
+    np.testing.assert_array_equal(first.image_of_row, second.image_of_row)
+    np.testing.assert_allclose(first.vectors, second.vectors, rtol=1e-5)
+    np.testing.assert_allclose(record(two)["good_scores"], record(one)["good_scores"], rtol=1e-5)
+    assert figures(two) == pytest.approx(figures(one), rel=1e-5)
+
+
+def test_patchcore_says_where_the_coreset_is_an_approximation(five, tmp_path):
+    two = train("patchcore", 2, five, tmp_path / "two", "--coreset_ratio", "0.05", "--gather_limit", "1e-6")
+    assert len(MemoryBank.load(two, 9).vectors) == int(0.05 * 5 * 8 * 8)
+    assert "approximation" in (two / "train.log").read_text()
+    assert "approximation" in json.loads((two / "results.json").read_text())["remark"]
+
+
+@pytest.mark.parametrize(("dimensions", "low_rank"), [(20, True), (3, False)])
+def test_padim_has_the_same_gaussians(five, tmp_path, dimensions, low_rank):
+    one = train("padim", 1, five, tmp_path / "one", "--embedding_dim", dimensions)
+    two = train("padim", 2, five, tmp_path / "two", "--embedding_dim", dimensions)
+    first, second = Gaussians.load(one, 5), Gaussians.load(two, 5)
+    assert first.low_rank == low_rank
+    scale = np.abs(first.mean).max()
+    np.testing.assert_allclose(second.mean, first.mean, rtol=1e-5, atol=1e-6 * scale)
+    np.testing.assert_allclose(second.eigenvalues, first.eigenvalues, rtol=1e-5, atol=1e-5 * first.eigenvalues.max())
+    forms = [gaussians.factor.transpose(0, 2, 1) @ gaussians.factor for gaussians in (first, second)]  # sign-free
+    np.testing.assert_allclose(forms[1], forms[0], atol=1e-5 * np.abs(forms[0]).max())
+    np.testing.assert_allclose(record(two)["good_scores"], record(one)["good_scores"], rtol=1e-4)
+    assert figures(two) == pytest.approx(figures(one), rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_shares_are_neighbours_and_cover_everything(size):
+    items = list(range(5))
+    shares = [Ranks(rank, size).share(items) for rank in range(size)]
+    assert [item for share, _ in shares for item in share] == items
+    assert [before for _, before in shares] == [sum(len(s) for s, _ in shares[:rank]) for rank in range(size)]

@@ -1,0 +1,228 @@
+"""FastFlow's training: honest, cached, interrupted and gone on with, spread over processes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mindspore
+import numpy as np
+import pytest
+from commands import CPU, RANDOM, run
+
+from anomaly.networks.resnet import ResNet
+from fastflow import eval as fastflow_eval
+from fastflow import train as fastflow_train
+from fastflow.src.config import Config
+from fastflow.src.history import FIELDS
+from fastflow.src.schedule import learning_rate
+from fastflow.src.training import batches, split
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("--backbone", "resnet18", "--resize", "64", "--flow_step", "2", "--hidden_ratio", "0.25")
+OPTIONS = (*SMALL, "--train_batch_size", "4", "--save_interval", "1", *RANDOM, *CPU)
+
+
+def train(toy, output, *more):
+    return run(
+        fastflow_train.main, "--dataset_path", toy, "--category", "gear", "--output_dir", output, *OPTIONS, *more
+    )
+
+
+def weights(output) -> dict:
+    path = output / "gear" / "fastflow_gear.ckpt"
+    return {name: value.asnumpy() for name, value in mindspore.load_checkpoint(str(path)).items()}
+
+
+def assert_same(a: dict, b: dict):
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def six_epochs(toy, tmp_path_factory):
+    output = tmp_path_factory.mktemp("six")
+    result = train(toy, output, "--num_epochs", "6")
+    assert result.code == 0, result.err
+    return output
+
+
+def test_a_split_is_seeded_and_complete():
+    index, kept_out = split(30, 0.1, 1)
+    assert len(kept_out) == 3 and sorted([*index, *kept_out]) == list(range(30))
+    np.testing.assert_array_equal(kept_out, split(30, 0.1, 1)[1])
+    assert [len(split(count, 0.1, 1)[1]) for count in (1, 2, 3, 10)] == [0, 0, 1, 1]
+    assert len(split(30, 0.0, 1)[1]) == 0
+
+
+def test_every_image_counts_once_an_epoch_and_all_batches_have_one_shape():
+    index, seen = np.arange(10, 21), []
+    for part, part_weights, count in batches(index, 4, seed=1, epoch=0):
+        assert len(part) == len(part_weights) == 4
+        assert part_weights.sum() == pytest.approx(1) and (part_weights > 0).sum() == count
+        seen += list(part[:count])
+    assert sorted(seen) == list(index)
+    orders = [np.concatenate([b[0] for b in batches(index, 4, 1, epoch)]) for epoch in (0, 0, 1)]
+    assert (orders[0] == orders[1]).all() and (orders[0] != orders[2]).any()
+
+
+def test_schedules():
+    plain = Config(num_epochs=10)
+    assert [learning_rate(plain, e) for e in (0, 5, 9.9)] == [1e-3] * 3
+    cosine = Config(num_epochs=12, schedule="cosine", warmup_epochs=2)
+    rates = [learning_rate(cosine, e) for e in (0, 1, 2, 7, 12)]
+    assert rates[0] < rates[1] == pytest.approx(5e-4) and rates[2] == pytest.approx(1e-3)
+    assert rates[3] == pytest.approx(5e-4) and rates[4] == pytest.approx(0, abs=1e-9)
+
+
+def test_training_leaves_the_course_of_the_loss(six_epochs):
+    lines = (six_epochs / "gear" / "loss.csv").read_text().splitlines()
+    assert lines[0] == ",".join(FIELDS) and len(lines) == 7
+    losses = [float(line.split(",")[1]) for line in lines[1:]]
+    assert losses[-1] < losses[0]
+    assert (six_epochs / "gear" / "loss.png").stat().st_size > 1000
+
+
+def test_going_on_gives_the_weights_of_an_uninterrupted_run(toy, tmp_path, six_epochs, monkeypatch):
+    from fastflow.src import training
+
+    def killed_after(steps):
+        real = training.Training._step
+        done = []
+
+        def step(self, *arguments):
+            if len(done) == steps:
+                raise SystemExit(137)
+            done.append(1)
+            return real(self, *arguments)
+
+        return step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Training, "_step", killed_after(7))  # 2 steps an epoch: in the fourth
+        assert train(toy, tmp_path, "--num_epochs", "6").code == 137
+    assert not (tmp_path / "gear" / "state.json").exists()
+    result = train(toy, tmp_path, "--num_epochs", "6", "--resume")
+    assert result.code == 0 and "going on after epoch 3" in result.out
+    assert_same(weights(tmp_path), weights(six_epochs))
+
+
+def test_ctrl_c_saves_and_going_on_gives_the_same_weights(toy, tmp_path, six_epochs, monkeypatch):
+    from fastflow.src import training
+
+    real, done = training.Training._step, []
+
+    def step(self, *arguments):
+        done.append(1)
+        if len(done) == 5:  # the first step of the third epoch
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Training, "_step", step)
+        stopped = train(toy, tmp_path, "--num_epochs", "6")
+    assert stopped.code == 130 and "stopped in epoch 3 after step 1" in stopped.out
+    assert train(toy, tmp_path, "--num_epochs", "6", "--resume").code == 0
+    assert_same(weights(tmp_path), weights(six_epochs))
+
+
+def test_a_killed_process_goes_on(toy, tmp_path, six_epochs):
+    command = [sys.executable, ROOT / "fastflow" / "train.py", "--dataset_path", toy, "--category", "gear"]
+    command += ["--output_dir", tmp_path, *OPTIONS, "--num_epochs", "6"]
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 120
+    while not (tmp_path / "gear" / "training.npz").is_file() and time.monotonic() < end:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert (tmp_path / "gear" / "training.npz").is_file()
+    assert train(toy, tmp_path, "--num_epochs", "6", "--resume").code == 0
+    assert_same(weights(tmp_path), weights(six_epochs))
+
+
+def test_going_on_with_other_options_is_refused(toy, six_epochs):
+    result = train(toy, six_epochs, "--num_epochs", "6", "--resume", "--lr", "0.5")
+    assert result.code == 1 and "lr" in result.err and len(result.errors) == 1
+
+
+def test_the_backbone_runs_for_the_first_epoch_only(toy, tmp_path, monkeypatch):
+    calls, real = [], ResNet.__call__
+
+    def counted(self, *arguments):
+        calls.append(1)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(ResNet, "__call__", counted)
+    counts = []
+    for epochs in ("1", "4"):
+        calls.clear()
+        assert train(toy, tmp_path / epochs, "--num_epochs", epochs, "--pictures", "0").code == 0
+        counts.append(len(calls))
+    assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.parametrize("cache", ["file", "off"])
+def test_where_features_are_kept_changes_nothing(toy, tmp_path, six_epochs, cache):
+    assert train(toy, tmp_path, "--num_epochs", "6", "--feature_cache", cache).code == 0
+    for name, value in weights(tmp_path).items():
+        np.testing.assert_allclose(value, weights(six_epochs)[name], rtol=1e-3, atol=1e-5, err_msg=name)
+    assert not list((tmp_path / "gear").glob(".features*"))
+
+
+def test_half_precision_stays_close_and_keeps_its_parameters_in_single(toy, tmp_path, six_epochs):
+    assert train(toy, tmp_path, "--num_epochs", "6", "--amp_level", "O2").code == 0
+    curves = []
+    for output in (tmp_path, six_epochs):
+        rows = (output / "gear" / "loss.csv").read_text().splitlines()[1:]
+        curves.append([float(row.split(",")[1]) for row in rows])
+    np.testing.assert_allclose(curves[0], curves[1], rtol=5e-3)
+    assert curves[0] != curves[1]
+    assert all(value.dtype == np.float32 for value in weights(tmp_path).values())
+
+
+def test_the_last_epoch_can_be_kept(toy, tmp_path):
+    result = train(toy, tmp_path, "--num_epochs", "2", "--select", "last")
+    assert result.code == 0 and "kept: epoch 2, chosen by last" in result.out
+
+
+def test_choosing_on_test_images_is_named_in_every_table(toy, tmp_path):
+    arguments = ("--num_epochs", "2", "--select", "test_pixel_auc")
+    trained = train(toy, tmp_path, *arguments)
+    assert trained.code == 0 and "TEST images" in trained.out
+    assert "TEST images" in json.loads((tmp_path / "gear" / "results.json").read_text())["remark"]
+    path = tmp_path / "gear" / "fastflow_gear.ckpt"
+    result = run(fastflow_eval.main, "--dataset_path", toy, "--category", "gear", "--ckpt_path", path, *CPU)
+    assert result.code == 0 and "TEST images" in result.out
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step(toy, tmp_path):
+    result = train(toy, tmp_path, "--num_epochs", "20", "--lr", "1e6")
+    assert result.code == 1 and "epoch" in result.err and "step" in result.err and "--lr" in result.err
+    assert not (tmp_path / "gear" / "state.json").exists()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_two_processes_give_the_loss_of_one(toy, tmp_path, six_epochs):
+    msrun = Path(sys.executable).with_name("msrun")
+    command = [msrun, "--worker_num=2", "--local_worker_num=2", f"--master_port={free_port()}", "--join=True"]
+    command += [f"--log_dir={tmp_path / 'log'}", ROOT / "fastflow" / "train.py", "--dataset_path", toy]
+    command += ["--category", "gear", "--output_dir", tmp_path / "out", *OPTIONS, "--num_epochs", "6"]
+    environment = {**os.environ, "PATH": f"{msrun.parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, env=environment, timeout=150)
+    logs = "".join(path.read_text() for path in (tmp_path / "log").glob("worker_*.log"))
+    assert done.returncode == 0, logs[-2000:] + done.stdout[-500:]
+    curves = []
+    for output in (tmp_path / "out", six_epochs):
+        rows = (output / "gear" / "loss.csv").read_text().splitlines()[1:]
+        curves.append([float(row.split(",")[1]) for row in rows])
+    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-4)

@@ -1,0 +1,41 @@
+"""Patch features against the paper's recipe in PyTorch, with the same weights."""
+
+import numpy as np
+import pytest
+import torch
+import torch_resnet
+from commands import picture
+from torch.nn import functional
+
+from anomaly.networks.weights import load_backbone
+from patchcore.src.backbone import LAYERS
+from patchcore.src.model import PatchEmbedding
+
+
+def recipe(net, images: np.ndarray) -> np.ndarray:
+    """B N D: 3 x 3 means of layers 2 and 3, layer 3 brought to the grid of layer 2, one row for each position."""
+    _, layer2, layer3 = torch_resnet.features(net, images)
+    fine, coarse = functional.avg_pool2d(layer2, 3, 1, 1), functional.avg_pool2d(layer3, 3, 1, 1)
+    coarse = functional.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.cat((fine, coarse), dim=1).flatten(2).transpose(1, 2).numpy()
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 96), (75, 101)])
+def test_patches_are_those_of_the_recipe(resnet18_ckpt, torch_resnet18, size):
+    images = np.stack([picture(*size, seed=i) for i in range(2)])
+    weights = load_backbone("resnet18", LAYERS, str(resnet18_ckpt), 0)
+    embedding = PatchEmbedding(weights.net, "resnet18", size)
+    found, wanted = embedding.numpy(images), recipe(torch_resnet18, images)
+    assert found.shape == wanted.shape == (2, embedding.grid[0] * embedding.grid[1], embedding.dimensions)
+    assert found.dtype == np.float32
+    assert np.abs(found - wanted).max() <= 1e-4 * np.abs(wanted).max()
+
+
+def test_an_image_has_the_same_patches_in_any_batch(resnet18_ckpt):
+    weights = load_backbone("resnet18", LAYERS, str(resnet18_ckpt), 0)
+    embedding = PatchEmbedding(weights.net, "resnet18", (64, 64))
+    images = np.stack([picture(64, 64, seed=i) for i in range(3)])
+    together = embedding.numpy(images)
+    for i in range(3):
+        alone = embedding.numpy(images[i : i + 1])[0]
+        assert np.abs(alone - together[i]).max() <= 1e-5 * np.abs(alone).max()

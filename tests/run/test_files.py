@@ -1,0 +1,132 @@
+"""Files that appear only when they are complete."""
+
+import errno
+import hashlib
+
+import numpy as np
+import pytest
+
+from anomaly.run.errors import DataError
+from anomaly.run.files import read_json, replacing, replacing_folder, require_writable, sha256, write_json, write_text
+
+
+def names(folder) -> list:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_replacing_makes_folders_and_leaves_only_the_file(tmp_path):
+    with replacing(tmp_path / "a" / "b.txt") as temporary:
+        temporary.write_text("new")
+        assert not (tmp_path / "a" / "b.txt").exists()
+        assert temporary.suffix == ".txt"
+        assert temporary.parent == tmp_path / "a"
+    assert (tmp_path / "a" / "b.txt").read_text() == "new"
+    assert names(tmp_path / "a") == ["b.txt"]
+
+
+def test_replacing_keeps_the_old_file_and_nothing_else_on_failure(tmp_path):
+    path = tmp_path / "b.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half of the n")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["b.txt"]
+
+
+def test_replacing_leaves_nothing_where_there_was_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "b.txt") as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert names(tmp_path) == []
+
+
+def test_replacing_folder_takes_what_was_there_away(tmp_path):
+    folder = tmp_path / "sample"
+    folder.mkdir()
+    (folder / "old.png").write_text("old")
+    with replacing_folder(folder) as temporary:
+        (temporary / "new.png").write_text("new")
+        assert names(folder) == ["old.png"]
+    assert names(folder) == ["new.png"]
+    assert names(tmp_path) == ["sample"]
+    assert folder.stat().st_mode & 0o777 == 0o755
+
+
+def test_replacing_folder_keeps_the_old_one_on_failure(tmp_path):
+    folder = tmp_path / "sample"
+    folder.mkdir()
+    (folder / "old.png").write_text("old")
+    with pytest.raises(RuntimeError), replacing_folder(folder) as temporary:
+        (temporary / "new.png").write_text("new")
+        raise RuntimeError
+    assert names(folder) == ["old.png"]
+    assert names(tmp_path) == ["sample"]
+
+
+@pytest.mark.parametrize("writer", [replacing, replacing_folder])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/tmp/.b.12.tmp"), "No space left on device"),
+        (OSError("4096 requested and 12 written"), "4096 requested and 12 written; the disk may be full"),
+    ],
+)
+def test_what_the_system_refuses_names_the_file_that_was_wanted(tmp_path, writer, error, told):
+    with pytest.raises(DataError) as caught, writer(tmp_path / "b"):
+        raise error
+    assert str(caught.value) == f"{tmp_path / 'b'}: cannot be written: {told}"
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("writer", [replacing, replacing_folder])
+def test_a_folder_that_cannot_be_made_is_named_with_the_file(tmp_path, writer):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match=r"file/x: cannot be written: "), writer(tmp_path / "file" / "x"):
+        pass
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), TimeoutError("not complete")])
+def test_what_a_pipe_or_a_network_refuses_stays_what_it_is(tmp_path, error):
+    with pytest.raises(type(error)), replacing(tmp_path / "b"):
+        raise error
+
+
+def test_text_and_json_come_back_as_they_were(tmp_path):
+    write_text(tmp_path / "a.txt", "größer\n")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "größer\n"
+    value = {"ä": [1, 2.5, None, True], "b": {}}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+
+
+def test_json_without_a_number_is_not_written(tmp_path):
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe\x00"])
+def test_damaged_json_is_refused_by_name(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.json"):
+        read_json(tmp_path / "a.json")
+
+
+def test_sha256_is_hashlibs(tmp_path):
+    data = np.random.default_rng(0).bytes(3 * (1 << 20) + 17)
+    (tmp_path / "a").write_bytes(data)
+    assert sha256(tmp_path / "a") == hashlib.sha256(data).hexdigest()
+
+
+def test_require_writable_makes_the_folder_and_leaves_it_empty(tmp_path):
+    require_writable(tmp_path / "a" / "b")
+    assert names(tmp_path / "a" / "b") == []
+
+
+@pytest.mark.parametrize("below", ["", "x", "x/y"])
+def test_require_writable_refuses_a_path_at_or_below_a_file(tmp_path, below):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match=r"file.*--output_dir"):
+        require_writable(tmp_path / "file" / below)
+    assert (tmp_path / "file").read_text() == "mine"

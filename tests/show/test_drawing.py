@@ -1,0 +1,67 @@
+"""Pictures of results."""
+
+import cv2
+import numpy as np
+import pytest
+from commands import picture
+
+from anomaly.measure.calibration import Scale
+from anomaly.show import pictures as drawing
+
+SCALE = Scale(10.0, 2.0)
+NOTHING = Scale(float("nan"), 1.0)
+
+
+@pytest.mark.parametrize("name", ["a.png", "b.bmp"])
+def test_a_saved_picture_comes_back_with_its_colours(tmp_path, name):
+    image = picture(20, 30)
+    drawing.save(tmp_path / "new" / name, image)
+    assert np.array_equal(cv2.imread(str(tmp_path / "new" / name))[..., ::-1], image)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [name]
+
+
+def test_colours_go_from_blue_over_green_to_red():
+    low, middle, high = drawing.heat(np.array([[0.0, 0.5, 1.0]]))[0].astype(int)
+    assert low.argmax() == 2
+    assert middle.argmax() == 1
+    assert high.argmax() == 0
+
+
+def test_the_same_value_has_the_same_colour_in_every_picture():
+    one, other = np.array([[8.0, 9.0, 30.0]]), np.array([[9.0, 9.5, 10.0]])
+    first, second = (drawing.heat(drawing.levels(values, SCALE)) for values in (one, other))
+    assert np.array_equal(first[0, 1], second[0, 0])
+
+
+def test_without_a_threshold_the_range_of_the_picture_is_used():
+    found = drawing.levels(np.array([[3.0, 4.0, 5.0]]), NOTHING)
+    assert found.tolist() == [[0, 0.5, 1]]
+    assert drawing.levels(np.full((2, 2), 3.0), NOTHING).tolist() == [[0, 0], [0, 0]]
+
+
+def test_an_overlay_leaves_what_is_far_below_the_threshold_alone():
+    image, values = picture(40, 40), np.full((40, 40), -100.0)
+    assert np.array_equal(drawing.overlay(image, values, SCALE), image)
+    values[10:20, 10:20] = 50
+    found = drawing.overlay(image, values, SCALE)
+    changed = (found != image).any(axis=2)
+    assert changed[10:20, 10:20].mean() > 0.9
+    changed[10:20, 10:20] = False
+    assert not changed.any()
+    assert (found == drawing.RED).all(axis=2).sum() >= 36
+
+
+@pytest.mark.parametrize("mask", [None, np.eye(40, dtype=bool)])
+@pytest.mark.parametrize("scale", [SCALE, NOTHING])
+def test_four_fields_stand_in_a_row_over_a_line_of_text(mask, scale):
+    image = picture(40, 40)
+    row = drawing.side_by_side(image, np.random.default_rng(0).random((40, 40)), mask, scale, "größe 1")
+    assert row.shape == (40 + drawing.CAPTION, 160, 3)
+    assert row.dtype == np.uint8
+    assert np.array_equal(row[:40, :40], image)
+    last = row[:40, 120:]
+    if mask is None:
+        assert (last == 128).all()
+    else:
+        assert np.array_equal(last[..., 0] > 0, mask)
+    assert (row[40:] < 128).any()

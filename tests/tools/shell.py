@@ -1,0 +1,56 @@
+"""Runs the shell scripts as a user would."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# A file without a first line that names bash is there to be sourced.
+SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.sh") if path.read_text().startswith("#!"))
+# What would change the command line, or what it is run with.
+OURS = ("PYTHON", "ONEDNN_MAX_CPU_ISA", "OMP_NUM_THREADS", "ASCEND_HOME_PATH", "CUDA_HOME", "LD_LIBRARY_PATH")
+
+
+def environment(**variables) -> dict:
+    """The tests' own without what the scripts set, and with these."""
+    kept = {name: value for name, value in os.environ.items() if name not in OURS}
+    return {**kept, **{name: str(value) for name, value in variables.items()}}
+
+
+def command(name: str, *arguments) -> list:
+    return ["bash", str(ROOT / "scripts" / name), *map(str, arguments)]
+
+
+def run(name: str, *arguments, cwd: Path = ROOT, timeout: float = 60, **variables) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command(name, *arguments),
+        cwd=cwd,
+        env=environment(**variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def program(path: Path, text: str) -> Path:
+    """A small shell script that can be called."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/usr/bin/env bash\n{text}")
+    path.chmod(0o755)
+    return path
+
+
+def until(condition, seconds: float = 30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
