@@ -1,17 +1,18 @@
 """Options of the methods' commands that the benchmark passes on."""
 
 import argparse
-import importlib
 import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
-from anomaly.commands import cli
-from anomaly.networks.weights import RANDOM
+from anomaly import methods
+from anomaly.commands import common
+from anomaly.networks.registry import RANDOM
 from anomaly.networks.weights import require as require_weights
 from anomaly.run.errors import DataError, UsageError
+from anomaly.run.options import EVAL, TRAIN
 from benchmarks.jobs import ONNX
 
 # Options of the commands that the benchmark gives them itself.
@@ -31,16 +32,14 @@ def require(method: str, flags: list, task: str, weights: str) -> Optional[Path]
     for word in flags:
         if word.startswith("--") and word.partition("=")[0][2:] in OWN:
             raise UsageError(f"{word}: is given by the benchmark itself (--help shows how to choose it)")
-    module = importlib.import_module(f"{method}.src.config")
+    known = methods.get(method)
     try:
-        if task == ONNX:
-            return cli.evaluation_options("", module.Config, flags)[0].config
-        presets = Path(module.__file__).parents[1] / "config"
-        args, config = cli.training_options("", module.Config, flags, presets)
-        source = importlib.import_module(f"{method}.src.backbone").source(replace(config, pre_ckpt_path=weights))
-        if source != RANDOM:
-            require_weights(Path(source))
-        return args.config
+        chosen = common.parse(known, EVAL if task == ONNX else TRAIN, "", flags, lambda group: None)
+        if task != ONNX:
+            source = known.weights_of(replace(chosen.resolved, pre_ckpt_path=weights))
+            if source != RANDOM:
+                require_weights(Path(source))
+        return chosen.args.config
     except DataError as error:
         raise type(error)(f"{method}: {error}") from None
 

@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "tests")]
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "tests" / "tools")]
 
 SHAPES = ((64, 64, 64), (128, 32, 32), (256, 16, 16))
 FLOW_STEPS = 8
@@ -39,11 +39,11 @@ def mindspore_step(batch: int):
     import mindspore as ms
     import numpy as np
 
-    from anomaly.run.device import set_device
-    from fastflow.src.model import Flows
+    from anomaly.run import device
+    from fastflow.src.flows import Flows
     from fastflow.src.step import TrainStep, adam
 
-    set_device("CPU")  # graph mode: without it a thread of MindSpore's spins while the others compute
+    device.use("CPU")  # graph mode: without it a thread of MindSpore's spins while the others compute
     flows = Flows(SHAPES, FLOW_STEPS)
     step = TrainStep(flows, adam(flows, LEARNING_RATE))
     inputs = ms.mutable(tuple(ms.Tensor(x) for x in features(batch)))

@@ -21,17 +21,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `main`: Ctrl-C among the imports would be a traceback
 
-from anomaly.commands import cli
+from anomaly import methods
 from anomaly.data.layouts import categories
-from anomaly.networks.weights import RANDOM
+from anomaly.networks.registry import RANDOM
 from anomaly.run.device import TARGETS, best
-from anomaly.run.errors import DataError, UsageError
-from anomaly.run.files import require_writable
+from anomaly.run.errors import DataError, UsageError, guarded
+from anomaly.run.files import SOURCE, require_writable
+from anomaly.run.options import Parser
 from benchmarks import flags, processes, tables
 from benchmarks.board import Board
 from benchmarks.jobs import FAILED, METHODS, ONNX, TRAIN, WAITING, Job, Settings, plan
 
-ROOT = cli.ROOT
+ROOT = SOURCE
 PAUSE = 0.1  # seconds between two looks at the processes
 
 
@@ -42,9 +43,9 @@ def device_ids(text: str) -> list:
     return [int(each) for each in ids]
 
 
-def make_parser() -> cli.Parser:
-    parser = cli.Parser(description=__doc__, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("method", choices=(*METHODS, "all"), help="all: those of the three that are here")
+def make_parser() -> Parser:
+    parser = Parser(str(__doc__))
+    parser.add_argument("method", choices=(*METHODS, "all"), help="all: whatever is here")
     parser.add_argument("--dataset_path", type=Path, required=True, help="folder that holds the categories")
     parser.add_argument("--pre_ckpt_path", default="", help="checkpoint of the backbone, a folder of them, or random")
     parser.add_argument("--device_target", choices=TARGETS, help="default: the best present")
@@ -75,24 +76,24 @@ def parse(argv: list) -> tuple:
 
 def make_settings(args: argparse.Namespace, common: list) -> tuple:
     """What was asked for, and the methods it is asked of."""
-    here = [method for method in METHODS if (ROOT / method / "train.py").is_file()]
-    methods = here if args.method == "all" else [args.method]
-    missing = [method for method in methods if method not in here] if here else [args.method]
+    here = list(methods.names(ROOT))
+    wanted = here if args.method == "all" else [args.method]
+    missing = [method for method in wanted if method not in here] if here else [args.method]
     if missing:
         raise UsageError(f"{', '.join(missing)}: not in {ROOT}; there are {', '.join(here) or 'no methods'}")
     unused = [method for method in METHODS if getattr(args, method) and args.method not in (method, "all")]
     if unused:
         raise UsageError(f"--{unused[0]}: {args.method} alone was asked for")
-    given = {method: flags.absolute_config([*common, *getattr(args, method)]) for method in methods}
+    given = {method: flags.absolute_config([*common, *getattr(args, method)]) for method in wanted}
     weights = args.pre_ckpt_path
     if weights not in ("", RANDOM):
         weights = os.path.abspath(weights)
-    config = {method: flags.require(method, given[method], args.task, weights) for method in methods}
+    config = {method: flags.require(method, given[method], args.task, weights) for method in wanted}
     categories(args.dataset_path)
     target = args.device_target or best()
     output = args.output_dir or default_output(args.task, target)
     dataset, output = Path(os.path.abspath(args.dataset_path)), Path(os.path.abspath(output))
-    return Settings(ROOT, args.task, dataset, weights, target, output, given, config, args.fresh), methods
+    return Settings(ROOT, args.task, dataset, weights, target, output, given, config, args.fresh), wanted
 
 
 def default_output(task: str, target: str) -> Path:
@@ -171,4 +172,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(cli.guarded(main))
+    sys.exit(guarded(main))

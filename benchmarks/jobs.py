@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from anomaly import methods
 from anomaly.data.layouts import categories
 from anomaly.deploy import state
 from anomaly.run.errors import DataError
 from anomaly.run.files import read_json, sha256, write_json
 
-METHODS = ("patchcore", "padim", "fastflow")  # what takes longest comes last
+METHODS = methods.names()
 TRAIN, ONNX = "train", "onnx"
-RESUMABLE = ("fastflow",)
 WAITING, RUNNING, DONE, FAILED, BEFORE = "waiting", "running", "done", "failed", "done before"
 
 
@@ -59,6 +59,7 @@ class Job:
     seconds: Optional[float] = None
     figures: Optional[dict] = None
     reason: str = ""
+    goes_on: bool = False  # the method can go on with a training that was interrupted
 
     @property
     def log(self) -> Path:
@@ -100,7 +101,7 @@ class Job:
 
     @property
     def resumable(self) -> bool:
-        return self.method in RESUMABLE and self.options["task"] == TRAIN
+        return self.goes_on and self.options["task"] == TRAIN
 
     def finish(self):
         """After success; from here on the category is done."""
@@ -187,9 +188,9 @@ def training(settings: Settings, method: str, category: str) -> Job:
     command += settings.flags[method]
     results = output / category / "results.json"
     needed = (results, output / category / state.RECORD)
-    return Job(
-        method, category, output / f"train_{category}", results, (command,), options(settings, method, category), needed
-    )
+    folder, known = output / f"train_{category}", options(settings, method, category)
+    goes_on = hasattr(methods.get(method).config, "resume")
+    return Job(method, category, folder, results, (command,), known, needed, goes_on=goes_on)
 
 
 def deployment(settings: Settings, method: str, category: str) -> Optional[Job]:

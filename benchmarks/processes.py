@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Optional
 
-from anomaly.deploy.export import PACKAGES
+from anomaly.deploy.description import PACKAGES
 
 PATIENCE = 20.0  # seconds in which an ended training may save its state
 TAIL = 8192  # bytes

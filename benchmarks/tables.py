@@ -37,7 +37,8 @@ def published() -> dict:
 
 def order() -> dict:
     """Method -> categories as its published table has them."""
-    return {method: tuple(found["zoo"]["tables"]["Ascend"]["categories"]) for method, found in published().items()}
+    known = {method: tuple(found["zoo"]["tables"]["Ascend"]["categories"]) for method, found in published().items()}
+    return {method: known.get(method, ()) for method in METHODS}
 
 
 def difference(ours: Optional[float], theirs: Optional[float]) -> Optional[float]:
@@ -119,23 +120,29 @@ def runs(found: list[Entry]) -> list:
 
 def section(method: str, target: str, found: list[Entry]) -> dict:
     """One method: its rows, their mean, what they are compared with and what has to be known of them."""
-    reference = published()[method]
-    tables, source = reference["zoo"]["tables"], reference["zoo"]["source"]
-    table = tables.get(target, tables["Ascend"])
-    rows = [row(name, figures, seconds, table["categories"].get(name, {})) for name, figures, seconds, _ in found]
+    reference = published().get(method)
+    table, told = theirs(reference, target) if reference else ({}, "nothing of this method")
+    rows = [row(name, figures, seconds, table.get(name, {})) for name, figures, seconds, _ in found]
     results = [entry.figures for entry in found if entry.figures]
     notes = remarks(results)
-    if any(entry.category in table["categories"] for entry in found if entry.figures):
+    if reference and any(entry.category in table for entry in found if entry.figures):
         notes += on_backbones(reference, {figures["backbone"].split()[0] for figures in results})
-    elsewhere = "" if target in tables else f" (no figures of {target} were published)"
     return {
         "method": method,
         "run": runs(found),
-        "published": f"{source}; {reference['zoo']['backbone']}, {table['machine']}{elsewhere}",
+        "published": told,
         "categories": rows,
         "mean": mean(rows),
         "remarks": notes,
     }
+
+
+def theirs(reference: dict, target: str) -> tuple:
+    """The published figures by category, and where they come from."""
+    tables, source, backbone = (reference["zoo"][key] for key in ("tables", "source", "backbone"))
+    table = tables.get(target, tables["Ascend"])
+    elsewhere = "" if target in tables else f" (no figures of {target} were published)"
+    return table["categories"], f"{source}; {backbone}, {table['machine']}{elsewhere}"
 
 
 def on_backbones(reference: dict, used: set) -> list:

@@ -1,3 +1,10 @@
-"""FastFlow: Unsupervised Anomaly Detection and Localization via 2D Normalizing Flows (arXiv 2111.07677)."""
+"""FastFlow: Unsupervised Anomaly Detection and Localization via 2D Normalizing Flows (arXiv 2111.07677).
 
-import anomaly  # noqa: F401  sets what MindSpore reads from the environment, before it is imported
+detector = fastflow.fit(photographs, backbone="resnet18", num_epochs=20)
+"""
+
+from anomaly.methods import Method
+from fastflow.src.config import LAYERS, Config
+
+METHOD = Method("fastflow", "FastFlow", Config, LAYERS, weights={"wide_resnet50": "wide_resnet50_racm-8234f177"})
+fit = METHOD.fit

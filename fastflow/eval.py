@@ -1,21 +1,15 @@
-"""Evaluates a trained FastFlow, or a model exported from it, on the test images.
-
-python fastflow/eval.py --dataset_path data --category bottle [--model_path bottle.onnx]
-"""
+"""Evaluates FastFlow; see anomaly/commands/eval.py, or --help."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly.commands import cli
-from anomaly.commands import shared as commands
-from fastflow.src.method import FASTFLOW
+from anomaly.commands import command
+from anomaly.run.errors import guarded
 
-
-def main(argv=None):
-    return commands.evaluate(FASTFLOW, __doc__, argv)
-
+main = command("eval", "fastflow")
 
 if __name__ == "__main__":
-    sys.exit(cli.guarded(main))
+    sys.exit(guarded(main))

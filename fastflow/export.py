@@ -1,21 +1,15 @@
-"""Writes a trained FastFlow as one MINDIR or ONNX file: photographs in, anomaly maps and scores out.
-
-python fastflow/export.py --category bottle --file_format ONNX
-"""
+"""Exports FastFlow; see anomaly/commands/export.py, or --help."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly.commands import cli
-from anomaly.commands import shared as commands
-from fastflow.src.method import FASTFLOW
+from anomaly.commands import command
+from anomaly.run.errors import guarded
 
-
-def main(argv=None):
-    return commands.export_model(FASTFLOW, __doc__, argv)
-
+main = command("export", "fastflow")
 
 if __name__ == "__main__":
-    sys.exit(cli.guarded(main))
+    sys.exit(guarded(main))

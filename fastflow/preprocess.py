@@ -1,21 +1,15 @@
-"""Prepares the test photographs of a category for a device that runs an exported FastFlow.
-
-python fastflow/preprocess.py --dataset_path data --category bottle --output_dir device --model_path bottle.mindir
-"""
+"""Prepares photographs for a device that runs FastFlow; see anomaly/commands/preprocess.py, or --help."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly.commands import cli
-from anomaly.commands import shared as commands
-from fastflow.src.method import FASTFLOW
+from anomaly.commands import command
+from anomaly.run.errors import guarded
 
-
-def main(argv=None):
-    return commands.preprocess(FASTFLOW, __doc__, argv)
-
+main = command("preprocess", "fastflow")
 
 if __name__ == "__main__":
-    sys.exit(cli.guarded(main))
+    sys.exit(guarded(main))

@@ -1,3 +1,10 @@
-"""PaDiM: a Patch Distribution Modeling Framework for Anomaly Detection and Localization (arXiv 2011.08785)."""
+"""PaDiM: a Patch Distribution Modeling Framework for Anomaly Detection and Localization (arXiv 2011.08785).
 
-import anomaly  # noqa: F401  sets what MindSpore reads from the environment, before it is imported
+detector = padim.fit(photographs, backbone="resnet18")
+"""
+
+from anomaly.methods import Method
+from padim.src.config import LAYERS, Config
+
+METHOD = Method("padim", "PaDiM", Config, LAYERS)
+fit = METHOD.fit

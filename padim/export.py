@@ -1,21 +1,15 @@
-"""Writes a trained PaDiM as one MINDIR or ONNX file: photographs in, anomaly maps and scores out.
-
-python padim/export.py --category bottle --file_format ONNX
-"""
+"""Exports PaDiM; see anomaly/commands/export.py, or --help."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly.commands import cli
-from anomaly.commands import shared as commands
-from padim.src.method import PADIM
+from anomaly.commands import command
+from anomaly.run.errors import guarded
 
-
-def main(argv=None):
-    return commands.export_model(PADIM, __doc__, argv)
-
+main = command("export", "padim")
 
 if __name__ == "__main__":
-    sys.exit(cli.guarded(main))
+    sys.exit(guarded(main))

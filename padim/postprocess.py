@@ -1,21 +1,15 @@
-"""Says how good the maps and scores are that a device has made with an exported PaDiM.
-
-python padim/postprocess.py --result_dir device/result --label_dir device/label --category bottle
-"""
+"""Says how good the results of a device are that runs PaDiM; see anomaly/commands/postprocess.py, or --help."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly.commands import cli
-from anomaly.commands import shared as commands
-from padim.src.method import PADIM
+from anomaly.commands import command
+from anomaly.run.errors import guarded
 
-
-def main(argv=None):
-    return commands.postprocess(PADIM, __doc__, argv)
-
+main = command("postprocess", "padim")
 
 if __name__ == "__main__":
-    sys.exit(cli.guarded(main))
+    sys.exit(guarded(main))

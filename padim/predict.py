@@ -1,21 +1,15 @@
-"""Judges photographs with a trained PaDiM: one line for each, and a picture of what it sees.
-
-python padim/predict.py --category bottle --image_path photo.png [--model_path bottle.onnx]
-"""
+"""Judges photographs with PaDiM; see anomaly/commands/predict.py, or --help."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly.commands import cli
-from anomaly.commands import shared as commands
-from padim.src.method import PADIM
+from anomaly.commands import command
+from anomaly.run.errors import guarded
 
-
-def main(argv=None):
-    return commands.predict(PADIM, __doc__, argv)
-
+main = command("predict", "padim")
 
 if __name__ == "__main__":
-    sys.exit(cli.guarded(main))
+    sys.exit(guarded(main))

@@ -1,3 +1,10 @@
-"""PatchCore: Towards Total Recall in Industrial Anomaly Detection (arXiv 2106.08265)."""
+"""PatchCore: Towards Total Recall in Industrial Anomaly Detection (arXiv 2106.08265).
 
-import anomaly  # noqa: F401  sets what MindSpore reads from the environment, before it is imported
+detector = patchcore.fit(photographs, backbone="resnet18", coreset_ratio=0.1)
+"""
+
+from anomaly.methods import Method
+from patchcore.src.config import LAYERS, Config
+
+METHOD = Method("patchcore", "PatchCore", Config, LAYERS)
+fit = METHOD.fit

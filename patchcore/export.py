@@ -1,21 +1,15 @@
-"""Writes a trained PatchCore as one MINDIR or ONNX file: photographs in, anomaly maps and scores out.
-
-python patchcore/export.py --category bottle --file_format ONNX
-"""
+"""Exports PatchCore; see anomaly/commands/export.py, or --help."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly.commands import cli
-from anomaly.commands import shared as commands
-from patchcore.src.method import PATCHCORE
+from anomaly.commands import command
+from anomaly.run.errors import guarded
 
-
-def main(argv=None):
-    return commands.export_model(PATCHCORE, __doc__, argv)
-
+main = command("export", "patchcore")
 
 if __name__ == "__main__":
-    sys.exit(cli.guarded(main))
+    sys.exit(guarded(main))

@@ -9,13 +9,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly.commands.cli import guarded
-from anomaly.networks.fetch import ADDRESSES, PRETRAINED, TIMEOUT, fetch
+from anomaly.networks import registry
+from anomaly.networks.fetch import PRETRAINED, TIMEOUT, fetch
+from anomaly.run.errors import guarded
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description="Gets pretrained weights and converts them for MindSpore.")
-    parser.add_argument("name", choices=ADDRESSES)
+    parser.add_argument("name", choices=registry.addresses())
     parser.add_argument("--folder", type=Path, default=PRETRAINED, help="where to put them")
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds to wait for an answer")
     parser.add_argument("--no_convert", action="store_true", help="only download the .pth")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anomaly.commands.cli import guarded
 from anomaly.networks.weights import convert
+from anomaly.run.errors import guarded
 
 
 def main(argv=None):

@@ -12,7 +12,10 @@ ROOT = Path(__file__).resolve().parents[1]
 ISA = os.environ.get("ONEDNN_MAX_CPU_ISA")  # before the package below gives it a default
 sys.path.insert(0, str(ROOT))
 
-from anomaly.networks.fetch import ADDRESSES, PRETRAINED  # noqa: E402  these modules need no package
+from anomaly.networks.fetch import PRETRAINED  # noqa: E402  these modules need no package
+from anomaly.networks.registry import addresses  # noqa: E402
+
+ADDRESSES = addresses()
 
 RUN, CONVERT, TESTS = "requirements.txt", "requirements-convert.txt", "requirements-dev.txt"
 PYTHONS = ((3, 11), (3, 12))

@@ -5,7 +5,11 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/process.sh
 source "$(dirname "${BASH_SOURCE[0]}")/process.sh"
-METHODS=(patchcore padim fastflow)
+METHODS=() # the folders that have what anomaly/methods.py asks of a method
+for detector in "$ROOT"/*/src/detector.py; do
+    [[ ! -f "$detector" ]] || METHODS=("$(basename "${detector%/src/detector.py}")" "${METHODS[@]}")
+done
+unset detector
 PORT=8118 # msrun's own, for several machines, which have to agree on one
 
 # parse "SWITCHES" "OPTIONS WITH A VALUE" ARGUMENTS...: leaves the words in WORDS, what was chosen in CHOSEN, by its
@@ -170,7 +174,7 @@ run_all() {
     local target="$1"
     shift
     want_help "$@"
-    parse "--fresh --background --dry_run" "--patchcore --padim --fastflow" "$@"
+    parse "--fresh --background --dry_run" "${METHODS[*]/#/--}" "$@"
     want_words 3 4
     want_method "${WORDS[0]}" all
     want_devices "${WORDS[3]:-0}"

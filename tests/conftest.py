@@ -18,7 +18,7 @@ import pytest  # noqa: E402
 
 from anomaly.data import toydata  # noqa: E402
 from anomaly.networks import weights  # noqa: E402
-from anomaly.run.device import set_device  # noqa: E402
+from anomaly.run import device  # noqa: E402
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -26,7 +26,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 @pytest.fixture(scope="session", autouse=True)
 def on_the_cpu():
     """A command may ask for any device; here all of them run on the one that is always present."""
-    set_device("CPU")
+    device.use("CPU")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from anomaly.run.errors import DataError, UsageError
+from anomaly.run.files import replacing
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LOSSY = (".jpg", ".jpeg", ".webp")
@@ -60,6 +61,17 @@ def read_mask(path: Path) -> np.ndarray:
     return marked if marked.ndim == 2 else marked.any(axis=2)
 
 
+def write_image(path: Path, image: np.ndarray) -> None:
+    """RGB, or a mask of bool -> a file whose type follows from its name."""
+    if image.dtype == bool:
+        image = np.repeat(image[..., None] * np.uint8(255), 3, axis=2)
+    with replacing(path) as temporary:
+        done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        if not done:
+            raise OSError(f"{path}: cannot be encoded")
+        temporary.write_bytes(data.tobytes())
+
+
 @dataclass(frozen=True)
 class Transform:
     """Resize to (height, width), then keep the centre of (height, width) if a crop is asked for."""
@@ -67,7 +79,7 @@ class Transform:
     resize: tuple
     crop: Optional[tuple] = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if min(self.size) < SMALLEST_SIDE:
             raise UsageError(f"--resize/--crop: {self.size} is too small; a side needs {SMALLEST_SIDE} pixels or more")
         if self.crop and (self.crop[0] > self.resize[0] or self.crop[1] > self.resize[1]):

@@ -1,4 +1,7 @@
-"""Finds photographs and masks in the MVTec AD layout. Nothing is ever written there.
+"""Where photographs and masks lie: a table of layouts. Nothing is ever written there.
+
+A layout is a name, what tells that a folder is one of its categories, and how a category is read. The one there is
+today is that of MVTec AD:
 
 <dataset>/<category>/train/good/*.png         all that training looks at
 <dataset>/<category>/test/good/*.png          optional, as is everything below
@@ -6,44 +9,50 @@
 <dataset>/<category>/ground_truth/<defect>/000_mask.png
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
+from anomaly.data.samples import GOOD, Category, Sample, images_in, samples
 from anomaly.run.errors import DataError, UsageError
-from anomaly.data.images import is_image
-
-GOOD = "good"
 
 
 @dataclass(frozen=True)
-class Sample:
-    path: Path
-    defect: str = GOOD  # the name of its folder
-    mask: Optional[Path] = None
-
-    @property
-    def anomalous(self) -> bool:
-        return self.defect != GOOD
-
-    @property
-    def name(self) -> str:
-        return f"{self.defect}/{self.path.name}"
+class Layout:
+    is_category: Callable  # of a folder
+    load: Callable  # a category's folder -> Category
+    tree: str  # what a category looks like, in a few words
 
 
-@dataclass(frozen=True)
-class Category:
-    name: str
-    train: tuple  # of Sample
-    test: tuple
-
-    @property
-    def has_masks(self) -> bool:
-        return any(sample.mask for sample in self.test)
+def _masks(folder: Path) -> dict:
+    """Stem of an image -> its mask. 000_mask.png goes before 000.png."""
+    found = images_in(folder)
+    masks = {path.stem: path for path in found}
+    masks.update({path.stem[: -len("_mask")]: path for path in found if path.stem.lower().endswith("_mask")})
+    return masks
 
 
-def images_in(folder: Path) -> list:
-    return sorted(path for path in folder.iterdir() if is_image(path) and path.is_file()) if folder.is_dir() else []
+def mvtec(root: Path) -> Category:
+    train = tuple(Sample(path) for path in images_in(root / "train" / GOOD))
+    if not train:
+        raise DataError(f"{root / 'train' / GOOD}: holds no image; put photographs of good parts there")
+    test = []
+    folders = sorted(path for path in (root / "test").iterdir() if path.is_dir()) if (root / "test").is_dir() else []
+    for folder in folders:
+        masks = {} if folder.name == GOOD else _masks(root / "ground_truth" / folder.name)
+        test += [Sample(path, folder.name, masks.get(path.stem)) for path in images_in(folder)]
+    return Category(root.name, train, tuple(test))
+
+
+LAYOUTS = {
+    "mvtec": Layout(lambda folder: (folder / "train" / GOOD).is_dir(), mvtec, f"a folder with train/{GOOD} in it"),
+}
+
+
+def recognised(folder: Path) -> Optional[Layout]:
+    """The layout that this folder is a category of."""
+    return next((layout for layout in LAYOUTS.values() if layout.is_category(folder)), None)
 
 
 def categories(dataset: Path) -> list:
@@ -51,13 +60,14 @@ def categories(dataset: Path) -> list:
     dataset = Path(dataset)
     if not dataset.is_dir():
         raise DataError(f"{dataset}: no such folder; --dataset_path is the folder that holds the categories")
-    if (dataset / "train" / GOOD).is_dir():
+    if recognised(dataset):
         raise DataError(
             f"{dataset}: is itself a category; use --dataset_path {dataset.parent} --category {dataset.name}"
         )
-    found = sorted(path.name for path in dataset.iterdir() if (path / "train" / GOOD).is_dir())
+    found = sorted(path.name for path in dataset.iterdir() if recognised(path))
     if not found:
-        raise DataError(f"{dataset}: holds no category (a folder with train/{GOOD} in it)")
+        trees = " or ".join(layout.tree for layout in LAYOUTS.values())
+        raise DataError(f"{dataset}: holds no category ({trees})")
     return found
 
 
@@ -74,22 +84,25 @@ def choose(dataset: Path, wanted: tuple) -> list:
     return list(dict.fromkeys(wanted))
 
 
-def _masks(folder: Path) -> dict:
-    """Stem of an image -> its mask. 000_mask.png goes before 000.png."""
-    found = images_in(folder)
-    masks = {path.stem: path for path in found}
-    masks.update({path.stem[: -len("_mask")]: path for path in found if path.stem.lower().endswith("_mask")})
-    return masks
+def load_category(dataset: Path, name: str = "") -> Category:
+    """A category of a data set, or, without a name, the folder of one."""
+    folder = Path(dataset) / name
+    layout = recognised(folder) or LAYOUTS["mvtec"]  # whose message then says what is missing
+    return layout.load(folder)
 
 
-def load_category(dataset: Path, name: str) -> Category:
-    root = Path(dataset) / name
-    train = tuple(Sample(path) for path in images_in(root / "train" / GOOD))
-    if not train:
-        raise DataError(f"{root / 'train' / GOOD}: holds no image; put photographs of good parts there")
-    test = []
-    folders = sorted(path for path in (root / "test").iterdir() if path.is_dir()) if (root / "test").is_dir() else []
-    for folder in folders:
-        masks = {} if folder.name == GOOD else _masks(root / "ground_truth" / folder.name)
-        test += [Sample(path, folder.name, masks.get(path.stem)) for path in images_in(folder)]
-    return Category(name, train, tuple(test))
+def to_train_on(photographs: Any) -> tuple:
+    """Samples of whatever stands for photographs; of a category, those that are meant for training."""
+    category = _category(photographs)
+    return samples(photographs) if category is None else category.train
+
+
+def to_test_on(photographs: Any) -> tuple:
+    category = _category(photographs)
+    return samples(photographs) if category is None else category.test
+
+
+def _category(photographs: Any) -> Optional[Category]:
+    if isinstance(photographs, (str, Path)) and recognised(Path(photographs)):
+        return load_category(Path(photographs))
+    return photographs if isinstance(photographs, Category) else None

@@ -1,16 +1,16 @@
 """Decodes photographs in threads, ahead of the network, into batches of one fixed shape."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
 
-from anomaly.data.layouts import Sample
 from anomaly.run.errors import DataError
 from anomaly.data.images import Transform, read_image, read_mask
+from anomaly.data.samples import Sample
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Batch:
     samples: list
     images: np.ndarray  # B H W 3, uint8; the last batch is filled up, since every new shape costs a compilation
     masks: list  # H W, bool, or None where there is no ground truth
+    photographs: list  # H W 3, uint8, as they were before, or None
 
     @property
     def size(self) -> int:
@@ -26,35 +27,41 @@ class Batch:
 
 
 def read_sample(sample: Sample, transform: Transform, with_mask: bool) -> tuple:
-    image = read_image(sample.path)
+    """The photograph as the network takes it, its mask likewise, and the photograph as it is."""
+    photograph = read_image(sample.path) if sample.pixels is None else sample.pixels
     mask = None
     if with_mask and not sample.anomalous:
         mask = np.zeros(transform.size, bool)
-    elif with_mask and sample.mask:
-        mask = read_mask(sample.mask)
-        if mask.shape != image.shape[:2]:
-            sizes = "mask {1} x {0}, image {3} x {2}".format(*mask.shape, *image.shape)
-            raise DataError(f"{sample.mask}: not of the size of its image ({sizes}, width x height)")
+    elif with_mask and (sample.mask or sample.truth is not None):
+        mask = read_mask(sample.mask) if sample.mask else np.asarray(sample.truth, bool)
+        if mask.shape != photograph.shape[:2]:
+            sizes = "mask {1} x {0}, image {3} x {2}".format(*mask.shape, *photograph.shape)
+            raise DataError(
+                f"{sample.mask or sample.path}: not of the size of its image ({sizes}, width x height)"
+            )
         mask = transform.mask(mask)
-    return transform.image(image), mask
+    return transform.image(photograph), mask, photograph
 
 
 def batches(
-    samples,
+    samples: Iterable,
     transform: Transform,
-    batch_size: int,
-    workers: int,
+    batch_size: int = 8,
+    workers: int = 4,
+    *,
     with_masks: bool = False,
+    with_photographs: bool = False,
     on_error: Optional[Callable] = None,
-):
+) -> Iterator[Batch]:
     """Yields every sample once, in order. Two batches are decoded ahead.
 
     A sample that cannot be read ends it, unless there is `on_error`, which is told of it.
     """
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        pending, queue = deque(), iter(samples)
+        queue = iter(samples)
+        pending: deque = deque()
 
-        def fill():
+        def fill() -> None:
             while len(pending) < 3 * batch_size:
                 sample = next(queue, None)
                 if sample is None:
@@ -68,16 +75,17 @@ def batches(
                 decoded = []
                 for sample, future in taken:
                     try:
-                        decoded.append((sample, *future.result()))
+                        image, mask, photograph = future.result()
+                        decoded.append((sample, image, mask, photograph if with_photographs else None))
                     except DataError as error:
                         if on_error is None:
                             raise
                         on_error(error)
                 fill()
                 if decoded:
-                    read, images, masks = (list(part) for part in zip(*decoded))
+                    read, images, masks, photographs = (list(part) for part in zip(*decoded))
                     images += images[-1:] * (batch_size - len(images))
-                    yield Batch(read, np.stack(images), masks)
+                    yield Batch(read, np.stack(images), masks, photographs)
         finally:
             for _, future in pending:
                 future.cancel()

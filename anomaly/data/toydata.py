@@ -7,13 +7,15 @@ A defect's mask is where the picture with it differs from the same picture witho
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 import cv2
 import numpy as np
 
-from anomaly.commands.cli import guarded
-from anomaly.show.pictures import save
+from anomaly.data.images import write_image
+from anomaly.run.errors import guarded
 from anomaly.run.files import replacing_folder, require_writable
 
 CHANGED = 6  # grey levels
@@ -75,7 +77,7 @@ def line(image, rng, size, colour, spread):
 
 
 # name: (draws a good one, {defect: changes it})
-CATEGORIES = {
+CATEGORIES: dict[str, tuple] = {
     "fabric": (
         fabric,
         {
@@ -108,7 +110,7 @@ def render(category: str, defect: str, seed: list, size: int) -> tuple:
     return np.clip(image + noise, 0, 255).astype(np.uint8), mask
 
 
-def make(dest: Path, *, seed: int = 0, train: int = 24, test: int = 6, size: int = 256, categories=tuple(CATEGORIES)):
+def make(dest: Path, *, seed: int = 0, train: int = 24, test: int = 6, size: int = 256, categories: tuple = tuple(CATEGORIES)) -> None:
     for number, category in enumerate(categories):
         with replacing_folder(Path(dest) / category) as folder:
             for part, defect, count in [
@@ -119,13 +121,12 @@ def make(dest: Path, *, seed: int = 0, train: int = 24, test: int = 6, size: int
                 for i in range(count):
                     key = [seed, number, sum(map(ord, part + defect)), i]
                     image, mask = render(category, defect, key, size)
-                    save(folder / part / defect / f"{i:03}.png", image)
+                    write_image(folder / part / defect / f"{i:03}.png", image)
                     if defect != "good":
-                        drawn = np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)
-                        save(folder / "ground_truth" / defect / f"{i:03}_mask.png", drawn)
+                        write_image(folder / "ground_truth" / defect / f"{i:03}_mask.png", mask)
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
     parser = argparse.ArgumentParser(description="Draws a small data set in the MVTec AD layout.")
     parser.add_argument("dest", type=Path, help="folder to write it to")
     parser.add_argument("--seed", type=int, default=0)

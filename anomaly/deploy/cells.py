@@ -10,7 +10,7 @@ from anomaly.networks.resample import Enlarge
 class EnlargeCell(nn.Cell):
     """Enlarge as a Cell: B h w -> B H W."""
 
-    def __init__(self, enlarge: Enlarge):
+    def __init__(self, enlarge: Enlarge) -> None:
         super().__init__()
         self.rows = Tensor(enlarge.rows)
         self.columns = Tensor(enlarge.columns)
@@ -25,7 +25,7 @@ class Judging(nn.Cell):
     The last is calibration.Scale.normalise; without a threshold it is not a number.
     """
 
-    def __init__(self, model: nn.Cell, scale: Scale):
+    def __init__(self, model: nn.Cell, scale: Scale) -> None:
         super().__init__(auto_prefix=False)
         self.model = model
         # A parameter, which the compiler cannot take for 1: the exporter wants an operation of its own for an output

@@ -9,23 +9,28 @@
 
 import csv
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from anomaly.data.images import Transform, read_mask
-from anomaly.data.layouts import Category, Sample
-from anomaly.data.loader import Batch, batches
+from anomaly.data.images import Transform, read_mask, write_image
+from anomaly.data.loader import batches
+from anomaly.data.samples import Category, Sample
+from anomaly.measure.calibration import Scales
+from anomaly.measure.judgement import Judgement, judgement
 from anomaly.run.errors import DataError
 from anomaly.run.files import read_json, replacing_folder, write_json
-from anomaly.run.progress import bar
-from anomaly.show import pictures as drawing
+from anomaly.run.progress import Callback, Counter
 
 INDEX = "index.json"
 TABLE = "results.csv"
 
 
-def write(category: Category, transform: Transform, folder: Path, workers: int, about: dict):
+def write(
+    category: Category, transform: Transform, folder: Path, workers: int, about: dict, callback: Callback
+) -> None:
     """Prepares all test photographs; `about` is what else the index has to say."""
     if any((folder / part).exists() for part in ("img", "label")) and not (folder / "label" / INDEX).is_file():
         raise DataError(f"{folder}: holds img or label that preprocess.py did not write; choose another --output_dir")
@@ -33,17 +38,17 @@ def write(category: Category, transform: Transform, folder: Path, workers: int, 
     with (
         replacing_folder(folder / "img") as images,
         replacing_folder(folder / "label") as labels,
-        bar(len(category.test), "preprocessing", "image") as progress,
+        Counter(callback, "preprocessing", len(category.test)) as count,
     ):
         entries = []
         for number, batch in enumerate(batches(category.test, transform, 1, workers, with_masks=True)):
             name, sample, mask = f"{number:0{digits}}", batch.samples[0], batch.masks[0]
             (images / f"{name}.bin").write_bytes(batch.images[0].tobytes())
             if sample.anomalous and mask is not None:
-                drawing.save(labels / f"{name}.png", np.repeat(mask[:, :, None] * np.uint8(255), 3, axis=2))
+                write_image(labels / f"{name}.png", mask)
             # A link keeps its own name: figures are listed by it, and two may lead to one file.
             entries.append({"bin": name, "path": str(sample.path.absolute()), "defect": sample.defect})
-            progress.update(1)
+            count()
         write_json(labels / INDEX, {**about, "size": list(transform.size), "images": entries})
 
 
@@ -57,7 +62,7 @@ def read_index(label_dir: Path) -> dict:
     return index
 
 
-def _is_index(index) -> bool:
+def _is_index(index: Any) -> bool:
     if not isinstance(index, dict) or not {"size", "images", "method", "category", "model"} <= set(index):
         return False
     size, images = index["size"], index["images"]
@@ -105,33 +110,31 @@ def read_label(path: Path, size: tuple) -> np.ndarray:
 
 
 class Returned:
-    """What came back from a device for what was sent to it."""
+    """What came back from a device for what was sent to it: the judgements of the device."""
 
-    def __init__(self, label_dir: Path, result_dir: Path, index: dict):
-        self.result_dir, self.size = result_dir, tuple(index["size"])
+    def __init__(self, label_dir: Path, result_dir: Path, index: dict, scales: Scales) -> None:
+        self.result_dir, self.size, self.scales = result_dir, tuple(index["size"]), scales
         self.scores = read_scores(result_dir)
         self.images = label_dir.parent / "img"
-        self.names, samples = {}, []
+        self.entries = []  # (name of the .bin, Sample)
         for entry in index["images"]:
             mask = label_dir / f"{entry['bin']}.png"
             sample = Sample(Path(entry["path"]), entry["defect"], mask if mask.is_file() else None)
-            samples.append(sample)
-            self.names[sample] = entry["bin"]
-        self.category = Category(index["category"], (), tuple(samples))
+            self.entries.append((entry["bin"], sample))
 
-    def batches(self):
-        """The photographs as they were sent, where they are still there; else black."""
-        for sample, name in self.names.items():
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[Judgement]:
+        """With the photographs as they were sent, where they are still there; else black."""
+        for name, sample in self.entries:
             path, image = self.images / f"{name}.bin", np.zeros((*self.size, 3), np.uint8)
             if path.is_file() and path.stat().st_size == image.size:
                 image = np.fromfile(path, np.uint8).reshape(image.shape)
             mask = read_label(sample.mask, self.size) if sample.mask else None
-            yield Batch([sample], image[None], [mask if sample.anomalous else np.zeros(self.size, bool)])
-
-    def score(self, batch: Batch) -> tuple:
-        names = [self.names[sample] for sample in batch.samples]
-        missing = [name for name in names if name not in self.scores]
-        if missing:
-            raise DataError(f"{self.result_dir / TABLE}: has no score for {missing[0]}")
-        maps = [read_map(self.result_dir / f"{name}.bin", self.size) for name in names]
-        return np.stack(maps), np.array([self.scores[name] for name in names])
+            if not sample.anomalous:
+                mask = np.zeros(self.size, bool)
+            if name not in self.scores:
+                raise DataError(f"{self.result_dir / TABLE}: has no score for {name}")
+            values = read_map(self.result_dir / f"{name}.bin", self.size)
+            yield judgement(self.scores[name], values, self.scales, sample, image, mask=mask)

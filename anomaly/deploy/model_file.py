@@ -4,24 +4,25 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 import mindspore
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
+from anomaly.deploy.description import INPUT
 from anomaly.run.errors import DataError, UsageError, first_line
 from anomaly.run.files import replacing, writing
 
-SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "AIR": ".air"}
 LIMIT = 2**31 - 1  # bytes of a protobuf
 PLAIN = "0-9a-zA-Z@_.-"  # of what MindSpore lets the name of a file consist
 BATCH = "batch"  # what an ONNX file calls an axis of any length
 
 
-def constant(array: np.ndarray):
+def constant(array: np.ndarray) -> Union[Tensor, Parameter]:
     """A fixed array of a Cell: a tensor, which is part of the model's graph, and with it of its one file.
 
     What does not fit there, and float16, which the compiler would turn into float32, becomes a parameter; MindSpore
@@ -66,7 +67,7 @@ def write(cell: nn.Cell, size: tuple, batch: Optional[int], target: Path, file_f
 
 
 @contextmanager
-def _plain_folder(parent: Path):
+def _plain_folder(parent: Path) -> Iterator[tuple]:
     """A temporary folder, and a path to it with no sign that MindSpore refuses to write to."""
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".export.") as folder:
@@ -81,8 +82,8 @@ def _onnx(cell: nn.Cell, images: Tensor, dynamic: bool, target: Path, outputs: t
     import onnx
     from mindspore import onnx as exporter
 
-    names = {"input_names": ["image"], "output_names": list(outputs)}
-    axes = {"image": {0: BATCH}} if dynamic else None
+    names = {"input_names": [INPUT], "output_names": list(outputs)}
+    axes = {INPUT: {0: BATCH}} if dynamic else None
     with replacing(target) as temporary, _plain_folder(target.parent) as (folder, plain):
         exporter.export(cell, images, file_name=f"{plain}/model.onnx", dynamic_axes=axes, **names)
         if not (folder / "model.onnx").is_file():  # it logs what went wrong and returns

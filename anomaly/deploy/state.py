@@ -1,48 +1,67 @@
-"""The record beside a trained state. It is written last, so where it is and fits, the state is complete."""
+"""The record beside a trained state. It is written last, so where it is and fits, the state is complete.
 
+    state.json      method, network, what good photographs scored, and a checksum of each file and of the record itself
+    config.yaml     the options of training
+
+Format 2 added the version and the record's own checksum; what was written before has neither and is read as it is.
+"""
+
+import hashlib
+import json
+import mmap
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 
+from anomaly.detector import Fitted
 from anomaly.measure.calibration import Calibration
-from anomaly.networks.weights import Backbone
+from anomaly.networks.registry import Backbone
+from anomaly.run import options
 from anomaly.run.errors import DataError
 from anomaly.run.files import read_json, sha256, write_json, write_text
-from anomaly.run.options import to_yaml
 
 RECORD = "state.json"
 CONFIG = "config.yaml"
+FORMAT_VERSION = 2
+KEYS = ("method", "backbone", "random_backbone", "fingerprint", "good_scores", "good_peaks", "files", "details")
 
 
-def begin(folder: Path):
+def checksum(record: dict) -> str:
+    """Of everything in a record but the checksum itself."""
+    kept = {key: value for key, value in record.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, ensure_ascii=True, allow_nan=False).encode()).hexdigest()
+
+
+def begin(folder: Path) -> None:
     """From here until `save` the folder holds no valid state."""
-    (folder / RECORD).unlink(missing_ok=True)
+    (Path(folder) / RECORD).unlink(missing_ok=True)
 
 
-def save(
-    folder: Path, *, method: str, backbone: Backbone, calibration: Calibration, files: tuple, config, details=None
-):
-    """`details`: what else the method wants to know of its state, as JSON has it."""
-    write_text(folder / CONFIG, to_yaml(replace(config, pre_ckpt_path=backbone.source)))
-    write_json(
-        folder / RECORD,
-        {
-            "method": method,
-            "backbone": backbone.name,
-            "random_backbone": backbone.is_random,
-            "fingerprint": backbone.fingerprint,
-            "good_scores": calibration.scores.tolist(),
-            "good_peaks": calibration.peaks.tolist(),
-            "files": {name: sha256(folder / name) for name in (*files, CONFIG)},
-            "details": details or {},
-        },
-    )
+def save(folder: Path, detector: Fitted, files: tuple, details: Optional[dict] = None) -> None:
+    """`files`: those that the method has written there; `details`: what else it wants to know, as JSON has it."""
+    backbone, calibration = detector.backbone, detector.calibration
+    write_text(folder / CONFIG, options.to_yaml(replace(detector.config, pre_ckpt_path=backbone.source)))
+    record = {
+        "format_version": FORMAT_VERSION,
+        "method": detector.method,
+        "backbone": backbone.name,
+        "random_backbone": backbone.is_random,
+        "fingerprint": backbone.fingerprint,
+        "good_scores": calibration.scores.tolist(),
+        "good_peaks": calibration.peaks.tolist(),
+        "files": {name: sha256(folder / name) for name in (*files, CONFIG)},
+        "details": details or {},
+    }
+    write_json(folder / RECORD, {**record, "checksum": checksum(record)})
 
 
 @contextmanager
-def kept(folder: Path):
+def kept(folder: Path) -> Iterator[None]:
     """For what follows `save`: where it fails, not all was in vain."""
     try:
         yield
@@ -50,49 +69,89 @@ def kept(folder: Path):
         raise DataError(f"{error}; the trained state in {folder} is complete: mend this and run eval.py") from None
 
 
-def require(folder: Path, method: str) -> Path:
-    """The path of the saved options of a category that the method was trained on."""
-    if not (folder / RECORD).is_file():
-        others = sorted(path.parent.name for path in folder.parent.glob(f"*/{RECORD}"))
-        hint = f"trained there: {', '.join(others)}" if others else "run train.py first"
-        raise DataError(f"{folder}: holds no trained state ({hint})")
-    _require_whole(folder, CONFIG, _record_of(folder, method))
-    return folder / CONFIG
+@dataclass(frozen=True)
+class State:
+    """A record that has been read and found whole; its files are checked as they are read."""
 
+    folder: Path
+    record: dict
 
-def _record(folder: Path) -> dict:
-    record = read_json(folder / RECORD)
-    keys = ("method", "backbone", "random_backbone", "fingerprint", "good_scores", "good_peaks", "files", "details")
-    if not isinstance(record, dict) or any(key not in record for key in keys) or not isinstance(record["files"], dict):
-        raise DataError(f"{folder / RECORD}: damaged; train again")
-    return record
+    @property
+    def method(self) -> str:
+        return self.record["method"]
 
+    @property
+    def details(self) -> dict:
+        return self.record["details"]
 
-def _record_of(folder: Path, method: str) -> dict:
-    record = _record(folder)
-    if record["method"] != method:
-        raise DataError(f"{folder}: is a state of {record['method']}, not of {method}")
-    return record
+    @property
+    def calibration(self) -> Calibration:
+        return Calibration(np.array(self.record["good_scores"], float), np.array(self.record["good_peaks"], float))
 
+    def options(self, cls: type) -> dict:
+        """With which it was trained."""
+        with self.file(CONFIG) as content:
+            return options.from_text(cls, content[:], self.folder / CONFIG)
 
-def _require_whole(folder: Path, name: str, record: dict):
-    path = folder / name
-    if not path.is_file() or sha256(path) != record["files"].get(name):
+    @contextmanager
+    def file(self, name: str) -> Iterator[Any]:
+        """The bytes of one of its files, mapped into memory, after they have been checked."""
+        path, wanted = self.folder / name, self.record["files"].get(name)
+        try:
+            with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                if hashlib.sha256(content).hexdigest() == wanted:
+                    yield content
+                    return
+        except (OSError, ValueError):  # ValueError: an empty file
+            pass
         raise DataError(f"{path}: missing or changed since training; train again")
 
+    def array(self, name: str) -> np.ndarray:
+        with self.file(name) as content:
+            try:
+                return np.load(content, allow_pickle=False)
+            except (ValueError, EOFError):
+                raise DataError(f"{self.folder / name}: missing or damaged; train again") from None
 
-def load(folder: Path, *, method: str, backbone: Backbone) -> Calibration:
-    """Checks that the state is whole, of this method and of this backbone; returns its calibration."""
-    record = _record_of(folder, method)
-    for name in record["files"]:
-        _require_whole(folder, name, record)
-    if record["fingerprint"] != backbone.fingerprint:
-        kind = "random weights" if record["random_backbone"] else f"other weights of {record['backbone']}"
-        raise DataError(
-            f"{folder}: was trained with {kind}, not with {backbone.source}; give the --pre_ckpt_path of training"
-        )
-    return Calibration(np.array(record["good_scores"], float), np.array(record["good_peaks"], float))
+    def require_method(self, method: str) -> None:
+        if self.method != method:
+            raise DataError(f"{self.folder}: is a state of {self.method}, not of {method}")
+
+    def require_backbone(self, backbone: Backbone) -> None:
+        if self.record["fingerprint"] != backbone.fingerprint:
+            name = self.record["backbone"]
+            kind = "random weights" if self.record["random_backbone"] else f"other weights of {name}"
+            raise DataError(
+                f"{self.folder}: was trained with {kind}, not with {backbone.source}; give the --pre_ckpt_path of "
+                "training"
+            )
 
 
-def details(folder: Path) -> dict:
-    return _record(folder)["details"]
+def read(folder: Path) -> State:
+    """The record in a folder of a category that something was trained on."""
+    folder = Path(folder)
+    path = folder / RECORD
+    if not path.is_file():
+        others = sorted(other.parent.name for other in folder.parent.glob(f"*/{RECORD}"))
+        hint = f"trained there: {', '.join(others)}" if others else "run train.py first"
+        raise DataError(f"{folder}: holds no trained state ({hint})")
+    record = read_json(path)
+    if not isinstance(record, dict) or any(key not in record for key in KEYS) or not isinstance(record["files"], dict):
+        raise DataError(f"{path}: damaged; train again")
+    version = record.get("format_version", 1)
+    if version not in (1, FORMAT_VERSION):
+        raise DataError(f"{path}: of format {version}; this version knows those up to {FORMAT_VERSION}")
+    if version > 1 and record.get("checksum") != checksum(record):
+        raise DataError(f"{path}: changed since training; train again")
+    return State(folder, record)
+
+
+def folder_of(path: Path) -> Path:
+    """The folder of the state that a file in it, such as a checkpoint, belongs to."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such checkpoint")
+    folder = next((parent for parent in path.resolve().parents if os.path.isfile(parent / RECORD)), None)
+    if folder is None:
+        raise DataError(f"{path}: there is no {RECORD} beside it; it is not a trained checkpoint")
+    return folder

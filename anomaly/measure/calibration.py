@@ -7,7 +7,6 @@ after training. Normalised scores are 0.5 at the threshold and 0.25 at the middl
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
 NORMAL, ANOMALOUS, UNKNOWN = "NORMAL", "ANOMALOUS", "UNKNOWN"
 
@@ -26,7 +25,10 @@ def threshold(good: np.ndarray, false_alarm_rate: float) -> float:
     rank = int(np.ceil((1 - false_alarm_rate) * (n + 1) - 1e-9))
     if rank <= n:
         return float(good[max(rank, 1) - 1])
-    bound = good.mean() + student.ppf(1 - false_alarm_rate, n - 1) * good.std(ddof=1) * np.sqrt(1 + 1 / n)
+    from scipy.special import stdtrit  # here, since what has enough scores need not wait for it
+
+    quantile = -stdtrit(n - 1, false_alarm_rate)  # Student's t, from the side on which small rates keep their digits
+    bound = good.mean() + quantile * good.std(ddof=1) * np.sqrt(1 + 1 / n)
     return float(max(bound, good[-1]))
 
 
@@ -48,10 +50,27 @@ class Scale:
         return ANOMALOUS if score > self.threshold else NORMAL
 
 
+@dataclass(frozen=True)
+class Scales:
+    """What scores of images and values of maps are held against, for one rate of false alarms."""
+
+    image: Scale
+    pixel: Scale  # for pictures: a place is marked where its value exceeds what a good image reaches anywhere
+    false_alarm_rate: float
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a threshold."""
+        return not np.isnan(self.image.threshold)
+
+
+UNSCALED = Scale(float("nan"), 1.0)
+
+
 def scale(good: np.ndarray, false_alarm_rate: float) -> Scale:
     limit = threshold(good, false_alarm_rate)
     if np.isnan(limit):
-        return Scale(limit, 1.0)
+        return UNSCALED
     return Scale(limit, max(limit - float(np.median(good)), 1e-6 * abs(limit), 1e-12))
 
 
@@ -62,9 +81,8 @@ class Calibration:
     scores: np.ndarray
     peaks: np.ndarray
 
-    def image_scale(self, false_alarm_rate: float) -> Scale:
-        return scale(self.scores, false_alarm_rate)
+    def at(self, false_alarm_rate: float) -> Scales:
+        return Scales(scale(self.scores, false_alarm_rate), scale(self.peaks, false_alarm_rate), false_alarm_rate)
 
-    def pixel_scale(self, false_alarm_rate: float) -> Scale:
-        """For pictures: a place is marked where its value exceeds what a good image reaches anywhere."""
-        return scale(self.peaks, false_alarm_rate)
+
+NONE = Calibration(np.zeros(0), np.zeros(0))  # before there is one

@@ -9,7 +9,7 @@ bounds memory whatever the number of images.
 """
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
 import cv2
 import numpy as np
@@ -91,6 +91,40 @@ def aupro(c: Curve, limit: float = FPR_LIMIT) -> Optional[float]:
     return float(min(1.0, np.trapz(y, x) / limit))
 
 
+@dataclass(frozen=True)
+class Points:
+    """A curve to draw: one point for each threshold, from the strictest to the most lenient."""
+
+    x: np.ndarray
+    y: np.ndarray
+    thresholds: np.ndarray  # at or above is anomalous
+
+
+def roc(c: Curve) -> Points:
+    """False positive rate and true positive rate, from (0, 0) on; empty where one of the two kinds is missing."""
+    if not c.defined:
+        return Points(np.zeros(0), np.zeros(0), np.zeros(0))
+    x, y = c.negatives.cumsum() / c.negatives.sum(), c.positives.cumsum() / c.positives.sum()
+    return Points(np.r_[0, x], np.r_[0, y], np.r_[np.inf, c.scores])
+
+
+def precision_recall(c: Curve) -> Points:
+    """Recall and precision."""
+    if not c.defined:
+        return Points(np.zeros(0), np.zeros(0), np.zeros(0))
+    found = c.positives.cumsum()
+    return Points(found / found[-1], found / np.maximum(found + c.negatives.cumsum(), 1), c.scores)
+
+
+def thinned(points: Points, most: int) -> Points:
+    """At most so many of them, spread evenly over the curve's length."""
+    if points.x.size <= most:
+        return points
+    length = np.r_[0, np.cumsum(np.abs(np.diff(points.x)) + np.abs(np.diff(points.y)))]
+    kept = np.unique(np.searchsorted(length, np.linspace(0, length[-1], most)))
+    return Points(points.x[kept], points.y[kept], points.thresholds[kept])
+
+
 def defect_weights(mask: np.ndarray) -> np.ndarray:
     """Each anomalous pixel's weight: one over the pixels of its defect, a connected component (8 neighbours)."""
     _, components = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
@@ -101,13 +135,13 @@ def defect_weights(mask: np.ndarray) -> np.ndarray:
 class PixelScores:
     """Collects maps and masks one image at a time; `curve()` gives what they add up to."""
 
-    def __init__(self, exact_limit: int = EXACT_LIMIT):
+    def __init__(self, exact_limit: int = EXACT_LIMIT) -> None:
         self.exact_limit = exact_limit
-        self.parts = []  # (scores, labels, weights), while exact
+        self.parts: list[tuple] = []  # (scores, labels, weights), while exact
         self.count = 0
-        self.bins = None  # negatives, positives, weights of each key, afterwards
+        self.bins: Any = None  # negatives, positives, weights of each key, afterwards
 
-    def add(self, scores: np.ndarray, mask: np.ndarray):
+    def add(self, scores: np.ndarray, mask: np.ndarray) -> None:
         weights = defect_weights(mask)[mask] if mask.any() else np.zeros(0)
         part = (
             np.ascontiguousarray(scores[~mask], np.float32),
@@ -125,7 +159,7 @@ class PixelScores:
         else:
             self._count(*part)
 
-    def _count(self, negatives: np.ndarray, positives: np.ndarray, weights: np.ndarray):
+    def _count(self, negatives: np.ndarray, positives: np.ndarray, weights: np.ndarray) -> None:
         for total, values, weight in zip(self.bins, (negatives, positives, positives), (None, None, weights)):
             if values.size:
                 key = (keys(values) >> (32 - KEY_BITS)).astype(np.int64)
@@ -140,6 +174,8 @@ class PixelScores:
             bits = ((1 << KEY_BITS) - 1 - used).astype(np.uint32) << np.uint32(32 - KEY_BITS)
             scores = np.where(bits >> 31, bits ^ np.uint32(1 << 31), ~bits).astype(np.uint32).view(np.float32)
             return Curve(scores, negatives[used], positives[used], weights[used])
+        if not any(part[1].size for part in self.parts):  # no defect, no figures: the rest need not be sorted
+            return curve(np.zeros(0), np.zeros(0))
         return self._exact()
 
     def _exact(self) -> Curve:

@@ -7,17 +7,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from anomaly.networks import registry
 from anomaly.run.errors import DataError
-from anomaly.run.files import replacing, sha256
+from anomaly.run.files import HOME, replacing, sha256
 
-PRETRAINED = Path(__file__).resolve().parents[2] / "pretrained"
-TORCHVISION = "https://download.pytorch.org/models"
-TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights"
-ADDRESSES = {
-    "resnet18-f37072fd": TORCHVISION,  # PatchCore, PaDiM and FastFlow with ResNet18
-    "wide_resnet50_2-95faca4d": TORCHVISION,  # PatchCore, PaDiM
-    "wide_resnet50_racm-8234f177": TIMM,  # FastFlow
-}
+PRETRAINED = HOME / "pretrained"
 TIMEOUT = 20  # seconds without an answer
 LIMIT = 900  # seconds for the whole file
 BLOCK = 1 << 20
@@ -35,7 +29,7 @@ def fetch(name: str, folder: Path = PRETRAINED, address: str = "", timeout: floa
     digits = name.rpartition("-")[2]
     if target.is_file() and sha256(target).startswith(digits):
         return target
-    url = f"{address or os.environ.get('WEIGHTS_ADDRESS') or ADDRESSES[name]}/{name}.pth"
+    url = f"{address or os.environ.get('WEIGHTS_ADDRESS') or registry.addresses()[name]}/{name}.pth"
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer, replacing(target) as temporary:
             end = time.monotonic() + LIMIT

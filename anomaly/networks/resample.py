@@ -11,13 +11,6 @@ from scipy.ndimage import gaussian_filter1d
 SIGMA = 4.0
 
 
-def halved(size: int, times: int) -> int:
-    """Positions left after `times` strides of two: what a ResNet makes of an axis."""
-    for _ in range(times):
-        size = (size + 1) // 2
-    return size
-
-
 def bilinear(outputs: int, inputs: int) -> np.ndarray:
     """outputs x inputs; pixel centres correspond (align_corners=False), edges are repeated."""
     centres = np.clip((np.arange(outputs) + 0.5) * inputs / outputs - 0.5, 0, inputs - 1)
@@ -47,7 +40,7 @@ def enlarge(outputs: int, inputs: int, sigma: float = SIGMA) -> np.ndarray:
 class Enlarge:
     """Values on a grid -> a blurred map of the size of the network's input."""
 
-    def __init__(self, grid: tuple, size: tuple, sigma: float = SIGMA):
+    def __init__(self, grid: tuple, size: tuple, sigma: float = SIGMA) -> None:
         self.grid = grid
         self.rows = enlarge(size[0], grid[0], sigma)  # H h
         self.columns = enlarge(size[1], grid[1], sigma).T  # w W

@@ -1,24 +1,21 @@
-"""ResNet18 and WideResNet50-2 from the stem to layer 3 (arXiv 1512.03385, 1605.07146), frozen.
+"""The ResNets and Wide ResNets from the stem to layer 3 (arXiv 1512.03385, 1605.07146), frozen.
 
 BatchNorm is folded into the convolutions when weights are loaded (weights.py), so a convolution here has a bias and
 nothing follows it but the ReLU. Pixels go in as they are, 0 to 255: the ImageNet normalisation is part of the network,
 and so of every file that is exported from it.
 """
 
+import re
+from collections.abc import Iterator
+
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from anomaly.networks.registry import Record
 
-# name: (bottleneck blocks, width of the first layer, blocks in layers 1 to 3)
-ARCHITECTURES = {
-    "resnet18": (False, 64, (2, 2, 2)),
-    "wide_resnet50": (True, 128, (3, 4, 6)),
-}
-CHANNELS = {"resnet18": (64, 128, 256), "wide_resnet50": (256, 512, 1024)}
-STRIDES = (4, 8, 16)  # pixels between two positions of layers 1, 2 and 3
+NOT_NEEDED = re.compile(r"(fc\.|classifier\.|layer4\.|.*num_batches_tracked$)")  # of a file of weights
+BN_EPSILON = 1e-5
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -28,9 +25,9 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
 class Normalise(nn.Cell):
     """Pixels B H W 3 of 0..255, RGB -> B 3 H W with ImageNet's mean 0 and, but for conv1's weights, its std 1."""
 
-    def __init__(self):
+    def __init__(self, mean: tuple) -> None:
         super().__init__()
-        self.mean = Tensor(255 * np.array(IMAGENET_MEAN, np.float32).reshape(3, 1, 1))
+        self.mean = Tensor(255 * np.array(mean, np.float32).reshape(3, 1, 1))
 
     def construct(self, pixels):
         return ops.transpose(pixels.astype(mstype.float32), (0, 3, 1, 2)) - self.mean  # B 3 H W
@@ -43,7 +40,7 @@ class ZeroPad(nn.Cell):
     time of nn.Pad, which was a third of ResNet18's.
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = Tensor(np.ones((channels, 1, 1, 1), np.float32))
         self.conv = ops.Conv2D(channels, (1, 1), pad_mode="pad", pad=(1, 1, 1, 1), group=channels)
@@ -53,15 +50,13 @@ class ZeroPad(nn.Cell):
 
 
 class BasicBlock(nn.Cell):
-    expansion = 1
-
-    def __init__(self, inputs: int, width: int, stride: int):
+    def __init__(self, inputs: int, width: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.conv1 = _conv(inputs, width, 3, stride)
-        self.conv2 = _conv(width, width, 3)
+        self.conv2 = _conv(width, outputs, 3)
         self.downsample = None
-        if stride != 1 or inputs != width:
-            self.downsample = nn.SequentialCell(_conv(inputs, width, 1, stride))
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.SequentialCell(_conv(inputs, outputs, 1, stride))
         self.relu = nn.ReLU()
 
     def construct(self, x):
@@ -71,11 +66,8 @@ class BasicBlock(nn.Cell):
 
 
 class Bottleneck(nn.Cell):
-    expansion = 2  # the wide variant: 128 -> 256, not 64 -> 256
-
-    def __init__(self, inputs: int, width: int, stride: int):
+    def __init__(self, inputs: int, width: int, outputs: int, stride: int) -> None:
         super().__init__()
-        outputs = width * self.expansion
         self.conv1 = _conv(inputs, width, 1)
         self.conv2 = _conv(width, width, 3, stride)
         self.conv3 = _conv(width, outputs, 1)
@@ -91,26 +83,28 @@ class Bottleneck(nn.Cell):
         return self.relu(self.conv3(x) + skip)
 
 
+def blocks(record: Record) -> Iterator[list]:
+    """Of each layer its blocks, as (inputs, width, outputs, stride)."""
+    inputs = 64
+    for i, (depth, outputs) in enumerate(zip(record.depths, record.channels)):
+        width = record.bottleneck << i if record.bottleneck else outputs
+        yield [(inputs if j == 0 else outputs, width, outputs, 2 if i and j == 0 else 1) for j in range(depth)]
+        inputs = outputs
+
+
 class ResNet(nn.Cell):
     """Photographs B H W 3 -> the outputs of the named layers, each B C h w."""
 
-    def __init__(self, name: str, layers: tuple):
+    def __init__(self, record: Record, layers: tuple) -> None:
         super().__init__()
-        bottleneck, width, depths = ARCHITECTURES[name]
-        block = Bottleneck if bottleneck else BasicBlock
+        block = Bottleneck if record.bottleneck else BasicBlock
         self.layers = layers
-        self.normalise = Normalise()
+        self.normalise = Normalise(record.mean)
         self.conv1 = _conv(3, 64, 7, 2)
         self.relu = nn.ReLU()
         self.pad = ZeroPad(64)
         self.maxpool = nn.MaxPool2d(3, 2, pad_mode="valid")
-        inputs, stages = 64, []
-        for i, depth in enumerate(depths):
-            stage = []
-            for j in range(depth):
-                stage.append(block(inputs, width << i, 2 if i and j == 0 else 1))
-                inputs = (width << i) * block.expansion
-            stages.append(nn.SequentialCell(stage))
+        stages = [nn.SequentialCell([block(*shape) for shape in stage]) for stage in blocks(record)]
         self.layer1, self.layer2, self.layer3 = stages
         self.wants1, self.wants2, self.wants3 = (f"layer{i}" in layers for i in (1, 2, 3))
         self.set_train(False)
@@ -130,21 +124,44 @@ class ResNet(nn.Cell):
         return features
 
 
-def convolutions(name: str) -> dict:
+def convolutions(record: Record) -> dict:
     """Name of each convolution -> shape of its weight, as torchvision and timm have them."""
-    return {
-        p.name[: -len(".weight")]: p.shape
-        for p in ResNet(name, ("layer3",)).get_parameters()
-        if p.name.endswith(".weight")
-    }
+    shapes = {"conv1": (64, 3, 7, 7)}
+    for i, stage in enumerate(blocks(record), 1):
+        for j, (inputs, width, outputs, stride) in enumerate(stage):
+            name = f"layer{i}.{j}"
+            if record.bottleneck:
+                shapes[f"{name}.conv1"] = (width, inputs, 1, 1)
+                shapes[f"{name}.conv2"] = (width, width, 3, 3)
+                shapes[f"{name}.conv3"] = (outputs, width, 1, 1)
+            else:
+                shapes[f"{name}.conv1"] = (width, inputs, 3, 3)
+                shapes[f"{name}.conv2"] = (outputs, width, 3, 3)
+            if stride != 1 or inputs != outputs:
+                shapes[f"{name}.downsample.0"] = (outputs, inputs, 1, 1)
+    return shapes
 
 
-def set_weights(net: ResNet, folded: dict):
-    """Puts the folded arrays of weights.py into the network; conv1 takes the division by the standard deviation."""
-    scale = (255 * np.array(IMAGENET_STD, np.float32)).reshape(1, 3, 1, 1)
+def norm_of(convolution: str) -> str:
+    """The BatchNorm behind a convolution: conv2 -> bn2, downsample.0 -> downsample.1."""
+    if convolution.endswith("downsample.0"):
+        return convolution[:-1] + "1"
+    return re.sub(r"conv(\d)$", r"bn\1", convolution)
+
+
+def spread(record: Record, convolution: str) -> float:
+    """Of random weights, relative to He's initialisation: with residual branches halved features keep their size."""
+    return 0.5 if convolution.endswith("conv3" if record.bottleneck else "conv2") else 1.0
+
+
+def build(record: Record, layers: tuple, folded: dict) -> ResNet:
+    """The network with the folded arrays of weights.py; conv1 takes the division by the standard deviation."""
+    net = ResNet(record, layers)
+    scale = (255 * np.array(record.std, np.float32)).reshape(1, 3, 1, 1)
     for parameter in net.get_parameters():
         value = folded[parameter.name]
         if parameter.name == "conv1.weight":
             value = value / scale
         parameter.set_data(Parameter(Tensor(value.astype(np.float32)), name=parameter.name))
         parameter.requires_grad = False
+    return net

@@ -5,54 +5,26 @@ Arrays go by torchvision's names on the way (layer1.0.bn1.running_mean), by Mind
 """
 
 import hashlib
-import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from anomaly.networks.fetch import ADDRESSES
-from anomaly.networks.resnet import ARCHITECTURES, ResNet, convolutions, set_weights
+from anomaly.networks import registry
+from anomaly.networks.registry import RANDOM, Backbone, Record
 from anomaly.run.errors import DataError, first_line
 from anomaly.run.files import replacing
 
-RANDOM = "random"  # in the place of a path: a seeded backbone that has seen nothing
-BN_EPSILON = 1e-5
 # BatchNorm's tensors, torchvision's name: MindSpore's
 BN_NAMES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
-NOT_NEEDED = re.compile(r"(fc\.|classifier\.|layer4\.|.*num_batches_tracked$)")
 
 
-@dataclass(frozen=True)
-class Backbone:
-    name: str
-    net: ResNet
-    source: str  # path of the checkpoint, or RANDOM
-    fingerprint: str  # of the weights themselves, whatever the file is called
-
-    @property
-    def is_random(self) -> bool:
-        return self.source == RANDOM
-
-    @property
-    def label(self) -> str:
-        """For people to read."""
-        return f"{self.name}{' (random)' if self.is_random else ''}"
-
-
-def norm_of(convolution: str) -> str:
-    """The BatchNorm behind a convolution: conv2 -> bn2, downsample.0 -> downsample.1."""
-    if convolution.endswith("downsample.0"):
-        return convolution[:-1] + "1"
-    return re.sub(r"conv(\d)$", r"bn\1", convolution)
-
-
-def expected(name: str) -> dict:
-    """Every array that a backbone needs -> its shape, by torchvision's names."""
-    shapes = {}
-    for convolution, shape in convolutions(name).items():
+def expected(record: Record) -> dict:
+    """Every array that a network needs -> its shape, by the names of its original."""
+    shapes, family = {}, record.module
+    for convolution, shape in family.convolutions(record).items():
         shapes[f"{convolution}.weight"] = shape
-        shapes.update({f"{norm_of(convolution)}.{key}": shape[:1] for key in BN_NAMES})
+        shapes.update({f"{family.norm_of(convolution)}.{key}": shape[:1] for key in BN_NAMES})
     return shapes
 
 
@@ -105,9 +77,9 @@ def read_ckpt(path: Path) -> dict:
 READERS = {".pth": read_pth, ".pt": read_pth, ".safetensors": read_safetensors, ".ckpt": read_ckpt}
 
 
-def require(path: Path):
+def require(path: Path) -> None:
     if not path.is_file():
-        name = path.stem if path.stem in ADDRESSES else "NAME"
+        name = path.stem if path.stem in registry.addresses() else "NAME"
         raise DataError(
             f"{path}: no such file of weights; give --pre_ckpt_path, or get them: python pretrained/fetch.py {name} "
             f"('{RANDOM}' stands for untrained ones, to try things out)"
@@ -123,23 +95,32 @@ def read(path: Path) -> dict:
     return {key[len("module.") :] if key.startswith("module.") else key: value for key, value in arrays.items()}
 
 
-def identify(arrays: dict, path: Path) -> str:
-    """Which backbone these are the weights of."""
-    for name, (bottleneck, _, _) in ARCHITECTURES.items():
-        if "layer1.0.conv1.weight" in arrays and bottleneck == ("layer1.0.conv3.weight" in arrays):
-            return name
-    raise DataError(f"{path}: not the weights of {' or '.join(ARCHITECTURES)} (no layer1.0.conv1.weight)")
+def identify(arrays: dict, path: Path) -> Record:
+    """The network that most of these arrays, by their names and shapes, are the weights of."""
+
+    def alike(record: Record) -> int:
+        shapes = expected(record)
+        return sum(key in arrays and tuple(arrays[key].shape) == tuple(shape) for key, shape in shapes.items())
+
+    def foreign(record: Record) -> int:
+        shapes = expected(record)
+        return sum(key not in shapes and not record.module.NOT_NEEDED.match(key) for key in arrays)
+
+    best = max(registry.RECORDS, key=lambda record: (alike(record) - foreign(record), alike(record)))
+    if 2 * alike(best) < len(expected(best)):
+        raise DataError(f"{path}: not the weights of {' or '.join(registry.names())}")
+    return best
 
 
 def _some(names: list) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def check(arrays: dict, name: str, path: Path) -> dict:
-    """The arrays that the backbone needs; anything missing, unexpected or of another shape is named."""
-    shapes = expected(name)
+def check(arrays: dict, record: Record, path: Path) -> dict:
+    """The arrays that the network needs; anything missing, unexpected or of another shape is named."""
+    shapes = expected(record)
     missing = [key for key in shapes if key not in arrays]
-    unexpected = [key for key in arrays if key not in shapes and not NOT_NEEDED.match(key)]
+    unexpected = [key for key in arrays if key not in shapes and not record.module.NOT_NEEDED.match(key)]
     misshaped = [
         f"{key} {tuple(arrays[key].shape)}, not {tuple(shape)}"
         for key, shape in shapes.items()
@@ -151,7 +132,7 @@ def check(arrays: dict, name: str, path: Path) -> dict:
         if names
     ]
     if problems:
-        raise DataError(f"{path}: does not fit {name}; {'; '.join(problems)}")
+        raise DataError(f"{path}: does not fit {record.name}; {'; '.join(problems)}")
     return {key: np.asarray(arrays[key], np.float32) for key in shapes}
 
 
@@ -160,19 +141,19 @@ def convert(source: Path, target: Path) -> str:
     import mindspore
 
     arrays = read(source)
-    name = identify(arrays, source)
-    plain = convolutions(name)
+    record = identify(arrays, source)
+    plain = record.module.convolutions(record)
     parameters = []
-    for key, value in check(arrays, name, source).items():
+    for key, value in check(arrays, record, source).items():
         stem, _, last = key.rpartition(".")
         parameters.append(
             {"name": f"{stem}.{last if stem in plain else BN_NAMES[last]}", "data": mindspore.Tensor(value)}
         )
     save_checkpoint(parameters, target)
-    return name
+    return record.name
 
 
-def save_checkpoint(parameters, path: Path):
+def save_checkpoint(parameters: Any, path: Path) -> None:
     """`parameters`: a Cell, or a list as MindSpore wants it."""
     import mindspore
 
@@ -184,43 +165,43 @@ def save_checkpoint(parameters, path: Path):
         temporary.chmod(0o644)  # and the file readable for its owner alone
 
 
-def fold(arrays: dict, name: str) -> dict:
+def fold(arrays: dict, record: Record) -> dict:
     """BatchNorm in evaluation mode is a scale and an offset a channel, taken into the convolution before it."""
-    folded = {}
-    for convolution in convolutions(name):
-        gamma, beta, mean, variance = (arrays[f"{norm_of(convolution)}.{key}"].astype(np.float64) for key in BN_NAMES)
-        scale = gamma / np.sqrt(variance + BN_EPSILON)
-        folded[f"{convolution}.weight"] = (arrays[f"{convolution}.weight"] * scale.reshape(-1, 1, 1, 1)).astype(
-            np.float32
-        )
+    folded, family = {}, record.module
+    for convolution in family.convolutions(record):
+        norm = family.norm_of(convolution)
+        gamma, beta, mean, variance = (arrays[f"{norm}.{key}"].astype(np.float64) for key in BN_NAMES)
+        scale = gamma / np.sqrt(variance + family.BN_EPSILON)
+        weight = arrays[f"{convolution}.weight"] * scale.reshape(-1, 1, 1, 1)
+        folded[f"{convolution}.weight"] = weight.astype(np.float32)
         folded[f"{convolution}.bias"] = (beta - mean * scale).astype(np.float32)
     return folded
 
 
-def random_weights(name: str, seed: int) -> dict:
-    """He's initialisation, with the branch of each residual block halved so that features keep their size."""
+def random_weights(record: Record, seed: int) -> dict:
+    """He's initialisation, but for what the family has to say."""
     rng = np.random.default_rng(seed)
-    last = "conv3" if ARCHITECTURES[name][0] else "conv2"
     folded = {}
-    for convolution, shape in convolutions(name).items():
-        std = np.sqrt(2 / np.prod(shape[1:])) * (0.5 if convolution.endswith(last) else 1)
+    for convolution, shape in record.module.convolutions(record).items():
+        std = np.sqrt(2 / np.prod(shape[1:])) * record.module.spread(record, convolution)
         folded[f"{convolution}.weight"] = rng.normal(0, std, shape).astype(np.float32)
         folded[f"{convolution}.bias"] = np.zeros(shape[0], np.float32)
     return folded
 
 
 def load_backbone(name: str, layers: tuple, source: str, seed: int) -> Backbone:
+    record = registry.get(name)
     if source == RANDOM:
-        folded = random_weights(name, seed)
+        folded = random_weights(record, seed)
     else:
-        arrays = read(source)
-        found = identify(arrays, source)
-        if found != name:
-            raise DataError(f"{source}: holds the weights of {found}; this is --backbone {name}")
-        folded = fold(check(arrays, name, source), name)
+        arrays = read(Path(source))
+        found = identify(arrays, Path(source))
+        if found != record:
+            raise DataError(f"{source}: holds the weights of {found.name}; this is --backbone {name}")
+        folded = fold(check(arrays, record, Path(source)), record)
+        source = str(Path(source).resolve())
     digest = hashlib.sha256()
     for key in sorted(folded):
         digest.update(folded[key].tobytes())
-    net = ResNet(name, layers)
-    set_weights(net, folded)
-    return Backbone(name, net, source if source == RANDOM else str(Path(source).resolve()), digest.hexdigest()[:16])
+    net = record.module.build(record, layers, folded)
+    return Backbone(name, source, source == RANDOM, digest.hexdigest()[:16], net)

@@ -1,4 +1,4 @@
-"""Chooses the device. It is one parameter that changes nothing else."""
+"""Chooses the device. It is one parameter that changes nothing else. MindSpore is loaded when a device is asked for."""
 
 import signal
 import threading
@@ -7,6 +7,7 @@ from anomaly.run.errors import DataError
 from anomaly.run.processes import launched
 
 TARGETS = ("Ascend", "GPU", "CPU")  # best first
+_used: list = []  # what was set last
 
 
 def best() -> str:
@@ -15,29 +16,35 @@ def best() -> str:
     return next(target for target in TARGETS if mindspore.hal.is_available(target))
 
 
-def set_device(target: str = "", device_id: int = 0) -> str:
+def use(target: str = "", device_id: int = 0) -> str:
     """Graph mode on the device asked for, or on the best that is present; returns its name."""
-    import cv2
     import mindspore
 
-    # Images are decoded in threads of our own: OpenCV's and MindSpore's would only get in each other's way.
-    cv2.setNumThreads(1)
-    cv2.setLogLevel(0)
     target = target or best()
     if not mindspore.hal.is_available(target):
         raise DataError(f"--device_target {target}: MindSpore finds no such device here; use --device_target {best()}")
     if target != "CPU" and device_id >= mindspore.hal.device_count(target):
         raise DataError(f"--device_id {device_id}: there are {mindspore.hal.device_count(target)} {target} devices")
-    mindspore.set_context(mode=mindspore.GRAPH_MODE)
-    if launched():
-        mindspore.set_device(target)  # msrun's processes share the devices of a machine out among themselves
-    else:
-        mindspore.set_device(target, device_id if target != "CPU" else 0)
+    # msrun's processes share the devices of a machine out among themselves
+    wanted = (target,) if launched() else (target, device_id if target != "CPU" else 0)
+    if wanted not in _used:  # MindSpore takes no second call once processes have met
+        mindspore.set_context(mode=mindspore.GRAPH_MODE)
+        mindspore.set_device(*wanted)
+        _used[:] = [wanted]
+    return target
+
+
+def current() -> str:
+    import mindspore
+
+    return mindspore.get_context("device_target")
+
+
+def end_in_order() -> None:
+    """For commands: while MindSpore computes, it turns Ctrl-C into SIGTERM; both are to end a command alike."""
     if threading.current_thread() is threading.main_thread():
-        # While MindSpore computes, it turns Ctrl-C into SIGTERM; both are to end a command in an orderly way.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
-    return target
 
 
 def available_memory() -> int:
@@ -49,7 +56,7 @@ def available_memory() -> int:
         return 1 << 62
 
 
-def require_memory(needed: int, what: str, hint: str):
+def require_memory(needed: int, what: str, hint: str) -> None:
     free = available_memory()
     if needed > free:
         raise DataError(f"{what} {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; {hint}")

@@ -5,14 +5,20 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from anomaly.run.errors import DataError, first_line
 
+SOURCE = Path(__file__).resolve().parents[2]
+# Where output/ and pretrained/ are: in the project, or, of an installed package, in the working folder.
+HOME = SOURCE if (SOURCE / "scripts" / "lib.sh").is_file() else Path.cwd()
+
 
 @contextmanager
-def writing(path: Path):
+def writing(path: Path) -> Iterator[None]:
     """What the system refuses names `path`, and no temporary file beside it."""
     try:
         yield
@@ -24,7 +30,7 @@ def writing(path: Path):
 
 
 @contextmanager
-def replacing(path: Path):
+def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`, with its suffix, and moves it there if the block succeeds."""
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
@@ -40,7 +46,7 @@ def replacing(path: Path):
 
 
 @contextmanager
-def replacing_folder(path: Path):
+def replacing_folder(path: Path) -> Iterator[Path]:
     """The same for a whole folder: what was there before goes when the new one is complete."""
     path = Path(path)
     with writing(path):
@@ -55,16 +61,16 @@ def replacing_folder(path: Path):
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_text(path: Path, text: str):
+def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value):
+def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path):
+def read_json(path: Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
@@ -79,7 +85,7 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def require_writable(folder: Path):
+def require_writable(folder: Path) -> None:
     """Fails now, and not after an hour of training, where results could not be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

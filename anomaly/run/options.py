@@ -1,23 +1,29 @@
-"""Options: one frozen dataclass a method. Presets in YAML fill it, flags override it, anything unknown is an error.
+"""Options: a frozen dataclass whose fields check themselves, from a flag, a file or Python alike.
 
-Every value, from wherever it comes, goes through the parser that its option names, so `3.5` for a whole number or
-`maybe` for a yes or no is refused in a file as on the command line.
+Every value goes through the parser that its option names, so `3.5` for a whole number or `maybe` for a yes or no is
+refused everywhere with the same words.
 """
 
 import argparse
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import Any, NoReturn, Optional, TypeVar
 
 import yaml
 
-from anomaly.data.images import Transform
-from anomaly.networks.resnet import ARCHITECTURES
-from anomaly.run.device import TARGETS
 from anomaly.run.errors import DataError, UsageError
 
-KEPT = ("pre_ckpt_path", "false_alarm_rate", "batch_size")  # read back from training, but open to another choice
+TRAIN, EVAL, PREDICT, EXPORT, PREPROCESS, POSTPROCESS = (
+    "train",
+    "eval",
+    "predict",
+    "export",
+    "preprocess",
+    "postprocess",
+)
+COMMANDS = (TRAIN, EVAL, PREDICT, EXPORT, PREPROCESS, POSTPROCESS)
 
 
 def boolean(text: str) -> bool:
@@ -42,62 +48,50 @@ def names(text: str) -> tuple:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError("1 or more")
-    return value
+def _number(kind: Callable, fits: Callable, words: str) -> Callable:
+    """A parser of numbers of which only some are allowed; `words` say which."""
+
+    def parser(text: str) -> Any:
+        value = kind(text)
+        if not fits(value):
+            raise ValueError(words)
+        return value
+
+    return parser
 
 
-def count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError("0 or more")
-    return value
+positive = _number(int, lambda value: value >= 1, "1 or more")
+count = _number(int, lambda value: value >= 0, "0 or more")
+above_zero = _number(float, lambda value: 0 < value < float("inf"), "above 0")
+zero_or_more = _number(float, lambda value: 0 <= value < float("inf"), "0 or more")
+fraction = _number(float, lambda value: 0 < value <= 1, "above 0, at most 1")
+rate = _number(float, lambda value: 0 < value < 1, "between 0 and 1")
 
 
-def above_zero(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError("above 0")
-    return value
+def option(
+    default: Any,
+    parse: Callable,
+    text: str,
+    *,
+    group: str = "method",
+    commands: tuple = (TRAIN,),
+    choices: tuple = (),
+    aliases: tuple = (),
+    trained: bool = False,
+    many: bool = False,
+) -> Any:
+    """One option. `commands`: those whose --help shows it. `many`: it takes several words.
 
-
-def zero_or_more(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError("0 or more")
-    return value
-
-
-def fraction(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1:
-        raise ValueError("above 0, at most 1")
-    return value
-
-
-def share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise ValueError("0 or more, below 1")
-    return value
-
-
-def rate(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise ValueError("between 0 and 1")
-    return value
-
-
-def option(default, parse, text: str, *, choices=(), aliases=(), trained=False, many=False):
-    """One option. `trained`: it shapes the state, so only training can choose it. `many`: it takes several words."""
+    `trained`: it shapes the state, so only training can choose it; other commands take it, unseen, to be told if it
+    contradicts the state.
+    """
     return field(
         default=default,
         metadata={
             "parse": parse,
             "help": text,
+            "group": group,
+            "commands": commands,
             "choices": choices,
             "aliases": aliases,
             "trained": trained,
@@ -107,47 +101,17 @@ def option(default, parse, text: str, *, choices=(), aliases=(), trained=False, 
 
 
 @dataclass(frozen=True)
-class Config:
-    """What every method knows."""
-
-    dataset_path: str = option("", str, "folder that holds the categories")
-    category: tuple = option((), names, "one or several categories, or all", aliases=("class_name",), many=True)
-    pre_ckpt_path: str = option(
-        "", str, "checkpoint of the backbone, or a folder of them; random: one that has seen nothing"
-    )
-    output_dir: str = option(
-        "", str, "where results go; default: output/<method> in the project", aliases=("save_path",)
-    )
-    backbone: str = option("wide_resnet50", str, "the pretrained network", choices=tuple(ARCHITECTURES), trained=True)
-    resize: tuple = option(
-        (256, 256),
-        size,
-        "side, or height and width, to resize to",
-        aliases=("im_resize",),
-        trained=True,
-        many=True,
-    )
-    crop: Optional[tuple] = option(
-        (224, 224), size_or_none, "side, or height and width, of the centre; none: all", trained=True, many=True
-    )
-    seed: int = option(1, count, "seed of everything random", trained=True)
-    batch_size: int = option(8, positive, "images that go through the network at once; changes no result")
-    workers: int = option(4, positive, "threads that decode images")
-    false_alarm_rate: float = option(0.01, rate, "part of good images that may be called anomalous")
-    pictures: int = option(1000, count, "how many result pictures to draw at most")
-    device_target: str = option("", str, "Ascend, GPU or CPU; default: the best present", choices=("", *TARGETS))
-    device_id: int = option(0, count, "which of several devices")
-
-    def __post_init__(self):
-        _ = self.transform  # refuses sizes that cannot be
-
-    @property
-    def transform(self) -> Transform:
-        return Transform(self.resize, self.crop)
+class Options:
+    def __post_init__(self) -> None:
+        for spec in dataclasses.fields(self):
+            object.__setattr__(self, spec.name, parse(spec, getattr(self, spec.name), spec.name))
 
 
-def parse(spec: dataclasses.Field, value, where: str):
-    """A value from a flag or a file, checked; `where` names its source in the message."""
+AnyOptions = TypeVar("AnyOptions", bound=Options)
+
+
+def parse(spec: dataclasses.Field, value: Any, where: str) -> Any:
+    """A value from a flag, a file or Python, checked; `where` names its source in the message."""
     text = ",".join(str(v) for v in value) if isinstance(value, (list, tuple)) else str(value)
     try:
         result = spec.metadata["parse"](text)
@@ -159,35 +123,73 @@ def parse(spec: dataclasses.Field, value, where: str):
     return result
 
 
-def add_flags(parser: argparse.ArgumentParser, cls, leave_out: tuple = ()):
+def written(value: Any) -> str:
+    """A value as one would type it."""
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def explained(spec: dataclasses.Field) -> str:
+    """What --help and the tables of the READMEs say: what it is for, its choices and its default."""
+    meta = spec.metadata
+    notes = [f"one of {', '.join(c for c in meta['choices'] if c)}"] if meta["choices"] else []
+    notes += [f"default: {written(spec.default)}"] if spec.default not in ("", ()) else []
+    return f"{meta['help']} ({'; '.join(notes)})" if notes else meta["help"]
+
+
+def add_flags(parser: argparse.ArgumentParser, cls: type[Options], command: str, titles: dict) -> None:
+    """The options that the command knows, in groups; `titles`: the name of each group -> its heading, in order."""
+    groups = {name: parser.add_argument_group(title) for name, title in titles.items()}
     for spec in dataclasses.fields(cls):
-        if spec.name in leave_out:
-            continue
         meta = spec.metadata
-        extra = {"nargs": "+"} if meta["many"] else {"nargs": "?", "const": "true"} if meta["parse"] is boolean else {}
-        parser.add_argument(
+        shown = command in meta["commands"]
+        if not shown and not meta["trained"]:
+            continue
+        extra: dict[str, Any] = (
+            {"nargs": "+"} if meta["many"] else {"nargs": "?", "const": "true"} if meta["parse"] is boolean else {}
+        )
+        groups[meta["group"]].add_argument(
             f"--{spec.name}",
             *(f"--{alias}" for alias in meta["aliases"]),
             dest=spec.name,
             default=None,
             metavar=spec.name.upper(),
-            help=meta["help"],
+            help=explained(spec).replace("%", "%%") if shown else argparse.SUPPRESS,
             **extra,
         )
 
 
-def from_flags(cls, args: argparse.Namespace) -> dict:
-    """The options that were given on the command line, and only those."""
-    given = {spec: getattr(args, spec.name, None) for spec in dataclasses.fields(cls)}
-    return {spec.name: parse(spec, value, f"--{spec.name}") for spec, value in given.items() if value is not None}
+class Parser(argparse.ArgumentParser):
+    def __init__(self, text: str) -> None:
+        super().__init__(description=text, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (--help lists the options)")
 
 
-def from_yaml(cls, path: Path) -> dict:
-    specs = {spec.name: spec for spec in dataclasses.fields(cls)}
+def given(cls: type[Options], args: argparse.Namespace) -> dict:
+    """What --config and the flags say, parsed, the flags first."""
+    found = from_yaml(cls, args.config) if args.config else {}
+    for spec in dataclasses.fields(cls):
+        value = getattr(args, spec.name, None)
+        if value is not None:
+            found[spec.name] = parse(spec, value, f"--{spec.name}")
+    return found
+
+
+def from_yaml(cls: type[Options], path: Path) -> dict:
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        return from_text(cls, Path(path).read_bytes(), path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def from_text(cls: type[Options], text: bytes, path: Path) -> dict:
+    """The options in a YAML file of this content."""
+    specs = {spec.name: spec for spec in dataclasses.fields(cls)}
+    try:
+        values = yaml.safe_load(text.decode("utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError):
         raise UsageError(f"{path}: not valid YAML") from None
     if not isinstance(values, dict):
@@ -201,43 +203,25 @@ def from_yaml(cls, path: Path) -> dict:
     }
 
 
-def to_yaml(config) -> str:
+def to_yaml(config: Options) -> str:
     values = {
         key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(config).items()
     }
     return yaml.safe_dump(values, sort_keys=False, default_flow_style=None, allow_unicode=True)
 
 
-def given(cls, args: argparse.Namespace) -> dict:
-    """What --config and the flags say, the flags first."""
-    return {**(from_yaml(cls, args.config) if args.config else {}), **from_flags(cls, args)}
+def known(cls: type[Options], chosen: dict, where: str) -> dict:
+    """The same, where each is an option; for what comes from Python."""
+    names_ = [spec.name for spec in dataclasses.fields(cls)]
+    unknown = [name for name in chosen if name not in names_]
+    if unknown:
+        raise UsageError(f"{where}: unknown option {', '.join(unknown)}; there are {', '.join(names_)}")
+    return {
+        spec.name: parse(spec, chosen[spec.name], spec.name) for spec in dataclasses.fields(cls) if spec.name in chosen
+    }
 
 
-def untrained(cls, args: argparse.Namespace):
+def untrained(cls: type[AnyOptions], chosen: dict) -> AnyOptions:
     """The chosen options that training does not decide, before any state has been looked at."""
     open_to_choice = {spec.name for spec in dataclasses.fields(cls) if not spec.metadata["trained"]}
-    return cls(**{name: value for name, value in given(cls, args).items() if name in open_to_choice})
-
-
-def resolve(cls, args: argparse.Namespace, presets: Path):
-    """For training: defaults, then the backbone's preset, then --config, then the flags."""
-    chosen = given(cls, args)
-    preset = from_yaml(cls, presets / f"{chosen.get('backbone', cls.backbone)}.yaml")
-    return cls(**{**preset, **chosen})
-
-
-def read_back(cls, saved: Path, args: argparse.Namespace):
-    """For evaluation and prediction: what training decided, with the options that may still be chosen."""
-    trained, chosen = from_yaml(cls, saved), given(cls, args)
-    kept = {
-        spec.name: trained[spec.name]
-        for spec in dataclasses.fields(cls)
-        if spec.name in trained and (spec.metadata["trained"] or spec.name in KEPT)
-    }
-    for spec in dataclasses.fields(cls):
-        if spec.metadata["trained"] and spec.name in chosen and chosen[spec.name] != kept.get(spec.name):
-            raise DataError(
-                f"{saved.parent}: was trained with {spec.name} {kept.get(spec.name)}, not "
-                f"{chosen[spec.name]}; leave --{spec.name} out or train again"
-            )
-    return cls(**{**kept, **chosen})
+    return cls(**{name: value for name, value in chosen.items() if name in open_to_choice})

@@ -34,7 +34,7 @@ class Ranks:
         stops = [len(items) * rank // self.size for rank in range(self.size + 1)]
         return items[stops[self.rank] : stops[self.rank + 1]], stops[self.rank]
 
-    def sum(self, array: np.ndarray) -> np.ndarray:
+    def all_reduce(self, array: np.ndarray) -> np.ndarray:
         """Adds up the arrays of all processes, in place."""
         flat = array.reshape(-1)  # a view: what is summed is contiguous
         for start in range(0, flat.size if self.size > 1 else 0, PIECE):
@@ -42,17 +42,17 @@ class Ranks:
             part[:] = _reduce(_filled(part, flat.size))[: part.size]
         return array
 
-    def everyone(self, array: np.ndarray) -> np.ndarray:
+    def all_gather(self, array: np.ndarray) -> np.ndarray:
         """The arrays of all processes, of one shape, one after the other: size ..."""
         result = np.zeros((self.size, *array.shape), np.float32)
         result[self.rank] = array
-        return self.sum(result)
+        return self.all_reduce(result)
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """The rows of all processes, one after the other, in the process that writes; the others get none."""
         if self.size == 1:
             return rows
-        counts = self.everyone(np.array([len(rows)])).astype(int).reshape(-1)
+        counts = self.all_gather(np.array([len(rows)])).astype(int).reshape(-1)
         width = int(np.prod(rows.shape[1:]))
         result = np.empty((counts.sum() if self.writes else 0, width), np.float32)
         flat, step = rows.reshape(-1, width), max(1, PIECE // width)
@@ -69,12 +69,12 @@ class Ranks:
                     result[first : first + number] = received[rank, :number]
         return result.reshape(-1, *rows.shape[1:])
 
-    def hand_out(self, array: np.ndarray) -> np.ndarray:
+    def broadcast(self, array: np.ndarray) -> np.ndarray:
         """The array of the process that writes, in every process."""
         axes = np.zeros(8)
         axes[: array.ndim] = array.shape
-        shape = self.everyone(axes)[0][: array.ndim].astype(int)
-        return self.sum(np.ascontiguousarray(array, np.float32) if self.writes else np.zeros(shape, np.float32))
+        shape = self.all_gather(axes)[0][: array.ndim].astype(int)
+        return self.all_reduce(np.ascontiguousarray(array, np.float32) if self.writes else np.zeros(shape, np.float32))
 
 
 def _filled(part: np.ndarray, whole: int) -> np.ndarray:
@@ -116,3 +116,6 @@ def join() -> Ranks:
         parallel_mode=mindspore.ParallelMode.DATA_PARALLEL, gradients_mean=True, device_num=ranks.size
     )
     return ranks
+
+
+ALONE = Ranks()

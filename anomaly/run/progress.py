@@ -4,23 +4,30 @@ import logging
 import resource
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 log = logging.getLogger("anomaly")
 
 
+class LogFile(logging.FileHandler):
+    """On a full disk the run itself says so, once."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 @contextmanager
-def logging_to(path: Path, append: bool = False):
+def logging_to(path: Path, append: bool = False) -> Iterator[None]:
     """The screen gets each line as it is, the file gets it with the time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    screen, file = (
-        logging.StreamHandler(sys.stdout),
-        logging.FileHandler(path, mode="a" if append else "w", encoding="utf-8"),
-    )
-    file.handleError = lambda record: None  # on a full disk the run itself says so, once
+    screen = logging.StreamHandler(sys.stdout)
+    file = LogFile(path, mode="a" if append else "w", encoding="utf-8")
     screen.setFormatter(logging.Formatter("%(message)s"))
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.setLevel(logging.INFO)
@@ -39,31 +46,91 @@ def logging_to(path: Path, append: bool = False):
             file.close()
 
 
-def bar(total: int, what: str, unit: str) -> tqdm:
-    """On a terminal ten times a second, in a file of output only now and then."""
-    return tqdm(
-        total=total,
-        desc=what,
-        unit=unit,
-        file=sys.stderr,
-        dynamic_ncols=True,
-        mininterval=0.1 if sys.stderr.isatty() else 15,
-    )
+@dataclass(frozen=True)
+class Step:
+    """What a callback is told: how far a phase of the work is."""
+
+    phase: str
+    done: int
+    total: int
+    note: str = ""
+
+
+Callback = Callable[[Step], None]
+
+
+def silent(step: Step) -> None:
+    pass
+
+
+class Counter:
+    """Tells a callback of each piece of one phase."""
+
+    def __init__(self, callback: Callback, phase: str, total: int) -> None:
+        self.callback, self.phase, self.total, self.done = callback, phase, total, 0
+
+    def __enter__(self) -> "Counter":
+        self.callback(Step(self.phase, 0, self.total))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if isinstance(self.callback, Bars):
+            self.callback.close()  # also where something went wrong: what is said of it wants a line of its own
+
+    def __call__(self, number: int = 1, note: str = "") -> None:
+        self.done += number
+        self.callback(Step(self.phase, self.done, self.total, note))
+
+
+UNITS = {"coreset": "pick", "gaussians": "position", "training": "epoch"}  # of phases; others count images
+
+
+class Bars:
+    """A callback that draws: on a terminal ten times a second, in a file of output only now and then."""
+
+    def __init__(self) -> None:
+        self.phase = ""
+        self.bar: Any = None
+
+    def __call__(self, step: Step) -> None:
+        if self.bar is None or step.phase != self.phase or step.done == 0:
+            self.close()
+            self.phase, self.bar = step.phase, self._begin(step)
+        self.bar.update(step.done - self.bar.n)
+        if step.note:
+            self.bar.set_postfix_str(step.note, refresh=False)
+        if step.done >= step.total:
+            self.close()
+
+    def _begin(self, step: Step) -> tqdm:
+        return tqdm(
+            total=step.total,
+            desc=step.phase,
+            unit=UNITS.get(step.phase, "image"),
+            file=sys.stderr,
+            dynamic_ncols=True,
+            mininterval=0.1 if sys.stderr.isatty() else 15,
+        )
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
 
 
 class Phases:
     """Measures the parts of a run by name."""
 
-    def __init__(self):
-        self.seconds = {}
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def __call__(self, name: str):
+    def __call__(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
         self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - start
 
-    def report(self):
+    def report(self) -> None:
         spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
         log.info("time: %s; total %.1f s; peak memory %.2f GB", spent, sum(self.seconds.values()), peak_memory() / 1e9)
 

@@ -1,25 +1,18 @@
 """Pictures to look at: the photograph, the heat map, the heat map over the photograph, the mask."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional
 
 import cv2
 import numpy as np
 
+from anomaly.data.images import Transform, write_image
 from anomaly.measure.calibration import Scale
-from anomaly.run.files import replacing
+from anomaly.measure.judgement import Judgement
 
 CAPTION = 24  # height of the line below a picture
 RED = (220, 30, 30)
-
-
-def save(path: Path, image: np.ndarray):
-    """RGB -> a file whose type follows from its name."""
-    with replacing(path) as temporary:
-        done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        if not done:
-            raise OSError(f"{path}: cannot be encoded")
-        temporary.write_bytes(data.tobytes())
 
 
 def file_name(photograph: Path) -> str:
@@ -65,7 +58,30 @@ def side_by_side(
     return np.vstack([row, line])
 
 
-def write(image: np.ndarray, text: str, place: tuple, colour: tuple):
+def write(image: np.ndarray, text: str, place: tuple, colour: tuple) -> None:
     """A line of text from `place`, (x, y); what OpenCV's font lacks becomes a question mark."""
     ascii_only = text.encode("ascii", "replace").decode()
     cv2.putText(image, ascii_only, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
+
+
+def drawn(judgements: Iterable[Judgement], folder: Path, most: int, mark: str) -> Iterator[Judgement]:
+    """Passes them on, and draws the first of them into folder/<defect>/; `mark`: what each picture has to say."""
+    for number, each in enumerate(judgements):
+        if number < most:
+            caption = f"{each.sample.name}  score {each.score:.3f}  {each.verdict}  {mark}".rstrip()
+            picture = side_by_side(each.image, each.map, each.mask, each.scales.pixel, caption)
+            write_image(folder / each.sample.defect / file_name(each.sample.path), picture)
+        yield each
+
+
+def on_photograph(judged: Judgement, transform: Transform, mark: str = "") -> np.ndarray:
+    """The photograph at its own size, with the map over the part of it that was looked at."""
+    image = judged.image if judged.photograph is None else judged.photograph
+    scaled, (rows, columns) = transform.back(judged.map, *image.shape[:2])
+    picture = image.copy()
+    picture[rows, columns] = overlay(np.ascontiguousarray(image[rows, columns]), scaled, judged.scales.pixel)
+    if scaled.shape != image.shape[:2]:  # what lies outside the crop was not judged: a white line says so
+        cv2.rectangle(picture, (columns.start, rows.start), (columns.stop - 1, rows.stop - 1), (255, 255, 255), 1)
+    if mark:
+        write(picture, mark, (6, 18), RED)
+    return picture

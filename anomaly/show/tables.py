@@ -1,6 +1,10 @@
-"""Results as lines, tables and files."""
+"""Results as lines, tables and records."""
 
 from typing import Optional
+
+from anomaly.measure.calibration import Scales
+from anomaly.measure.evaluation import Evaluation
+from anomaly.networks.registry import Backbone
 
 # Key in results.json, heading in a table.
 FIGURES = (
@@ -13,6 +17,32 @@ FIGURES = (
     ("pixel_ap", "pixel AP"),
 )
 RANDOM_MARK = "RANDOM BACKBONE (no pretrained weights): these figures say nothing about the method"
+
+
+def about(method: str, category: str, backbone: Backbone, remark: str, scales: Scales, trained_on: int) -> dict:
+    """What is known of the detector and the photographs of an evaluation. `trained_on`: images; 0: not known."""
+    return {
+        "method": method,
+        "category": category,
+        "backbone": backbone.label,
+        "random_backbone": backbone.is_random,
+        "remark": remark,
+        "threshold": scales.image.threshold if scales.known else None,
+        "false_alarm_rate": scales.false_alarm_rate,
+        "train_images": trained_on or None,
+    }
+
+
+def record(evaluation: Evaluation, about: dict) -> dict:
+    """For results.json."""
+    keys = ("img_auc", "pixel_auc", "aupro", "img_f1", "img_f1_threshold", "pixel_f1", "pixel_f1_threshold")
+    return {
+        **about,
+        **{key: getattr(evaluation, key) for key in (*keys, "img_ap", "pixel_ap")},
+        "test_images": len(evaluation.images),
+        "verdicts": evaluation.verdicts._asdict(),
+        "images": [image._asdict() for image in evaluation.images],
+    }
 
 
 def number(value: Optional[float], digits: int = 4) -> str:

@@ -1,15 +1,15 @@
-"""Which network FastFlow looks through, at which layers, with which weights."""
+"""What FastFlow takes of the network: the outputs of three layers, as they are (arXiv 2111.07677, section 3.2)."""
 
-from anomaly.networks import fetch, weights
-from fastflow.src.config import Config
-
-LAYERS = ("layer1", "layer2", "layer3")
-WEIGHTS = {"wide_resnet50": "wide_resnet50_racm-8234f177", "resnet18": "resnet18-f37072fd"}
+from anomaly.networks import registry
+from fastflow.src.config import LAYERS, Config
 
 
-def source(config: Config) -> str:
-    return fetch.checkpoint(config.pre_ckpt_path, WEIGHTS[config.backbone])
+def grids(config: Config) -> tuple:
+    """Rows and columns of each layer's output."""
+    return tuple(registry.get(config.backbone).grid(layer, config.transform.size) for layer in LAYERS)
 
 
-def load(config: Config) -> weights.Backbone:
-    return weights.load_backbone(config.backbone, LAYERS, source(config), config.seed)
+def shapes(config: Config) -> tuple:
+    """C, H, W of each layer's output."""
+    record = registry.get(config.backbone)
+    return tuple((record.channels_of(layer), *grid) for layer, grid in zip(LAYERS, grids(config)))

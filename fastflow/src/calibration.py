@@ -1,20 +1,25 @@
 """What good images score, for the threshold: those that were held out of training, as a new good image would be."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from anomaly.measure.calibration import Calibration
 from anomaly.run.progress import log
-from fastflow.src.detector import FastFlow
+from fastflow.src.dataset import Features
 from fastflow.src.judging import chunks
 
 ENOUGH = 20  # held-out images from which on they alone are asked
 
 
-def calibrate(detector: FastFlow, cache, index: np.ndarray, kept_out: np.ndarray) -> Calibration:
-    """With few images held out their level is taken, and the spread around it from the images trained on."""
+def calibrate(score: Callable, cache: Features, index: np.ndarray, kept_out: np.ndarray) -> Calibration:
+    """With few images held out their level is taken, and the spread around it from the images trained on.
+
+    `score`: features -> maps and scores.
+    """
 
     def scores(of: np.ndarray) -> np.ndarray:
-        found = [detector.score_features(cache.take(part))[1][:count] for part, count in chunks(of)]
+        found = [score(cache.take(part))[1][:count] for part, count in chunks(of)]
         return np.concatenate(found) if found else np.zeros(0)
 
     fresh = scores(kept_out)

@@ -30,7 +30,7 @@ def _drawn(rng: np.random.Generator, inputs: int, outputs: int, kernel: int) -> 
 class Subnet(nn.Cell):
     """B C1 H W -> B 2·C2 H W, already times SUBNET_GAIN: convolution, ReLU, convolution."""
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, kernel: int, rng: np.random.Generator):
+    def __init__(self, inputs: int, hidden: int, outputs: int, kernel: int, rng: np.random.Generator) -> None:
         super().__init__()
         weight1, bias1 = _drawn(rng, inputs, hidden, kernel)
         weight2, bias2 = _drawn(rng, hidden, outputs, kernel)
@@ -51,7 +51,7 @@ class Subnet(nn.Cell):
 class Permute(nn.Cell):
     """B C H W -> the first and the second half of its channels in a new order. Backwards it is the inverse order."""
 
-    def __init__(self, order: np.ndarray, first: int):
+    def __init__(self, order: np.ndarray, first: int) -> None:
         super().__init__()
         self.to_first = Tensor(order[:first].astype(np.int32))
         self.to_second = Tensor(order[first:].astype(np.int32))
@@ -69,12 +69,12 @@ class Permute(nn.Cell):
 class Step(nn.Cell):
     """x1 and x2, B C1 H W and B C2 H W -> y1 and y2, tanh of the coupling (B C2 H W) and Σ log scale, a scalar."""
 
-    def __init__(self, channels: int, hidden_ratio: float, kernel: int, clamp: float, rng: np.random.Generator):
+    def __init__(self, channels: int, hidden_ratio: float, kernel: int, clamp: float, rng: np.random.Generator) -> None:
         super().__init__()
         self.second = channels // 2
         self.first = channels - self.second
         self.clamp = clamp
-        hidden = int(self.first * hidden_ratio)
+        hidden = max(1, int(self.first * hidden_ratio))
         self.subnet = Subnet(self.first, hidden, 2 * self.second, kernel, rng)
         self.order = rng.permutation(channels)  # y's channel i is the channel order[i] of what it permutes
         self.permute = Permute(self.order, self.first)
@@ -111,7 +111,7 @@ class Flow(nn.Cell):
         conv3x3_only: bool,
         clamp: float,
         rng: np.random.Generator,
-    ):
+    ) -> None:
         super().__init__()
         channels, height, width = shape
         if channels < 2:

@@ -1,21 +1,93 @@
-"""What FastFlow reads: photographs of one category, resized and cropped as the options say, in batches."""
+"""The photographs as FastFlow trains on them: the frozen backbone's features of all of them, computed once.
+
+Without augmentation they never change, so from the second epoch on training costs the flow alone. They are kept in
+memory, or in a file that is mapped into it when they are large; `off` keeps the decoded images and computes the
+features anew each time. What `take` gives is mutable: of a plain tuple the compiler would take the values for constants
+and compile anew at every step.
+"""
 
 import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any, Optional, Union
 
-from anomaly.data import layouts as dataset
-from anomaly.data import loader
-from anomaly.run.files import sha256
+import numpy as np
+from mindspore import Tensor, mutable, nn
+
+from anomaly.data.loader import batches
+from anomaly.run.device import available_memory
+from anomaly.run.errors import UsageError
+from anomaly.run.job import Job
+from anomaly.run.progress import log
 from fastflow.src.config import Config
 
-
-def load(config: Config, category: str) -> dataset.Category:
-    return dataset.load_category(config.dataset_path, category)
+MEMORY_SHARE = 0.5  # of what is free, for `auto`
 
 
-def batches(config: Config, samples, with_masks: bool = False):
-    return loader.batches(samples, config.transform, config.batch_size, config.workers, with_masks)
+class Cached:
+    """Arrays N C H W, one a scale."""
+
+    def __init__(self, arrays: list, folder: Optional[tempfile.TemporaryDirectory] = None) -> None:
+        self.arrays = arrays
+        self.folder = folder  # of the mapped files; they go with this object
+
+    def take(self, index: np.ndarray) -> tuple:
+        return mutable(tuple(Tensor(np.ascontiguousarray(array[index])) for array in self.arrays))
 
 
-def digest(samples) -> str:
+class Uncached:
+    """Decoded images N H W 3; the backbone runs whenever features are asked for."""
+
+    def __init__(self, images: np.ndarray, backbone: nn.Cell) -> None:
+        self.images = images
+        self.backbone = backbone
+
+    def take(self, index: np.ndarray) -> tuple:
+        return mutable(self.backbone(Tensor(self.images[index])))
+
+
+Features = Union[Cached, Uncached]
+
+
+def place(config: Config, needed: int, scratch: Optional[Path]) -> str:
+    """Where the cache goes, for this many bytes; without a folder for it not into a file."""
+    if config.feature_cache == "file" and scratch is None:
+        raise UsageError("feature_cache: file needs a folder to keep it in")
+    if config.feature_cache != "auto":
+        return config.feature_cache
+    if needed < MEMORY_SHARE * available_memory():
+        return "memory"
+    return "file" if scratch else "off"
+
+
+def collect(config: Config, samples: tuple, backbone: nn.Cell, shapes: tuple, job: Job) -> Features:
+    """Runs decoding and the backbone over all samples."""
+    height, width = config.transform.size
+    needed = 4 * len(samples) * sum(int(np.prod(shape)) for shape in shapes)
+    where, folder = place(config, needed, job.folder), None
+    arrays: list[Any]
+    if where == "off":
+        arrays = [np.empty((len(samples), height, width, 3), np.uint8)]
+    elif where == "memory":
+        arrays = [np.empty((len(samples), *shape), np.float32) for shape in shapes]
+    else:
+        folder = tempfile.TemporaryDirectory(prefix=".features.", dir=job.folder)
+        arrays = [
+            np.lib.format.open_memmap(Path(folder.name) / f"{i}.npy", "w+", np.float32, (len(samples), *shape))
+            for i, shape in enumerate(shapes)
+        ]
+        log.info("features: %.1f GB in a file below %s", needed / 1e9, job.folder)
+    done = 0
+    with job.phase("features", len(samples)) as count:
+        for batch in batches(samples, config.transform, config.batch_size, config.workers):
+            parts = [batch.images] if where == "off" else [x.asnumpy() for x in backbone(Tensor(batch.images))]
+            for array, part in zip(arrays, parts):
+                array[done : done + batch.size] = part[: batch.size]
+            done += batch.size
+            count(batch.size)
+    return Uncached(arrays[0], backbone) if where == "off" else Cached(arrays, folder)
+
+
+def digest(samples: tuple) -> str:
     """Of the content of all images, in order: whether --resume goes on with the same ones."""
-    return hashlib.sha256("".join(sha256(sample.path) for sample in samples).encode()).hexdigest()
+    return hashlib.sha256("".join(sample.digest() for sample in samples).encode()).hexdigest()

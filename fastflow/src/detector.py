@@ -1,33 +1,31 @@
 """FastFlow as a whole: photographs in, anomaly maps and image scores out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Optional
 
 import mindspore
 import numpy as np
 from mindspore import Tensor, mutable, nn
 
 from anomaly.deploy import state
-from anomaly.measure.calibration import Calibration
-from anomaly.networks.grid import grid_of
-from anomaly.networks.resnet import CHANNELS
-from anomaly.networks.weights import Backbone, save_checkpoint
+from anomaly.deploy.state import State
+from anomaly.detector import Fitted, common
+from anomaly.measure.calibration import NONE, Calibration
+from anomaly.networks.registry import Backbone
+from anomaly.networks.weights import save_checkpoint
 from anomaly.run.errors import DataError
+from anomaly.run.job import Job
+from anomaly.run.progress import log
+from fastflow.src import dataset, judging
 from fastflow.src.anomaly_map import AnomalyMap, image_scores
-from fastflow.src.backbone import LAYERS
-from fastflow.src.config import TEST_PIXEL_AUC, Config
-from fastflow.src.model import Flows
+from fastflow.src.backbone import grids, shapes
+from fastflow.src.calibration import calibrate
+from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config
+from fastflow.src.flows import Flows
+from fastflow.src.training import Training, split
 
-METHOD = "fastflow"
-NONE = Calibration(np.zeros(0), np.zeros(0))  # before there is one
 ON_TEST_DATA = "the epoch was chosen on the TEST images (--select test_pixel_auc, the zoo's way): this flatters"
-
-
-def shapes(config: Config) -> tuple:
-    """C, H, W of the features of each layer."""
-    return tuple(
-        (channels, *grid_of(layer, config.transform.size)) for layer, channels in zip(LAYERS, CHANNELS[config.backbone])
-    )
 
 
 def build_flows(config: Config) -> Flows:
@@ -47,7 +45,7 @@ def checkpoint(category: str) -> str:
 class Squares(nn.Cell):
     """Features, B C h w a scale -> the mean of z^2 over the channels, B h w a scale."""
 
-    def __init__(self, flows: Flows):
+    def __init__(self, flows: Flows) -> None:
         super().__init__(auto_prefix=False)  # the parameters keep the names that they have in the checkpoint
         self.flows = flows
         self.set_train(False)
@@ -60,52 +58,66 @@ class Squares(nn.Cell):
         return squares
 
 
-@dataclass(frozen=True)
-class FastFlow:
-    weights: Backbone
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FastFlow(Fitted):
+    method: str = "fastflow"
     squares: Squares
     anomaly_map: AnomalyMap
-    calibration: Calibration
-    remark: str = ""
-    method: str = METHOD
 
-    @staticmethod
-    def of(config: Config, weights: Backbone, flows: Flows, calibration: Calibration = NONE) -> "FastFlow":
-        grids = tuple(grid_of(layer, config.transform.size) for layer in LAYERS)
-        remark = ON_TEST_DATA if config.select == TEST_PIXEL_AUC else ""
-        return FastFlow(weights, Squares(flows), AnomalyMap(grids, config.transform.size), calibration, remark)
+    def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert self.backbone.net is not None
+        return self.score_features(mutable(self.backbone.net(Tensor(images))))
 
-    def score(self, images: np.ndarray) -> tuple:
-        return self.score_features(mutable(self.weights.net(Tensor(images))))
-
-    def score_features(self, features: tuple) -> tuple:
+    def score_features(self, features: tuple) -> tuple[np.ndarray, np.ndarray]:
         maps = self.anomaly_map([square.asnumpy() for square in self.squares(features)])
         return maps, image_scores(maps)
 
-    def save(self, folder: Path, config: Config):
+    def save(self, folder: Path) -> None:
+        folder = Path(folder)
         name = checkpoint(folder.name)
         state.begin(folder)
         save_checkpoint(self.squares.flows, folder / name)
-        state.save(
-            folder,
-            method=METHOD,
-            backbone=self.weights,
-            calibration=self.calibration,
-            files=(name,),
-            config=config,
-        )
+        state.save(folder, self, (name,))
 
-    @staticmethod
-    def load(folder: Path, config: Config, weights: Backbone) -> "FastFlow":
-        calibration = state.load(folder, method=METHOD, backbone=weights)
-        flows = build_flows(config)
-        path = folder / checkpoint(folder.name)
+
+def fit(config: Config, samples: tuple, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> FastFlow:
+    assert backbone.net is not None
+    flows = build_flows(config)
+    held_out = 0.0 if config.select == TEST_PIXEL_AUC else config.held_out  # the zoo trains on all of them
+    index, kept_out = split(len(samples), held_out, config.seed)
+    cache = dataset.collect(config, samples, backbone.net, shapes(config), job)
+    detector = assemble(config, backbone, flows)
+    score = detector.score_features
+    judge = judging.by(config, flows, score, backbone.net, cache, kept_out, job)
+    origin = {"weights": backbone.fingerprint, "images": dataset.digest(samples)}
+    progress = Training(config, flows, cache, index, job, origin, judge).run()
+    log.info("kept: epoch %d, chosen by %s", progress.kept_epoch, config.select if progress.best else LAST)
+    if not job.ranks.writes:
+        return detector
+    with job.phase("calibration"):
+        calibration = calibrate(score, cache, index, kept_out)
+    return replace(detector, **common(config, backbone, calibration))
+
+
+def assemble(config: Config, backbone: Backbone, flows: Flows, calibration: Calibration = NONE) -> FastFlow:
+    return FastFlow(
+        **common(config, backbone, calibration),
+        remark=ON_TEST_DATA if config.select == TEST_PIXEL_AUC else "",
+        squares=Squares(flows),
+        anomaly_map=AnomalyMap(grids(config), config.transform.size),
+    )
+
+
+def load(found: State, config: Config, backbone: Backbone) -> FastFlow:
+    flows = build_flows(config)
+    path = found.folder / checkpoint(found.folder.name)
+    with found.file(path.name):  # checked while it is read
         try:
             parameters = mindspore.load_checkpoint(str(path))
         except (ValueError, RuntimeError, OSError, TypeError):
             raise DataError(f"{path}: missing or damaged; train again") from None
-        expected = {parameter.name: parameter.shape for parameter in flows.get_parameters()}
-        if {name: value.shape for name, value in parameters.items()} != expected:
-            raise DataError(f"{path}: is not the flow that {folder / state.CONFIG} describes; train again")
-        mindspore.load_param_into_net(flows, parameters)
-        return FastFlow.of(config, weights, flows, calibration)
+    expected = {parameter.name: parameter.shape for parameter in flows.get_parameters()}
+    if {name: value.shape for name, value in parameters.items()} != expected:
+        raise DataError(f"{path}: is not the flow that {found.folder / state.CONFIG} describes; train again")
+    mindspore.load_param_into_net(flows, parameters)
+    return replace(assemble(config, backbone, flows, found.calibration), category=found.folder.name)

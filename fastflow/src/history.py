@@ -5,21 +5,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from anomaly.data.images import write_image
 from anomaly.run.files import write_text
-from anomaly.show.pictures import save, write
+from anomaly.show.pictures import write
 
 FIELDS = ("epoch", "loss", "held_out", "learning_rate", "seconds")
 WIDTH, HEIGHT, MARGIN = 800, 400, 60
 COLOURS = {"loss": (30, 90, 200), "held_out": (220, 120, 20)}
 
 
-def write_csv(path: Path, rows: list):
+def write_csv(path: Path, rows: list) -> None:
     lines = [",".join(FIELDS)]
     lines += [",".join("" if row.get(name) is None else f"{row[name]:.8g}" for name in FIELDS) for row in rows]
     write_text(path, "\n".join(lines) + "\n")
 
 
-def draw(path: Path, rows: list):
+def draw(path: Path, rows: list) -> None:
     """Loss and held-out likelihood over the epochs; the axis leaves the first few, very high values out."""
     curves = {name: [(row["epoch"], row[name]) for row in rows if row.get(name) is not None] for name in COLOURS}
     heights = [value for curve in curves.values() for _, value in curve]
@@ -43,4 +44,4 @@ def draw(path: Path, rows: list):
         write(image, f"{value:.4g}", (2, place(1, value)[1] + 4), (0, 0, 0))
     write(image, "epoch 1", (MARGIN, HEIGHT - MARGIN + 20), (0, 0, 0))
     write(image, str(last), (WIDTH - MARGIN - 20, HEIGHT - MARGIN + 20), (0, 0, 0))
-    save(path, image)
+    write_image(path, image)

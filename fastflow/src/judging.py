@@ -1,23 +1,26 @@
 """By what the epoch to keep is chosen. Lower is better."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Optional
 
 import numpy as np
+from mindspore import nn
 
-from anomaly.data.layouts import Category
+from anomaly.data.loader import batches
 from anomaly.measure import metrics
 from anomaly.run.errors import UsageError
-from fastflow.src import dataset, features
+from anomaly.run.job import Job
+from fastflow.src import dataset
+from fastflow.src.backbone import shapes
 from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config
-from fastflow.src.detector import FastFlow, shapes
+from fastflow.src.dataset import Features
+from fastflow.src.flows import Flows
 from fastflow.src.training import HeldOut
 
 BATCH = 8  # images judged at once
 
 
-def chunks(index: np.ndarray):
+def chunks(index: np.ndarray) -> Iterator[tuple]:
     """Indices in batches of one shape, and how many of each count."""
     size = max(min(BATCH, len(index)), 1)
     for start in range(0, len(index), size):
@@ -26,16 +29,19 @@ def chunks(index: np.ndarray):
 
 
 def by(
-    config: Config, data: Category, detector: FastFlow, cache, kept_out: np.ndarray, scratch: Path
+    config: Config, flows: Flows, score: Callable, backbone: nn.Cell, cache: Features, kept_out: np.ndarray, job: Job
 ) -> Optional[Callable]:
-    """A function that judges the detector's flow as it then is; None where there is nothing to judge by."""
+    """A function that judges the flow as it then is; None where there is nothing to judge by.
+
+    `score`: features -> maps and scores.
+    """
     if config.select == TEST_PIXEL_AUC:
-        if not data.has_masks:
+        if not any(sample.mask or sample.truth is not None for sample in job.test):
             raise UsageError("--select test_pixel_auc: there are no masks to judge by")
-        return test_images(config, data, detector, scratch)
+        return test_images(config, score, backbone, job)
     if config.select == LAST or not len(kept_out):
         return None
-    cell = HeldOut(detector.squares.flows)
+    cell = HeldOut(flows)
 
     def held_out() -> float:
         found = [cell(cache.take(index)).asnumpy()[:count] for index, count in chunks(kept_out)]
@@ -44,19 +50,20 @@ def by(
     return held_out
 
 
-def test_images(config: Config, data: Category, detector: FastFlow, scratch: Path) -> Callable:
+def test_images(config: Config, score: Callable, backbone: nn.Cell, job: Job) -> Callable:
     """The zoo's way; the test images too go through the backbone once."""
-    cache = features.collect(config, data.test, detector.weights.net, shapes(config), scratch)
-    masks = [mask for batch in dataset.batches(config, data.test, with_masks=True) for mask in batch.masks]
+    cache = dataset.collect(config, job.test, backbone, shapes(config), job)
+    decoded = batches(job.test, config.transform, config.batch_size, config.workers, with_masks=True)
+    masks = [mask for batch in decoded for mask in batch.masks]
 
     def minus_pixel_auc() -> float:
         pixels, done = metrics.PixelScores(), 0
         for index, count in chunks(np.arange(len(masks))):
-            maps, _ = detector.score_features(cache.take(index))
+            maps, _ = score(cache.take(index))
             for values, mask in zip(maps[:count], masks[done : done + count]):
                 if mask is not None:
                     pixels.add(values, mask)
             done += count
-        return -metrics.auroc(pixels.curve())
+        return -(metrics.auroc(pixels.curve()) or 0.0)
 
     return minus_pixel_auc

@@ -5,11 +5,13 @@ anomalib and the PyTorch ports sum over scales, which Adam's steps do not tell a
 decay.
 """
 
+from typing import Any
+
 from mindspore import dtype as mstype
 from mindspore import nn, ops
 
 
-def likelihood(zs: tuple, jacobians: tuple):
+def likelihood(zs: tuple, jacobians: tuple) -> Any:
     """-> the negative log-likelihood of each image, the mean over scales, B. Lower is more like the training set."""
     total = 0
     for i in range(len(zs)):
@@ -27,7 +29,7 @@ class Loss(nn.Cell):
     nothing else in its part of a batch then adds nothing.
     """
 
-    def __init__(self, flows: nn.Cell):
+    def __init__(self, flows: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
         self.flows = flows
 

@@ -1,54 +1,32 @@
-"""Features of three layers -> z and log|det J| of each (arXiv 2111.07677, section 3.2)."""
+"""FastFlow as one Cell from photographs to maps and scores, for export."""
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
-from mindspore import dtype as mstype
+from mindspore import Tensor, nn, ops
 
-from fastflow.src.coupling import Flow
-
-EPSILON = 1e-5
+from anomaly.deploy.cells import EnlargeCell
+from fastflow.src.detector import FastFlow
 
 
-class LayerNorm(nn.Cell):
-    """Over [C, H, W], with a weight and a bias of that shape; in operations that every exporter knows."""
+class Model(nn.Cell):
+    """B H W 3 uint8 -> maps, B H W, and scores, B."""
 
-    def __init__(self, shape: tuple):
+    def __init__(self, detector: FastFlow) -> None:
         super().__init__()
-        self.shape, self.size = shape, int(np.prod(shape))
-        self.weight = Parameter(Tensor(np.ones(shape, np.float32)), name="weight")
-        self.bias = Parameter(Tensor(np.zeros(shape, np.float32)), name="bias")
-        self.average = Tensor(np.full((self.size, 1), 1 / self.size, np.float32))
+        self.backbone = detector.backbone.net
+        self.squares = detector.squares
+        self.enlarges = nn.CellList([EnlargeCell(scale) for scale in detector.anomaly_map.scales])
+        # A tensor: of a division by a number the exporter makes two operations and names the wrong one as the output.
+        self.share = Tensor(np.array(1 / len(self.enlarges), np.float32))
+        self.pixels = self.enlarges[0].rows.shape[0] * self.enlarges[0].columns.shape[1]
+        self.set_train(False)
 
-    def construct(self, x):
-        flat = x.astype(mstype.float32).reshape(-1, self.size)  # B C·H·W
-        flat = flat - ops.matmul(flat, self.average)
-        variance = ops.matmul(flat * flat, self.average)
-        flat = flat / ops.sqrt(variance + EPSILON)
-        return flat.reshape(-1, *self.shape) * self.weight + self.bias
+    def construct(self, images):
+        squares = self.squares(self.backbone(images))
+        total = 0
+        for i in range(len(self.enlarges)):
+            total = total + self.enlarges[i](-ops.exp(-0.5 * squares[i]))
+        return total * self.share, total.reshape(-1, self.pixels).max(1) * self.share
 
 
-class Flows(nn.Cell):
-    """Tuple of B C H W -> ((z of each), (log|det J| of each)), z of the same shapes, log|det J| of shape B."""
-
-    def __init__(
-        self,
-        shapes: tuple,
-        flow_step: int = 8,
-        hidden_ratio: float = 1.0,
-        conv3x3_only: bool = True,
-        clamp: float = 2.0,
-        seed: int = 1,
-    ):
-        super().__init__()
-        rng = np.random.default_rng(seed)
-        self.norms = nn.CellList([LayerNorm(shape) for shape in shapes])
-        self.flows = nn.CellList([Flow(shape, flow_step, hidden_ratio, conv3x3_only, clamp, rng) for shape in shapes])
-
-    def construct(self, features):
-        zs = ()
-        jacobians = ()
-        for i in range(len(self.flows)):
-            z, jacobian = self.flows[i](self.norms[i](features[i]))
-            zs += (z,)
-            jacobians += (jacobian,)
-        return zs, jacobians
+def model(detector: FastFlow) -> Model:
+    return Model(detector)

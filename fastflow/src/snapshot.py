@@ -19,7 +19,7 @@ def values(cell: nn.Cell) -> dict:
     return {parameter.name: parameter.asnumpy().copy() for parameter in cell.get_parameters()}
 
 
-def restore(cell: nn.Cell, arrays: dict):
+def restore(cell: nn.Cell, arrays: dict) -> None:
     for parameter in cell.get_parameters():
         array = arrays[parameter.name]
         if array.shape != tuple(parameter.shape):
@@ -43,7 +43,7 @@ class Progress:
     def kept_epoch(self) -> int:
         return self.best_epoch if self.best else self.epoch
 
-    def save(self, path: Path, key: dict, flows: nn.Cell, optimizer: nn.Cell):
+    def save(self, path: Path, key: dict, flows: nn.Cell, optimizer: nn.Cell) -> None:
         """`key`: the options that decide the course of training."""
         record = {"key": key, "epoch": self.epoch, "step": self.step, "loss": self.loss, "history": self.history}
         record.update(best_epoch=self.best_epoch, best_value=self.best_value, has_best=self.best is not None)
@@ -64,7 +64,7 @@ class Progress:
         changed = [name for name in key if record["key"].get(name) != key[name]]
         if changed:
             raise DataError(f"{path}: was begun with another {', '.join(changed)}; leave --resume out to start anew")
-        groups = {"flow": {}, "optimizer": {}, "best": {}}
+        groups: dict = {"flow": {}, "optimizer": {}, "best": {}}
         for name, array in arrays.items():
             group, _, rest = name.partition("/")
             groups[group][rest] = array

@@ -4,7 +4,7 @@ Adam's epsilon stands beside √v and not beside √v̂, as in Kingma and Ba's r
 size of epsilon.
 """
 
-from typing import Optional
+from typing import Optional, Union
 
 import mindspore as ms
 from mindspore import nn
@@ -14,12 +14,12 @@ from fastflow.src.loss import Loss
 WEIGHT_DECAY = 1e-5
 
 
-def adam(net: nn.Cell, learning_rate, weight_decay: float = WEIGHT_DECAY) -> nn.Adam:
+def adam(net: nn.Cell, learning_rate: Union[float, list], weight_decay: float = WEIGHT_DECAY) -> nn.Adam:
     """`learning_rate`: a number, which set_learning_rate may change, or a list with one number for each step."""
     return nn.Adam(net.trainable_params(), learning_rate, weight_decay=weight_decay)
 
 
-def set_learning_rate(optimizer: nn.Optimizer, value: float):
+def set_learning_rate(optimizer: nn.Optimizer, value: float) -> None:
     optimizer.learning_rate.set_data(ms.Tensor(value, ms.float32))
 
 
@@ -29,7 +29,7 @@ class TrainStep(nn.Cell):
     `reducer`: nn.DistributedGradReducer(optimizer.parameters) where several processes share a batch.
     """
 
-    def __init__(self, flows: nn.Cell, optimizer: nn.Optimizer, reducer: Optional[nn.Cell] = None):
+    def __init__(self, flows: nn.Cell, optimizer: nn.Optimizer, reducer: Optional[nn.Cell] = None) -> None:
         super().__init__(auto_prefix=False)
         self.loss = Loss(flows)
         self.optimizer = optimizer

@@ -2,9 +2,8 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Optional
 
 import numpy as np
@@ -12,13 +11,14 @@ from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
 from anomaly.run.errors import DataError
-from anomaly.run.processes import Ranks
-from anomaly.run.progress import bar, log
+from anomaly.run.job import Job
+from anomaly.run.progress import log
 from fastflow.src import history
 from fastflow.src.config import LAST, Config
 from fastflow.src.coupling import Subnet
+from fastflow.src.dataset import Features
+from fastflow.src.flows import Flows
 from fastflow.src.loss import likelihood
-from fastflow.src.model import Flows
 from fastflow.src.schedule import learning_rate
 from fastflow.src.snapshot import FILE, Progress, restore, values
 from fastflow.src.step import TrainStep, adam, set_learning_rate
@@ -48,7 +48,7 @@ COURSE = (
 class HeldOut(nn.Cell):
     """Features -> the negative log-likelihood of each image, B."""
 
-    def __init__(self, flows: Flows):
+    def __init__(self, flows: Flows) -> None:
         super().__init__(auto_prefix=False)
         self.flows = flows
 
@@ -64,7 +64,7 @@ def split(count: int, share: float, seed: int) -> tuple:
     return np.sort(order[kept_out:]), np.sort(order[:kept_out])
 
 
-def batches(index: np.ndarray, size: int, seed: int, epoch: int):
+def batches(index: np.ndarray, size: int, seed: int, epoch: int) -> Iterator[tuple]:
     """All indices in this epoch's order, `size` at a time, with weights that sum to 1.
 
     A last batch that is too small is filled up with images of weight 0, so that every batch has one shape.
@@ -102,18 +102,18 @@ class Training:
         self,
         config: Config,
         flows: Flows,
-        features,
+        features: Features,
         index: np.ndarray,
-        ranks: Ranks,
-        folder: Path,
+        job: Job,
         origin: dict,
         judge: Optional[Callable],
-    ):
+    ) -> None:
         self.config, self.flows, self.features, self.index = config, flows, features, index
-        self.ranks, self.folder, self.judge = ranks, folder, judge
+        self.job, self.ranks, self.judge = job, job.ranks, judge
+        self.snapshot = job.folder / FILE if job.folder else None
         self.key = {name: _plain(getattr(config, name)) for name in COURSE}
         self.key.update(origin)
-        size = min(config.train_batch_size, len(index))
+        size, ranks = min(config.train_batch_size, len(index)), job.ranks
         self.batch = -(-size // ranks.size) * ranks.size  # every process gets the same number
         self.optimizer = adam(flows, config.lr, config.weight_decay)
         reducer = nn.DistributedGradReducer(self.optimizer.parameters) if ranks.size > 1 else None
@@ -123,34 +123,40 @@ class Training:
         self.progress = Progress()
 
     def run(self) -> Progress:
-        path, config = self.folder / FILE, self.config
-        if config.resume and path.is_file():
-            self.progress = Progress.load(path, self.key, self.flows, self.optimizer)
-            log.info("going on after epoch %d, step %d", self.progress.epoch, self.progress.step)
-        elif self.ranks.writes:
-            if config.resume:
-                log.info("no interrupted training in %s: starting anew", self.folder)
-            path.unlink(missing_ok=True)  # of an earlier training
-        progress = self.progress
-        with stop_on_signal() as stop, bar(config.num_epochs, "training", "epoch") as shown:
-            shown.update(progress.epoch)
+        self._begin()
+        progress, config = self.progress, self.config
+        with stop_on_signal() as stop, self.job.phase("training", config.num_epochs) as shown:
+            shown(progress.epoch)
             while progress.epoch < config.num_epochs:
                 start, loss = time.perf_counter(), self._epoch(stop)
                 self._end_epoch(loss, time.perf_counter() - start)
-                shown.update(1)
-                shown.set_postfix(loss=f"{loss:.4g}", refresh=False)
-                if self.ranks.writes and (
-                    progress.epoch % config.save_interval == 0 or progress.epoch == config.num_epochs
-                ):
+                shown(1, f"loss={loss:.4g}")
+                last = progress.epoch == config.num_epochs
+                if self.ranks.writes and (last or progress.epoch % config.save_interval == 0):
                     self._save()
         if progress.best is not None:
             restore(self.flows, progress.best)
         return progress
 
-    def _save(self):
-        self.progress.save(self.folder / FILE, self.key, self.flows, self.optimizer)
-        history.write_csv(self.folder / "loss.csv", self.progress.history)
-        history.draw(self.folder / "loss.png", self.progress.history)
+    def _begin(self) -> None:
+        """Goes on with what was interrupted, or forgets it."""
+        path, config = self.snapshot, self.config
+        if path is None:
+            return
+        if config.resume and path.is_file():
+            self.progress = Progress.load(path, self.key, self.flows, self.optimizer)
+            log.info("going on after epoch %d, step %d", self.progress.epoch, self.progress.step)
+        elif self.ranks.writes:
+            if config.resume:
+                log.info("no interrupted training in %s: starting anew", path.parent)
+            path.unlink(missing_ok=True)  # of an earlier training
+
+    def _save(self) -> None:
+        if self.snapshot is None:
+            return
+        self.progress.save(self.snapshot, self.key, self.flows, self.optimizer)
+        history.write_csv(self.snapshot.with_name("loss.csv"), self.progress.history)
+        history.draw(self.snapshot.with_name("loss.png"), self.progress.history)
 
     def _epoch(self, stop: list) -> float:
         """The rest of the current epoch; returns its mean loss."""
@@ -162,8 +168,8 @@ class Training:
             set_learning_rate(self.optimizer, learning_rate(config, progress.epoch + number / steps))
             loss = self._step(index, weights)
             if not np.isfinite(loss):
-                kept = self.folder / FILE
-                last = f"the last good state is {kept}" if kept.is_file() else "no state was saved before"
+                kept = self.snapshot
+                last = f"the last good state is {kept}" if kept and kept.is_file() else "no state was saved before"
                 raise DataError(
                     f"the loss is {loss} in epoch {progress.epoch + 1}, step {number + 1}; {last}; try a smaller --lr"
                 )
@@ -184,7 +190,7 @@ class Training:
             loss = ops.AllReduce()(loss) / self.ranks.size
         return float(loss.asnumpy())
 
-    def _end_epoch(self, loss: float, seconds: float):
+    def _end_epoch(self, loss: float, seconds: float) -> None:
         progress, config = self.progress, self.config
         rate = learning_rate(config, progress.epoch)
         progress.epoch, progress.step, progress.loss = progress.epoch + 1, 0, 0.0
@@ -200,7 +206,7 @@ class Training:
             log.info("epoch %d of %d: loss %.6g%s, %.2f s", progress.epoch, config.num_epochs, loss, judged, seconds)
 
 
-def in_half_precision(flows: Flows):
+def in_half_precision(flows: Flows) -> None:
     """The subnets' convolutions, where the arithmetic is; what they feed, log|det J| among it, stays in float32."""
     for _, cell in flows.cells_and_names():
         if isinstance(cell, Subnet):

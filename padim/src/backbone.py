@@ -1,15 +1,65 @@
-"""Which network PaDiM looks through, at which layers, with which weights."""
+"""Photographs -> one embedding for each position (arXiv 2011.08785, section 3.1).
 
-from anomaly.networks import fetch, weights
-from padim.src.config import Config
+Layers 1 to 3 are brought to the grid of layer 1. Of their channels D are drawn (the paper), or all are projected to D
+dimensions by a matrix with orthonormal columns (Kim et al., ICCV 2021). Either is a linear map of the channels, so it
+is done first, as a 1 x 1 convolution on each layer's own small grid, and the interpolation has only D channels left.
 
-LAYERS = ("layer1", "layer2", "layer3")
-WEIGHTS = {"wide_resnet50": "wide_resnet50_2-95faca4d", "resnet18": "resnet18-f37072fd"}
+Departure from the zoo's code: interpolation is bilinear, where it repeats each value of layers 2 and 3.
+"""
+
+import functools
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from anomaly.networks import registry
+from anomaly.networks.grid import Resample
+from anomaly.networks.registry import Backbone
+from anomaly.networks.resample import bilinear
+from padim.src.config import LAYERS, RANDOM, Config
 
 
-def source(config: Config) -> str:
-    return fetch.checkpoint(config.pre_ckpt_path, WEIGHTS[config.backbone])
+def projection(channels: int, d: int, kind: str, seed: int) -> np.ndarray:
+    """C D: what the channels of all layers are multiplied by."""
+    rng = np.random.default_rng(seed)
+    if kind == RANDOM:
+        return np.eye(channels, dtype=np.float32)[:, np.sort(rng.permutation(channels)[:d])]
+    basis, triangle = np.linalg.qr(rng.normal(size=(channels, d)))
+    return (basis * np.sign(np.diag(triangle))).astype(np.float32)  # signs as if drawn uniformly
 
 
-def load(config: Config) -> weights.Backbone:
-    return weights.load_backbone(config.backbone, LAYERS, source(config), config.seed)
+class Embedding(nn.Cell):
+    """B H W 3 uint8 -> B P D, with P positions of layer 1's grid."""
+
+    def __init__(self, backbone: Backbone, size: tuple, d: int, kind: str, seed: int) -> None:
+        super().__init__()
+        record = registry.get(backbone.name)
+        self.backbone, self.dimensions = backbone.net, d
+        self.grid, grid2, grid3 = (record.grid(layer, size) for layer in LAYERS)
+        channels = [record.channels_of(layer) for layer in LAYERS]
+        parts = np.split(projection(sum(channels), d, kind, seed), np.cumsum(channels)[:-1])  # C_l D each
+        self.part1, self.part2, self.part3 = (
+            Tensor(np.ascontiguousarray(part.T)[:, :, None, None]) for part in parts
+        )  # D C_l 1 1
+        self.resample2 = Resample(*(bilinear(*sides) for sides in zip(self.grid, grid2)))
+        self.resample3 = Resample(*(bilinear(*sides) for sides in zip(self.grid, grid3)))
+        self.project = ops.Conv2D(self.dimensions, (1, 1))
+        self.set_train(False)
+
+    def construct(self, images):
+        layer1, layer2, layer3 = self.backbone(images)
+        x = ops.transpose(self.project(layer1, self.part1), (0, 2, 3, 1))  # B h w D
+        x = x + self.resample2(self.project(layer2, self.part2))
+        x = x + self.resample3(self.project(layer3, self.part3))
+        return x.reshape(-1, self.grid[0] * self.grid[1], self.dimensions)  # B P D
+
+    def numpy(self, images: np.ndarray) -> np.ndarray:
+        return self(Tensor(images)).asnumpy()
+
+
+def embedding(backbone: Backbone, config: Config) -> Embedding:
+    """The same for every category, since each new one costs a compilation."""
+    return _embedding(backbone, config.transform.size, config.embedding_dim, config.embedding, config.seed)
+
+
+_embedding = functools.lru_cache(maxsize=1)(Embedding)

@@ -1,13 +1,61 @@
-"""What PaDiM reads: photographs of one category, resized and cropped as the options say, in batches."""
+"""The photographs as PaDiM trains on them: each once, a batch at a time, and known by its content to go on later."""
 
-from anomaly.data import layouts as dataset
-from anomaly.data import loader
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from anomaly.data.loader import batches
+from anomaly.data.samples import Sample
+from anomaly.measure.calibration import Calibration
+from anomaly.run.files import sha256
+from anomaly.run.progress import Counter
+from padim.src.backbone import Embedding
 from padim.src.config import Config
 
 
-def load(config: Config, category: str) -> dataset.Category:
-    return dataset.load_category(config.dataset_path, category)
+def embed(config: Config, samples: list, embedding: Embedding, count: Counter) -> Iterator[np.ndarray]:
+    """The embeddings of all samples, B P D at a time."""
+    for batch in batches(samples, config.transform, config.batch_size, config.workers):
+        yield embedding.numpy(batch.images)[: batch.size]
+        count(batch.size)
 
 
-def batches(config: Config, samples, with_masks: bool = False):
-    return loader.batches(samples, config.transform, config.batch_size, config.workers, with_masks)
+def describe(samples: list) -> list:
+    """Where each image lies and what is in it."""
+    return [
+        {"path": str(sample.path.resolve()) if sample.pixels is None else "", "sha256": sample.digest()}
+        for sample in samples
+    ]
+
+
+def unseen(samples: tuple, images: list) -> list:
+    """The samples whose content is not among the images of a state."""
+    known = {image["sha256"] for image in images}
+    return [sample for sample in samples if sample.digest() not in known]
+
+
+def still_there(images: list, samples: tuple) -> list:
+    """For each image of a state a sample, one of these or from its file; None where it is gone or has changed."""
+    at_hand = {sample.digest(): sample for sample in samples}
+    found = []
+    for image in images:
+        path, sample = Path(image["path"]), at_hand.get(image["sha256"])
+        if sample is None and path.is_file() and sha256(path) == image["sha256"]:
+            sample = Sample(path)
+        found.append(sample)
+    return found
+
+
+def merge(earlier: Optional[Calibration], present: list, fresh: np.ndarray) -> Calibration:
+    """Fresh scores, if there are any, where an image could be read again, those of before where not; `present` says
+    which it is.
+    """
+    scores, again = [], iter(fresh.reshape(-1).tolist())
+    for number, is_present in enumerate(present):
+        if is_present:
+            scores += [next(again)] if fresh.size else []
+        elif earlier and number < len(earlier.scores):
+            scores.append(float(earlier.scores[number]))
+    return Calibration(np.array(scores), np.array(scores))  # the score is the map's peak

@@ -1,66 +1,123 @@
 """PaDiM as a whole: photographs in, anomaly maps and image scores out."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
 from anomaly.deploy import state
+from anomaly.deploy.state import State
+from anomaly.detector import Fitted, common
 from anomaly.measure.calibration import Calibration
-from anomaly.networks.weights import Backbone
+from anomaly.networks.registry import Backbone
+from anomaly.run.device import require_memory
+from anomaly.run.errors import DataError
+from anomaly.run.job import Job
+from anomaly.run.progress import log
+from padim.src import dataset
 from padim.src.anomaly_map import AnomalyMap, image_scores
+from padim.src.backbone import Embedding, embedding
 from padim.src.config import Config
-from padim.src.gaussian import FILES, Gaussians
-from padim.src.model import Embedding
-
-METHOD = "padim"
+from padim.src.gaussian import FILES, Accumulator, Gaussians
 
 
-@dataclass(frozen=True)
-class PaDiM:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PaDiM(Fitted):
+    method: str = "padim"
     embedding: Embedding
     gaussians: Gaussians
     anomaly_map: AnomalyMap
-    calibration: Calibration
-    weights: Backbone
-    method: str = METHOD
-    remark: str = ""
+    images: list  # what it was trained on, as dataset.describe has it
 
-    def score(self, images: np.ndarray) -> tuple:
+    def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         maps = self.anomaly_map(self.gaussians.distances(self.embedding.numpy(images)))
         return maps, image_scores(maps)
 
-    def save(self, folder: Path, config: Config, images: list):
-        """`images`: what it was trained on, as `update.describe` gives it."""
+    def save(self, folder: Path) -> None:
+        folder = Path(folder)
         state.begin(folder)
         self.gaussians.save(folder)
-        state.save(
-            folder,
-            method=METHOD,
-            backbone=self.weights,
-            calibration=self.calibration,
-            files=FILES,
-            config=config,
-            details={"images": images},
+        state.save(folder, self, FILES, {"images": self.images})
+
+
+def fit(config: Config, samples: tuple, backbone: Backbone, job: Job, start: Optional[PaDiM] = None) -> PaDiM:
+    """With `start` the samples that it has not seen are added to it."""
+    positions, known = embedding(backbone, config), start.images if start else []
+    new = dataset.unseen(samples, known) if start else list(samples)
+    if not new:
+        raise DataError(f"has seen all {len(samples)} images already; nothing to add")
+    gaussians = accumulate(config, new, positions, start.gaussians if start else None, job)
+    kind = "low rank" if gaussians.low_rank else "full"
+    log.info("%d images, %d positions, %d dimensions: %s", gaussians.count, *gaussians.mean.shape, kind)
+    anomaly_map = AnomalyMap(positions.grid, config.transform.size)
+    present = dataset.still_there(known, samples if known else ()) + new
+    calibration = recalibrate(
+        config, gaussians, positions, anomaly_map, present, start.calibration if start else None, job
+    )
+    return PaDiM(
+        **common(config, backbone, calibration),
+        embedding=positions,
+        gaussians=gaussians.stored_as(config.storage),
+        anomaly_map=anomaly_map,
+        images=known + dataset.describe(new),
+    )
+
+
+def accumulate(config: Config, samples: list, positions: Embedding, start: Optional[Gaussians], job: Job) -> Gaussians:
+    """The Gaussians of the samples and of what `start` has seen."""
+    number, d, ranks = positions.grid[0] * positions.grid[1], config.embedding_dim, job.ranks
+    known = start.count if start else 0
+    total = len(samples) + known
+    require_memory(4 * number * d * min(total, d), "the state needs", "use a smaller --embedding_dim or --resize")
+    mine, before = ranks.share(samples)
+    with job.phase("features", len(mine)) as count:
+        sums = Accumulator(
+            number, d, total, start if ranks.writes else None, before if ranks.writes else known + before
         )
+        for features in dataset.embed(config, mine, positions, count):
+            sums.add(features)
+        sums.reduce(ranks)
+    with job.phase("gaussians", number // ranks.size) as count:
+        return sums.gaussians(count, ranks)
 
-    def compact(self) -> "PaDiM":
-        """In half the space; see padim/README.md for what that changes."""
-        return replace(self, gaussians=self.gaussians.stored_as("float16"))
 
-    @staticmethod
-    def load(folder: Path, config: Config, weights: Backbone) -> "PaDiM":
-        calibration = state.load(folder, method=METHOD, backbone=weights)
-        embedding = Embedding(weights.net, config)
-        gaussians = Gaussians.load(folder, len(state.details(folder)["images"]))
-        return PaDiM(embedding, gaussians, AnomalyMap(embedding.grid, config.transform.size), calibration, weights)
+def recalibrate(
+    config: Config,
+    gaussians: Gaussians,
+    positions: Embedding,
+    anomaly_map: AnomalyMap,
+    present: list,
+    earlier: Optional[Calibration],
+    job: Job,
+) -> Calibration:
+    """Leaves out each image in turn; of `present` those of an earlier run that are gone, None, keep their scores."""
+    mine, _ = job.ranks.share([sample for sample in present if sample])
+    with job.phase("calibration", len(mine)) as count:
+        features = dataset.embed(config, mine, positions, count)
+        fresh = job.ranks.gather(calibrate(gaussians, anomaly_map, features))
+    if None in present:
+        log.info("%d images of before are gone: their scores for the threshold stay", present.count(None))
+    return dataset.merge(earlier, [sample is not None for sample in present], fresh)
 
 
 def calibrate(gaussians: Gaussians, anomaly_map: AnomalyMap, features: Iterable) -> np.ndarray:
     """The score of each training image against the Gaussians without it. `features`: B P D, batch after batch."""
-    scores = []
+    scores: list = []
     for batch in features:
         if gaussians.count > 1:
             scores += image_scores(anomaly_map(gaussians.left_out(batch))).tolist()
     return np.array(scores).reshape(-1, 1)
+
+
+def load(found: State, config: Config, backbone: Backbone) -> PaDiM:
+    positions, images = embedding(backbone, config), found.details["images"]
+    return PaDiM(
+        **common(config, backbone, found.calibration),
+        category=found.folder.name,
+        embedding=positions,
+        gaussians=Gaussians.load(found, len(images)),
+        anomaly_map=AnomalyMap(positions.grid, config.transform.size),
+        images=images,
+    )

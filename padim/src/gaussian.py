@@ -12,20 +12,21 @@ and otherwise, with w_j = v_j / sqrt(lambda_j + eps),
 so W and the mean are all that is stored, nothing is inverted later, and the lambda_j (small) allow to go back to S.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
 
+from anomaly.deploy.state import State
 from anomaly.run.errors import DataError
 from anomaly.run.files import replacing
-from anomaly.run.processes import Ranks
+from anomaly.run.processes import ALONE, Ranks
 
 EPSILON = 0.01
 FILES = ("gaussian/mean.npy", "gaussian/factor.npy", "gaussian/eigenvalues.npy")
 CHUNK = 256  # positions handled at once
-ALONE = Ranks()
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,14 @@ class Gaussians:
     def stored_as(self, storage: str) -> "Gaussians":
         return Gaussians(self.mean, self.factor.astype(storage, copy=False), self.eigenvalues, self.count)
 
-    def save(self, folder: Path):
+    def save(self, folder: Path) -> None:
         for name, array in zip(FILES, (self.mean, self.factor, self.eigenvalues)):
             with replacing(folder / name) as temporary:
                 np.save(temporary, array)
 
     @staticmethod
-    def load(folder: Path, count: int) -> "Gaussians":
-        try:
-            mean, factor, eigenvalues = (np.load(folder / name) for name in FILES)
-        except (OSError, ValueError, EOFError):
-            raise DataError(f"{folder / FILES[1]}: missing or damaged; train again") from None
+    def load(state: State, count: int) -> "Gaussians":
+        mean, factor, eigenvalues = (state.array(name) for name in FILES)
         return Gaussians(mean, factor, eigenvalues, count)
 
 
@@ -121,7 +119,9 @@ class Accumulator:
     (and of those of an earlier state, `start`, which the first process has) go to the processes before this one.
     """
 
-    def __init__(self, positions: int, dimensions: int, images: int, start: Optional[Gaussians] = None, before=0):
+    def __init__(
+        self, positions: int, dimensions: int, images: int, start: Optional[Gaussians] = None, before: int = 0
+    ) -> None:
         self.keeps_rows = images - 1 <= dimensions
         self.count = 0
         self.mean = np.zeros((positions, dimensions), np.float32)
@@ -131,7 +131,7 @@ class Accumulator:
         if start:
             self._continue(start)
 
-    def _continue(self, old: Gaussians):
+    def _continue(self, old: Gaussians) -> None:
         """The scatter of a state is that of the rows sqrt((N - 1) lambda_j) v_j."""
         if old.factor.dtype == np.float16:
             raise DataError("a state in float16 is too coarse to go on from; train with --storage float32")
@@ -146,14 +146,14 @@ class Accumulator:
         self.filled += old.factor.shape[1] if self.keeps_rows else 0
         self.mean[:], self.count = old.mean, old.count
 
-    def _add_rows(self, part: slice, rows: np.ndarray):
+    def _add_rows(self, part: slice, rows: np.ndarray) -> None:
         """p r D, for some positions."""
         if self.keeps_rows:
             self.state[part, self.filled : self.filled + rows.shape[1]] = rows
         else:
             self.state[part] += rows.transpose(0, 2, 1) @ rows
 
-    def add(self, x: np.ndarray):
+    def add(self, x: np.ndarray) -> None:
         """B P D."""
         rows = np.empty((x.shape[1], len(x), x.shape[2]), np.float32)
         for number, image in enumerate(x):
@@ -169,24 +169,24 @@ class Accumulator:
             self._add_rows(part, rows[part])
         self.filled += rows.shape[1] if self.keeps_rows else 0
 
-    def reduce(self, ranks: Ranks):
+    def reduce(self, ranks: Ranks) -> None:
         """Adds up what the processes have seen: with the k images before it, of mean M, a process's n images add their
         own scatter and y y^T, y = sqrt(k n / (k + n)) (m - M)."""
         if ranks.size == 1:
             return
-        counts = ranks.everyone(np.array([self.count])).reshape(-1)
-        means = ranks.everyone(self.mean)
+        counts = ranks.all_gather(np.array([self.count])).reshape(-1)
+        means = ranks.all_gather(self.mean)
         weighted = np.einsum("r,rpd->rpd", counts, means, dtype=np.float64)
         k = counts[: ranks.rank].sum()
         if k and self.count:
             difference = self.mean - weighted[: ranks.rank].sum(axis=0) / k
             row = np.sqrt(k * self.count / (k + self.count)) * difference
             self._add_rows(slice(None), row[:, None].astype(np.float32))
-        ranks.sum(self.state)
+        ranks.all_reduce(self.state)
         self.count = int(counts.sum())
         self.mean = (weighted.sum(axis=0) / self.count).astype(np.float32)
 
-    def gaussians(self, report=lambda n: None, ranks: Ranks = ALONE) -> Gaussians:
+    def gaussians(self, report: Callable = lambda n: None, ranks: Ranks = ALONE) -> Gaussians:
         """Ends the accumulation: the rows or the scatter are turned into W where they are, by each process in part."""
         values = np.zeros(self.state.shape[:2], np.float32)
         mine, before = ranks.share(range(len(self.state)))
@@ -195,7 +195,7 @@ class Accumulator:
         for p in mine:
             values[p] = self._finish(self.state[p])
             report(1)
-        return Gaussians(self.mean, ranks.sum(self.state), ranks.sum(values), self.count)
+        return Gaussians(self.mean, ranks.all_reduce(self.state), ranks.all_reduce(values), self.count)
 
     def _finish(self, state: np.ndarray) -> np.ndarray:
         """R D of one position, in double precision: overwrites it with W, returns the eigenvalues."""

@@ -1,59 +1,55 @@
-"""Photographs -> one embedding for each position (arXiv 2011.08785, section 3.1).
+"""PaDiM as one Cell from photographs to maps and scores, for export."""
 
-Layers 1 to 3 are brought to the grid of layer 1. Of their channels D are drawn (the paper), or all are projected to D
-dimensions by a matrix with orthonormal columns (Kim et al., ICCV 2021). Either is a linear map of the channels, so it
-is done first, as a 1 x 1 convolution on each layer's own small grid, and the interpolation has only D channels left.
-
-Departure from the zoo's code: interpolation is bilinear, where it repeats each value of layers 2 and 3.
-"""
+from dataclasses import replace
 
 import numpy as np
 from mindspore import Tensor, nn, ops
+from mindspore import dtype as mstype
 
-from anomaly.networks.grid import Resample, grid_of
-from anomaly.networks.resample import bilinear
-from anomaly.networks.resnet import CHANNELS, ResNet
-from anomaly.run.errors import UsageError
-from padim.src.config import RANDOM, Config
-
-
-def projection(config: Config) -> np.ndarray:
-    """C D: what the channels of all layers are multiplied by."""
-    channels, d = sum(CHANNELS[config.backbone]), config.embedding_dim
-    if d > channels:
-        raise UsageError(f"--embedding_dim {d}: {config.backbone} has {channels} channels")
-    rng = np.random.default_rng(config.seed)
-    if config.embedding == RANDOM:
-        return np.eye(channels, dtype=np.float32)[:, np.sort(rng.permutation(channels)[:d])]
-    basis, triangle = np.linalg.qr(rng.normal(size=(channels, d)))
-    return (basis * np.sign(np.diag(triangle))).astype(np.float32)  # signs as if drawn uniformly
+from anomaly.deploy.cells import EnlargeCell
+from anomaly.deploy.model_file import constant
+from padim.src.detector import PaDiM
+from padim.src.gaussian import EPSILON
 
 
-class Embedding(nn.Cell):
-    """B H W 3 uint8 -> B P D, with P positions of layer 1's grid."""
+class Model(nn.Cell):
+    """B H W 3 uint8 -> maps, B H W, and scores, B."""
 
-    def __init__(self, backbone: ResNet, config: Config):
+    def __init__(self, detector: PaDiM) -> None:
         super().__init__()
-        size = config.transform.size
-        self.backbone = backbone
-        self.grid, self.dimensions = grid_of("layer1", size), config.embedding_dim
-        stops = np.cumsum(CHANNELS[config.backbone])[:-1]
-        parts = np.split(projection(config), stops)  # C_l D each
-        self.part1, self.part2, self.part3 = (
-            Tensor(np.ascontiguousarray(part.T)[:, :, None, None]) for part in parts
-        )  # D C_l 1 1
-        grid2, grid3 = grid_of("layer2", size), grid_of("layer3", size)
-        self.resample2 = Resample(*(bilinear(*sides) for sides in zip(self.grid, grid2)))
-        self.resample3 = Resample(*(bilinear(*sides) for sides in zip(self.grid, grid3)))
-        self.project = ops.Conv2D(self.dimensions, (1, 1))
+        gaussians = detector.gaussians
+        self.embedding = detector.embedding
+        self.mean = Tensor(gaussians.mean)  # P D
+        self.factor = constant(np.ascontiguousarray(gaussians.factor.transpose(0, 2, 1)))  # P D R
+        self.low_rank = gaussians.low_rank and gaussians.count > 1
+        self.one_image = gaussians.count == 1
+        self.grid = detector.embedding.grid
+        self.pixels = len(detector.anomaly_map.rows) * detector.anomaly_map.columns.shape[1]
+        self.enlarge = EnlargeCell(detector.anomaly_map)
         self.set_train(False)
 
     def construct(self, images):
-        layer1, layer2, layer3 = self.backbone(images)
-        x = ops.transpose(self.project(layer1, self.part1), (0, 2, 3, 1))  # B h w D
-        x = x + self.resample2(self.project(layer2, self.part2))
-        x = x + self.resample3(self.project(layer3, self.part3))
-        return x.reshape(-1, self.grid[0] * self.grid[1], self.dimensions)  # B P D
+        delta = ops.transpose(self.embedding(images) - self.mean, (1, 0, 2))  # P B D
+        maps = self.enlarge(self.distances(delta).reshape(-1, self.grid[0], self.grid[1]))
+        # The exporter wants an operation of its own for an output that is used inside; no map is below 0.
+        return ops.relu(maps), maps.reshape(-1, self.pixels).max(1)
 
-    def numpy(self, images: np.ndarray) -> np.ndarray:
-        return self(Tensor(images)).asnumpy()
+    def distances(self, delta):
+        """gaussian.py's two forms -> B P."""
+        if self.one_image:
+            squared = (delta * delta).sum(2) / EPSILON
+        else:
+            projected = ops.bmm(delta, self.factor.astype(mstype.float32))  # P B R
+            squared = (projected * projected).sum(2)
+            if self.low_rank:
+                squared = ((delta * delta).sum(2) - squared) / EPSILON
+        return ops.sqrt(ops.relu(ops.transpose(squared, (1, 0))))
+
+
+def model(detector: PaDiM) -> Model:
+    return Model(detector)
+
+
+def compact(detector: PaDiM) -> PaDiM:
+    """In half the space; see padim/README.md for what that changes."""
+    return replace(detector, gaussians=detector.gaussians.stored_as("float16"))

@@ -1,15 +1,49 @@
-"""Which network PatchCore looks through, at which layers, with which weights."""
+"""Photographs -> patch features (arXiv 2106.08265, section 3.1).
 
-from anomaly.networks import fetch, weights
-from patchcore.src.config import Config
+Each layer is averaged over 3 x 3 neighbourhoods and layer 3 is brought to the grid of layer 2. Both are linear and
+separable, so they are one matrix for each axis (anomaly/networks/resample.py); multiplying by them with the channels
+last gives the patches in the order in which the memory bank wants them.
 
-LAYERS = ("layer2", "layer3")
-WEIGHTS = {"wide_resnet50": "wide_resnet50_2-95faca4d", "resnet18": "resnet18-f37072fd"}
+Departures from the paper's code: none in what is computed but that its final adaptive pooling of channels is left out,
+as in the MindSpore zoo's version, so D = C2 + C3.
+"""
+
+import functools
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from anomaly.networks import registry
+from anomaly.networks.grid import Resample
+from anomaly.networks.registry import Backbone
+from anomaly.networks.resample import average3, bilinear
+from patchcore.src.config import LAYERS
 
 
-def source(config: Config) -> str:
-    return fetch.checkpoint(config.pre_ckpt_path, WEIGHTS[config.backbone])
+class PatchEmbedding(nn.Cell):
+    """B H W 3 uint8 -> B N D, with N = h · w positions of layer 2's grid."""
+
+    def __init__(self, backbone: Backbone, size: tuple) -> None:
+        super().__init__()
+        record = registry.get(backbone.name)
+        self.backbone = backbone.net
+        self.grid, small = (record.grid(layer, size) for layer in LAYERS)
+        self.dimensions = sum(record.channels_of(layer) for layer in LAYERS)
+        self.fine = Resample(*(average3(side) for side in self.grid))
+        self.coarse = Resample(*(bilinear(side, low) @ average3(low) for side, low in zip(self.grid, small)))
+        self.concat = ops.Concat(axis=3)
+        self.set_train(False)
+
+    def construct(self, images):
+        layer2, layer3 = self.backbone(images)
+        patches = self.concat((self.fine(layer2), self.coarse(layer3)))  # B h w D
+        return patches.reshape(-1, self.grid[0] * self.grid[1], self.dimensions)  # B N D
+
+    def numpy(self, images: np.ndarray) -> np.ndarray:
+        return self(Tensor(images)).asnumpy()
 
 
-def load(config: Config) -> weights.Backbone:
-    return weights.load_backbone(config.backbone, LAYERS, source(config), config.seed)
+@functools.lru_cache(maxsize=1)
+def embedding(backbone: Backbone, size: tuple) -> PatchEmbedding:
+    """The same for every category, since each new one costs a compilation."""
+    return PatchEmbedding(backbone, size)

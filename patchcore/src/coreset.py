@@ -8,7 +8,7 @@ double precision keeps rounding far below the differences between distances.
 """
 
 from collections.abc import Callable
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from sklearn.random_projection import SparseRandomProjection, johnson_lindenstrauss_min_dim
@@ -42,7 +42,7 @@ class _Distances:
     distances are then computed directly in double precision. So what is stored is exact.
     """
 
-    def __init__(self, points: np.ndarray, picks: int):
+    def __init__(self, points: np.ndarray, picks: int) -> None:
         self.points = points
         self.mean = points.mean(axis=0, dtype=np.float64)  # distances stay, norms shrink, and with them rounding
         norms = np.concatenate([_norms(self._shifted(slice(i, i + CHUNK))) for i in range(0, len(points), CHUNK)])
@@ -55,19 +55,19 @@ class _Distances:
         self.squared = np.full(len(points), np.inf)
         self.seen = np.zeros(len(points), np.int64)  # how many centres a distance knows of
 
-    def _shifted(self, index) -> np.ndarray:
+    def _shifted(self, index: Any) -> np.ndarray:
         return self.points[index] - self.mean.astype(np.float32)
 
-    def double(self, index) -> np.ndarray:
+    def double(self, index: Any) -> np.ndarray:
         return self.points[index] - self.mean
 
-    def add(self, index: int):
+    def add(self, index: int) -> None:
         self.centres[self.count] = index
         self.factors[self.count, :-1] = -2 * self._shifted(index)
         self.factors[self.count, -1] = self.norms[index]
         self.count += 1
 
-    def update(self, index: np.ndarray):
+    def update(self, index: np.ndarray) -> None:
         """Shows all centres to these points."""
         index = index[self.seen[index] < self.count]
         index = index[np.argsort(self.seen[index], kind="stable")]  # a block starts at the oldest of its rows
@@ -78,7 +78,7 @@ class _Distances:
                     self._show(block, rows, start, min(start + CENTRES, self.count))
                 self.seen[block] = self.count
 
-    def _show(self, block: np.ndarray, rows: np.ndarray, start: int, stop: int):
+    def _show(self, block: np.ndarray, rows: np.ndarray, start: int, stop: int) -> None:
         products = rows @ self.factors[start:stop].T  # rounded |x - c|^2 - |x|^2
         nearest = products.min(axis=1)
         known = self.squared[block] - self.norms[block]
@@ -133,7 +133,7 @@ def _pick(state: _Distances, pool: np.ndarray, outside: float, tie: float, picks
     return farthest
 
 
-def _pick_tied(state: _Distances, least: float, tie: float):
+def _pick_tied(state: _Distances, least: float, tie: float) -> None:
     """Picks one of more equally far points than the pool holds, if it is still the farthest when all are up to date."""
     state.update(np.flatnonzero(state.squared >= least))
     farthest = state.squared.max()

@@ -1,13 +1,22 @@
-"""What PatchCore reads: photographs of one category, resized and cropped as the options say, in batches."""
+"""The photographs as PatchCore trains on them: all patches of all images in one array."""
 
-from anomaly.data import layouts as dataset
-from anomaly.data import loader
+import numpy as np
+
+from anomaly.data.loader import batches
+from anomaly.run.device import require_memory
+from anomaly.run.progress import Counter
+from patchcore.src.backbone import PatchEmbedding
 from patchcore.src.config import Config
 
 
-def load(config: Config, category: str) -> dataset.Category:
-    return dataset.load_category(config.dataset_path, category)
-
-
-def batches(config: Config, samples, with_masks: bool = False):
-    return loader.batches(samples, config.transform, config.batch_size, config.workers, with_masks)
+def extract(config: Config, samples: tuple, embedding: PatchEmbedding, count: Counter) -> np.ndarray:
+    """images x N x D."""
+    n = embedding.grid[0] * embedding.grid[1]
+    shape = (len(samples), n, embedding.dimensions)
+    require_memory(4 * int(np.prod(shape)), f"{shape[0]} images need", "use a smaller --resize or fewer images")
+    features, done = np.empty(shape, np.float32), 0
+    for batch in batches(samples, config.transform, config.batch_size, config.workers):
+        features[done : done + batch.size] = embedding.numpy(batch.images)[: batch.size]
+        done += batch.size
+        count(batch.size)
+    return features

@@ -1,59 +1,69 @@
 """PatchCore as a whole: photographs in, anomaly maps and image scores out."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
 from anomaly.deploy import state
+from anomaly.deploy.state import State
+from anomaly.detector import Fitted, common
 from anomaly.measure.calibration import Calibration
-from anomaly.networks.weights import Backbone
+from anomaly.networks.registry import Backbone
+from anomaly.run.job import Job
+from anomaly.run.progress import log
+from patchcore.src import gathering
 from patchcore.src.anomaly_map import AnomalyMap
+from patchcore.src.backbone import PatchEmbedding, embedding
 from patchcore.src.config import Config
+from patchcore.src.dataset import extract
 from patchcore.src.memory_bank import INDEX, ROWS, MemoryBank
-from patchcore.src.model import PatchEmbedding
 
-METHOD = "patchcore"
 APPROXIMATE = "the coreset is an approximation: several processes picked from their own patches first"
 
 
-@dataclass(frozen=True)
-class PatchCore:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PatchCore(Fitted):
+    method: str = "patchcore"
     embedding: PatchEmbedding
     bank: MemoryBank
     anomaly_map: AnomalyMap
-    calibration: Calibration
-    weights: Backbone
-    remark: str = ""
-    method: str = METHOD
 
-    def score(self, images: np.ndarray) -> tuple:
+    def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         distances, scores = self.bank.score(self.embedding.numpy(images))
         return self.anomaly_map(distances), scores
 
-    def save(self, folder: Path, config: Config):
+    def save(self, folder: Path) -> None:
+        folder = Path(folder)
         state.begin(folder)
         self.bank.save(folder)
-        state.save(
-            folder,
-            method=METHOD,
-            backbone=self.weights,
-            calibration=self.calibration,
-            files=(INDEX, ROWS),
-            config=config,
-            details={"remark": self.remark},
-        )
-
-    @staticmethod
-    def load(folder: Path, config: Config, weights: Backbone) -> "PatchCore":
-        calibration = state.load(folder, method=METHOD, backbone=weights)
-        embedding = PatchEmbedding(weights.net, config.backbone, config.transform.size)
-        bank = MemoryBank.load(folder, config.k)
-        anomaly_map = AnomalyMap(embedding.grid, config.transform.size)
-        return PatchCore(embedding, bank, anomaly_map, calibration, weights, state.details(folder).get("remark", ""))
+        state.save(folder, self, (INDEX, ROWS), {"remark": self.remark})
 
 
-def calibrate(bank: MemoryBank, anomaly_map: AnomalyMap, images, first: int, report) -> np.ndarray:
+def fit(config: Config, samples: tuple, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> PatchCore:
+    patches, ranks = embedding(backbone, config.transform.size), job.ranks
+    mine, before = ranks.share(samples)
+    with job.phase("features", len(mine)) as count:
+        features = extract(config, mine, patches, count)
+    total = len(samples) * features.shape[1]
+    with job.phase("coreset", max(1, int(total * config.coreset_ratio))) as count:
+        bank, approximate = gathering.fit(config, features, before, ranks, count)
+    log.info("memory bank: %d of %d patches, %d dimensions", len(bank.vectors), total, bank.vectors.shape[1])
+    anomaly_map = AnomalyMap(patches.grid, config.transform.size)
+    with job.phase("calibration", len(mine)) as count:
+        good = ranks.gather(calibrate(bank, anomaly_map, features, before, count))
+    return PatchCore(
+        **common(config, backbone, Calibration(*good.T)),
+        remark=APPROXIMATE if approximate else "",
+        embedding=patches,
+        bank=bank,
+        anomaly_map=anomaly_map,
+    )
+
+
+def calibrate(bank: MemoryBank, anomaly_map: AnomalyMap, images: Iterable, first: int, report: Callable) -> np.ndarray:
     """Score and peak of each training image against the rows that came from all the others, B 2.
 
     `images`: N D for each, in order; `first`: the number of the first.
@@ -66,3 +76,15 @@ def calibrate(bank: MemoryBank, anomaly_map: AnomalyMap, images, first: int, rep
             found.append((float(score[0]), float(anomaly_map(distances).max())))
         report(1)
     return np.array(found).reshape(-1, 2)
+
+
+def load(found: State, config: Config, backbone: Backbone) -> PatchCore:
+    patches = embedding(backbone, config.transform.size)
+    return PatchCore(
+        **common(config, backbone, found.calibration),
+        remark=found.details.get("remark", ""),
+        category=found.folder.name,
+        embedding=patches,
+        bank=MemoryBank.load(found, config.k),
+        anomaly_map=AnomalyMap(patches.grid, config.transform.size),
+    )

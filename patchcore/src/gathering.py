@@ -4,6 +4,8 @@ They are gathered in one process, which picks the coreset as if it had been alon
 each process first picks from its own patches, more than its part; the coreset is then one of these, an approximation.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from anomaly.run.device import available_memory
@@ -16,14 +18,14 @@ SPARE = 4  # times its part that a process picks where not all can be gathered
 MEMORY_SHARE = 0.5  # of what is free, for patches from everywhere
 
 
-def fit(config: Config, features: np.ndarray, before: int, ranks: Ranks, report) -> tuple:
+def fit(config: Config, features: np.ndarray, before: int, ranks: Ranks, report: Callable) -> tuple:
     """The bank, in every process, and whether it is an approximation. `features`: n N D, of n images; `before` come in
     the processes before this one."""
     images, n, d = features.shape
     patches = features.reshape(-1, d)
     if ranks.size == 1:
         return memory_bank.fit(patches, n, config.coreset_ratio, config.k, config.seed, report), False
-    total = int(ranks.sum(np.array([images], np.float32))[0]) * n
+    total = int(ranks.all_reduce(np.array([images], np.float32))[0]) * n
     picks = max(1, int(total * config.coreset_ratio))
     approximate = too_many(config, 4 * total * d, ranks)
     rows = np.arange(len(patches))
@@ -35,11 +37,11 @@ def fit(config: Config, features: np.ndarray, before: int, ranks: Ranks, report)
     if ranks.writes:
         rows = memory_bank.select(patches, picks, config.seed, report)
         patches, image = patches[rows], image[rows]
-    bank = MemoryBank(ranks.hand_out(patches), ranks.hand_out(image).reshape(-1).astype(np.int32), config.k)
+    bank = MemoryBank(ranks.broadcast(patches), ranks.broadcast(image).reshape(-1).astype(np.int32), config.k)
     return bank, approximate
 
 
 def too_many(config: Config, needed: int, ranks: Ranks) -> bool:
     """The process that gathers decides for all."""
     limit = config.gather_limit * 1e9 or MEMORY_SHARE * available_memory()
-    return bool(ranks.hand_out(np.array([needed > limit]))[0])
+    return bool(ranks.broadcast(np.array([needed > limit]))[0])

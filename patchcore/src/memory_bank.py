@@ -4,11 +4,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import faiss
 import numpy as np
 
+from anomaly.deploy.state import State
 from anomaly.run.errors import DataError
 from anomaly.run.files import replacing
 from patchcore.src import coreset
@@ -49,7 +50,7 @@ class MemoryBank:
         kept = self.image_of_row != image
         return MemoryBank(self.vectors[kept], self.image_of_row[kept], self.k)
 
-    def save(self, folder: Path):
+    def save(self, folder: Path) -> None:
         index = faiss.IndexFlatL2(self.vectors.shape[1])
         index.add(self.vectors)
         with replacing(folder / INDEX) as temporary:  # written here, since faiss would hide why it could not
@@ -58,14 +59,14 @@ class MemoryBank:
             np.save(file, self.image_of_row)
 
     @staticmethod
-    def load(folder: Path, k: int) -> "MemoryBank":
-        try:
-            index = faiss.read_index(str(folder / INDEX))
-            vectors = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d).copy()
-            rows = np.load(folder / ROWS)
-        except (RuntimeError, AttributeError, ValueError, OSError, EOFError):
-            raise DataError(f"{folder / INDEX}: missing, damaged or not a flat index; train again") from None
-        return MemoryBank(vectors, rows, k)
+    def load(state: State, k: int) -> "MemoryBank":
+        with state.file(INDEX) as content:
+            try:
+                index: Any = faiss.deserialize_index(np.frombuffer(content, np.uint8).copy())
+                flat = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
+            except (RuntimeError, AttributeError):
+                raise DataError(f"{state.folder / INDEX}: damaged or not a flat index; train again") from None
+        return MemoryBank(flat.reshape(index.ntotal, index.d).copy(), state.array(ROWS), k)
 
 
 def fit(

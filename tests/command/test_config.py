@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from anomaly.commands import cli
+import patchcore
+from anomaly import config as options
+from anomaly.commands import common
 from anomaly.run import options as config
 from anomaly.run.errors import DataError, UsageError
 from patchcore.src.config import Config
@@ -16,8 +18,12 @@ PRESETS = ROOT / "patchcore" / "config"
 
 
 def resolved(*flags, presets: Path = PRESETS) -> Config:
-    _, found = cli.training_options("", Config, [str(flag) for flag in flags], presets)
-    return found
+    return options.resolve(Config, parsed(Config, flags, "train"), presets)
+
+
+def parsed(cls, flags, command: str) -> dict:
+    method = dataclasses.replace(patchcore.METHOD, config=cls)
+    return common.parse(method, command, "", [str(flag) for flag in flags], lambda group: None).given
 
 
 def saved(tmp_path: Path, *flags) -> Path:
@@ -28,8 +34,7 @@ def saved(tmp_path: Path, *flags) -> Path:
 
 
 def read_back(path: Path, *flags) -> Config:
-    args, _ = cli.evaluation_options("", Config, [str(flag) for flag in flags])
-    return config.read_back(Config, path, args)
+    return options.read_back(Config, config.from_yaml(Config, path), path.parent, parsed(Config, flags, "eval"))
 
 
 def yaml_file(path: Path, **values) -> Path:
@@ -173,7 +178,7 @@ def test_other_words_are_no_booleans(text):
 
 
 @dataclasses.dataclass(frozen=True)
-class Switched(config.Config):
+class Switched(options.Config):
     switch: bool = config.option(False, config.boolean, "a switch")
 
 
@@ -182,7 +187,7 @@ class Switched(config.Config):
 )
 def test_a_boolean_flag_needs_no_word_and_takes_one(tmp_path, flags, wanted):
     yaml_file(tmp_path / "wide_resnet50.yaml")
-    assert cli.training_options("", Switched, flags, tmp_path)[1].switch is wanted
+    assert options.resolve(Switched, parsed(Switched, flags, "train"), tmp_path).switch is wanted
 
 
 def test_a_boolean_that_is_none_is_refused_everywhere(tmp_path):
@@ -190,7 +195,7 @@ def test_a_boolean_that_is_none_is_refused_everywhere(tmp_path):
     own = yaml_file(tmp_path / "own.yaml", switch="maybe")
     for flags in (["--switch", "maybe"], ["--config", str(own)]):
         with pytest.raises(UsageError, match="switch"):
-            cli.training_options("", Switched, flags, tmp_path)
+            parsed(Switched, flags, "train")
 
 
 def test_what_was_written_is_read_back(tmp_path):

@@ -109,7 +109,6 @@ def test_masks_are_paired_by_name_and_not_by_position(tmp_path):
         "hole/010.png": "010_mask.png",
     }
     assert [sample.anomalous for sample in category.test] == [False, True, True, True, True, True]
-    assert category.has_masks
 
 
 def test_masks_of_one_defect_are_not_taken_for_another(tmp_path):
@@ -123,6 +122,5 @@ def test_a_test_folder_and_masks_are_optional(tmp_path):
     put(tmp_path, "nut/train/good/0.png")
     category = load_category(tmp_path, "nut")
     assert category.test == ()
-    assert not category.has_masks
     put(tmp_path, "nut/test/hole/0.png")
     assert [sample.mask for sample in load_category(tmp_path, "nut").test] == [None]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import CPU, RANDOM
-from test_fastflow import free_port
+from commands import CPU, RANDOM, state_of
+from shell import free_port
 
 from anomaly.run.processes import Ranks
 from padim.src.gaussian import Gaussians
@@ -60,7 +60,7 @@ def five(toy, tmp_path_factory) -> Path:
 def test_patchcore_picks_the_same_coreset(five, tmp_path):
     one = train("patchcore", 1, five, tmp_path / "one", "--coreset_ratio", "0.2")
     two = train("patchcore", 2, five, tmp_path / "two", "--coreset_ratio", "0.2")
-    first, second = MemoryBank.load(one, 9), MemoryBank.load(two, 9)
+    first, second = MemoryBank.load(state_of(one), 9), MemoryBank.load(state_of(two), 9)
     np.testing.assert_array_equal(first.image_of_row, second.image_of_row)
     np.testing.assert_allclose(first.vectors, second.vectors, rtol=1e-5)
     np.testing.assert_allclose(record(two)["good_scores"], record(one)["good_scores"], rtol=1e-5)
@@ -69,7 +69,7 @@ def test_patchcore_picks_the_same_coreset(five, tmp_path):
 
 def test_patchcore_says_where_the_coreset_is_an_approximation(five, tmp_path):
     two = train("patchcore", 2, five, tmp_path / "two", "--coreset_ratio", "0.05", "--gather_limit", "1e-6")
-    assert len(MemoryBank.load(two, 9).vectors) == int(0.05 * 5 * 8 * 8)
+    assert len(MemoryBank.load(state_of(two), 9).vectors) == int(0.05 * 5 * 8 * 8)
     assert "approximation" in (two / "train.log").read_text()
     assert "approximation" in json.loads((two / "results.json").read_text())["remark"]
 
@@ -78,7 +78,7 @@ def test_patchcore_says_where_the_coreset_is_an_approximation(five, tmp_path):
 def test_padim_has_the_same_gaussians(five, tmp_path, dimensions, low_rank):
     one = train("padim", 1, five, tmp_path / "one", "--embedding_dim", dimensions)
     two = train("padim", 2, five, tmp_path / "two", "--embedding_dim", dimensions)
-    first, second = Gaussians.load(one, 5), Gaussians.load(two, 5)
+    first, second = Gaussians.load(state_of(one), 5), Gaussians.load(state_of(two), 5)
     assert first.low_rank == low_rank
     scale = np.abs(first.mean).max()
     np.testing.assert_allclose(second.mean, first.mean, rtol=1e-5, atol=1e-6 * scale)

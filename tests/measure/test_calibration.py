@@ -99,4 +99,4 @@ def test_equal_scores_still_give_finite_normalised_ones(good):
 
 def test_images_and_pixels_have_scales_of_their_own():
     calibration = Calibration(np.arange(100.0), np.arange(100.0) * 10)
-    assert calibration.pixel_scale(0.1).threshold == 10 * calibration.image_scale(0.1).threshold
+    assert calibration.at(0.1).pixel.threshold == 10 * calibration.at(0.1).image.threshold

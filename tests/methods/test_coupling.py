@@ -6,7 +6,7 @@ import torch
 import torch_flow
 from mindspore import Tensor
 
-from fastflow.src.model import Flows
+from fastflow.src.flows import Flows
 
 
 def randomised(flows: Flows, noise: float = 0.3) -> Flows:

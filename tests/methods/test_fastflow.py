@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import mindspore
 import numpy as np
 import pytest
 from commands import CPU, RANDOM, run
+from shell import free_port
 
 from anomaly.networks.resnet import ResNet
 from fastflow import eval as fastflow_eval
@@ -204,12 +204,6 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(toy, tmp_path):
     result = train(toy, tmp_path, "--num_epochs", "20", "--lr", "1e6")
     assert result.code == 1 and "epoch" in result.err and "step" in result.err and "--lr" in result.err
     assert not (tmp_path / "gear" / "state.json").exists()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_two_processes_give_the_loss_of_one(toy, tmp_path, six_epochs):

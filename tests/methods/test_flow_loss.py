@@ -7,8 +7,8 @@ import torch_flow
 from mindspore import Tensor, value_and_grad
 from test_coupling import drawn, randomised
 
+from fastflow.src.flows import Flows, LayerNorm
 from fastflow.src.loss import Loss, likelihood
-from fastflow.src.model import Flows, LayerNorm
 from fastflow.src.step import TrainStep, adam, set_learning_rate
 
 SHAPES = ((6, 6, 4), (7, 3, 2))

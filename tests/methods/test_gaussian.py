@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from commands import state_of
 from scipy.spatial.distance import mahalanobis
 
 from padim.src.gaussian import EPSILON, Accumulator, Gaussians
@@ -95,6 +96,6 @@ def test_half_precision_stays_close(images):
 def test_a_state_comes_back_from_disk_as_it_was(tmp_path):
     gaussians = fit(features(9, 16))
     gaussians.save(tmp_path)
-    back = Gaussians.load(tmp_path, gaussians.count)
+    back = Gaussians.load(state_of(tmp_path), gaussians.count)
     for name in ("mean", "factor", "eigenvalues"):
         np.testing.assert_array_equal(getattr(back, name), getattr(gaussians, name))

@@ -5,6 +5,7 @@ import warnings
 import faiss
 import numpy as np
 import pytest
+from commands import state_of
 
 from anomaly.run.errors import DataError
 from patchcore.src import memory_bank
@@ -92,7 +93,7 @@ def test_images_are_scored_independently_of_each_other():
 def test_a_bank_comes_back_as_it_was(tmp_path):
     b = bank()
     b.save(tmp_path)
-    loaded = MemoryBank.load(tmp_path, b.k)
+    loaded = MemoryBank.load(state_of(tmp_path), b.k)
     assert np.array_equal(loaded.vectors, b.vectors)
     assert np.array_equal(loaded.image_of_row, b.image_of_row)
     assert np.array_equal(loaded.score(patches())[1], b.score(patches())[1])
@@ -119,7 +120,7 @@ def test_a_damaged_index_is_refused_by_name(tmp_path, name, damage):
     if damage != "gone":
         path.write_bytes(contents[damage])
     with pytest.raises(DataError, match="embeddings"):
-        MemoryBank.load(tmp_path, 9)
+        MemoryBank.load(state_of(tmp_path), 9)
 
 
 def test_an_index_of_another_kind_is_refused(tmp_path):
@@ -128,7 +129,7 @@ def test_an_index_of_another_kind_is_refused(tmp_path):
     other.add(bank().vectors)
     faiss.write_index(other, str(tmp_path / INDEX))
     with pytest.raises(DataError, match="embeddings"):
-        MemoryBank.load(tmp_path, 9)
+        MemoryBank.load(state_of(tmp_path), 9)
 
 
 def test_without_leaves_out_exactly_the_rows_of_an_image():

@@ -11,32 +11,32 @@ from commands import CPU, RANDOM, run
 from anomaly.run.errors import UsageError
 from padim import eval as padim_eval
 from padim import train as padim_train
+from padim.src.backbone import Embedding, projection
 from padim.src.config import Config
-from padim.src.model import Embedding, projection
 
 OPTIONS = ("--backbone", "resnet18", "--resize", "64", "--crop", "none", "--embedding_dim", "20", *RANDOM, *CPU)
 
 
-def config(**options):
-    return Config(backbone="resnet18", resize=(64, 96), crop=None, **options)
+def drawn(embedding_dim, embedding="random", seed=1):
+    return projection(448, embedding_dim, embedding, seed)
 
 
 def test_drawn_channels_are_a_seeded_choice_without_repetition():
-    matrix = projection(config(embedding_dim=100))
+    matrix = drawn(100)
     assert matrix.shape == (448, 100)
     assert (matrix.sum(axis=0) == 1).all() and (matrix.sum(axis=1) <= 1).all() and set(np.unique(matrix)) == {0, 1}
-    np.testing.assert_array_equal(matrix, projection(config(embedding_dim=100)))
-    assert (matrix != projection(config(embedding_dim=100, seed=2))).any()
+    np.testing.assert_array_equal(matrix, drawn(100))
+    assert (matrix != drawn(100, seed=2)).any()
 
 
 def test_a_semi_orthogonal_projection_has_orthonormal_columns():
-    matrix = projection(config(embedding_dim=100, embedding="semi_orthogonal")).astype(np.float64)
+    matrix = drawn(100, "semi_orthogonal").astype(np.float64)
     np.testing.assert_allclose(matrix.T @ matrix, np.eye(100), atol=1e-6)
 
 
 def test_more_dimensions_than_channels_are_refused():
     with pytest.raises(UsageError, match="448"):
-        projection(config(embedding_dim=449))
+        Config(backbone="resnet18", embedding_dim=449)
 
 
 @pytest.mark.parametrize("kind", ["random", "semi_orthogonal"])
@@ -45,15 +45,14 @@ def test_the_embedding_is_that_of_pytorch(kind, torch_resnet18, resnet18_ckpt):
 
     from anomaly.networks.weights import load_backbone
 
-    options = config(embedding_dim=30, embedding=kind)
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
     backbone = load_backbone("resnet18", ("layer1", "layer2", "layer3"), str(resnet18_ckpt), 1)
     with torch.no_grad():
         layers = features(torch_resnet18, images)
         size = layers[0].shape[2:]
         layers = [torch.nn.functional.interpolate(x, size, mode="bilinear", align_corners=False) for x in layers]
-        expected = torch.cat(layers, 1).flatten(2).transpose(1, 2) @ torch.from_numpy(projection(options))
-    found = Embedding(backbone.net, options).numpy(images)
+        expected = torch.cat(layers, 1).flatten(2).transpose(1, 2) @ torch.from_numpy(drawn(30, kind))
+    found = Embedding(backbone, (64, 96), 30, kind, 1).numpy(images)
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 

@@ -15,6 +15,7 @@ from anomaly.networks.fetch import fetch
 from anomaly.run.errors import DataError
 from pretrained import fetch as command
 
+ADDRESSES = module.registry.addresses()
 CONTENT = bytes(range(256)) * 5000
 DIGITS = hashlib.sha256(CONTENT).hexdigest()[:8]
 GOOD, WRONG, GONE, SLOW, SHORT = (f"{kind}-{DIGITS}" for kind in ("good", "wrong", "gone", "slow", "short"))
@@ -49,8 +50,8 @@ def server(monkeypatch):
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         address = f"http://127.0.0.1:{running.server_port}"
-        for name in (GOOD, WRONG, GONE, SLOW, SHORT):
-            monkeypatch.setitem(module.ADDRESSES, name, address)
+        known = dict.fromkeys((GOOD, WRONG, GONE, SLOW, SHORT), address)
+        monkeypatch.setattr(module.registry, "addresses", lambda: {**ADDRESSES, **known})
         yield running
         running.shutdown()
         thread.join()
@@ -83,7 +84,7 @@ def test_what_goes_wrong_is_one_line_with_the_address_and_leaves_nothing(server,
     with pytest.raises(DataError) as caught:
         fetch(name, tmp_path, timeout=0.3)
     text = str(caught.value)
-    assert f"{module.ADDRESSES[name]}/{name}.pth" in text
+    assert f"{module.registry.addresses()[name]}/{name}.pth" in text
     assert "\n" not in text
     assert names(tmp_path) == []
 
@@ -137,7 +138,7 @@ def test_a_server_that_speaks_something_else_is_no_answer(tmp_path, monkeypatch)
 
 
 def test_another_address_comes_from_the_environment(server, tmp_path, monkeypatch):
-    monkeypatch.setenv("WEIGHTS_ADDRESS", f"{module.ADDRESSES[GOOD]}/mirror")
+    monkeypatch.setenv("WEIGHTS_ADDRESS", f"{module.registry.addresses()[GOOD]}/mirror")
     fetch(GOOD, tmp_path)
     assert server.asked == [f"/mirror/{GOOD}.pth"]
 
@@ -158,7 +159,7 @@ def test_the_command_refuses_names_it_does_not_know(tmp_path):
 
 
 def test_names_end_in_eight_digits_of_a_checksum():
-    for name in module.ADDRESSES:
+    for name in module.registry.addresses():
         digits = name.rpartition("-")[2]
         assert len(digits) == 8
         assert int(digits, 16) >= 0

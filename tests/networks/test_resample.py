@@ -6,7 +6,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
-from anomaly.networks.resample import average3, bilinear, blur, enlarge, halved
+from anomaly.networks import registry
+from anomaly.networks.resample import average3, bilinear, blur, enlarge
 
 GRIDS = [((28, 28), (224, 224)), ((5, 7), (64, 50)), ((1, 3), (9, 9)), ((16, 16), (16, 16)), ((8, 9), (16, 17))]
 
@@ -54,9 +55,10 @@ def test_average3_is_torchs_average_pool(shape):
 
 
 @pytest.mark.parametrize("size", [32, 33, 63, 64, 65, 224, 225])
-def test_halved_is_what_strides_of_two_leave(size):
-    for times in range(5):
+def test_a_grid_is_what_strides_of_two_leave(size):
+    record = registry.get("resnet18")
+    for layer, times in (("layer1", 2), ("layer2", 3), ("layer3", 4)):
         x = torch.zeros(1, 1, size, 1)
         for _ in range(times):
             x = functional.conv2d(x, torch.zeros(1, 1, 3, 1), stride=(2, 1), padding=(1, 0))
-        assert halved(size, times) == x.shape[2]
+        assert record.grid(layer, (size, 32))[0] == x.shape[2]

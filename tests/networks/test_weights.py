@@ -14,7 +14,7 @@ from commands import picture
 from mindspore import Tensor
 from safetensors.torch import save_file
 
-from anomaly.networks import weights
+from anomaly.networks import registry, weights
 from anomaly.run.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,7 +121,7 @@ def test_the_classifier_layer4_and_counters_are_not_needed_and_do_not_disturb(tm
 
 
 def test_a_checkpoint_holds_what_is_needed_and_no_more(resnet18_ckpt):
-    assert weights.read(resnet18_ckpt).keys() == weights.expected("resnet18").keys()
+    assert weights.read(resnet18_ckpt).keys() == weights.expected(registry.get("resnet18")).keys()
 
 
 def test_missing_unexpected_and_misshaped_tensors_are_named(tmp_path, state):

@@ -4,60 +4,143 @@ import ast
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from anomaly import methods
+
 ROOT = Path(__file__).resolve().parents[2]
-METHODS = ("fastflow", "patchcore", "padim")
-PRESENT = tuple(name for name in METHODS if (ROOT / name).is_dir())
+METHODS = methods.names()
 COMMANDS = ("train.py", "eval.py", "predict.py", "export.py", "preprocess.py", "postprocess.py")
+# From the ground up: a room imports itself and those before it.
+FLOORS = (
+    "run",
+    "data",
+    "networks",
+    "config",
+    "measure",
+    "detector",
+    "methods",
+    "show",
+    "deploy",
+    "commands",
+    "__main__",
+)
+# What starts at once, and what judges an ONNX file: MindSpore is never imported there.
+LIGHT = ("data", "measure", "show", "run/options.py", "deploy/engines.py", "deploy/onnx_engine.py", "commands")
+HEAVY = {"mindspore", "torch", "sklearn", "faiss", "scipy", "onnxruntime", "onnx"}
 
 
 def sources(package: str) -> list:
-    return sorted((ROOT / package).rglob("*.py"))
+    path = ROOT / package
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def imported(path: Path) -> set:
-    """The first parts of the names of all modules that a file imports."""
+    """The full names of all modules that a file imports, wherever in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
-            found.add(node.module.split(".")[0])
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return found
+
+
+def roots(path: Path) -> set:
+    return {name.split(".")[0] for name in imported(path)}
+
+
+def test_the_methods_are_those_that_have_a_face():
+    assert set(METHODS) >= {"patchcore", "padim", "fastflow"}
+    for name in METHODS:
+        method = methods.get(name)
+        assert method.name == name and callable(__import__(name).fit)
+        for command in COMMANDS:
+            assert (ROOT / name / command).is_file()
 
 
 def test_what_all_methods_share_imports_none_of_them():
     assert sources("anomaly")
     for path in sources("anomaly"):
-        assert not imported(path) & {*METHODS, "torch"} or path.name == "weights.py", path
-    assert not imported(ROOT / "anomaly" / "networks" / "weights.py") & set(METHODS)
+        assert not roots(path) & {*METHODS, "torch"} or path.name == "weights.py", path
+    assert not roots(ROOT / "anomaly" / "networks" / "weights.py") & set(METHODS)
 
 
-@pytest.mark.parametrize("method", PRESENT)
+@pytest.mark.parametrize("method", METHODS)
 def test_no_method_imports_another(method):
     assert sources(method)
     for path in sources(method):
-        assert not imported(path) & (set(METHODS) - {method}), path
-        assert "torch" not in imported(path), path
+        assert not roots(path) & (set(METHODS) - {method}), path
+        assert "torch" not in roots(path), path
 
 
-@pytest.mark.parametrize("package", ["anomaly", *PRESENT])
-def test_no_file_is_long(package):
+def floor(module: str) -> int:
+    return FLOORS.index(module.split(".")[1])
+
+
+def test_no_room_imports_one_above_it():
+    for path in sources("anomaly"):
+        parts = path.relative_to(ROOT / "anomaly").with_suffix("").parts
+        if parts == ("__init__",):
+            continue  # its names are for type checkers, and looked up when they are asked for
+        for name in imported(path):
+            if name.startswith("anomaly.") and name.split(".")[1] in FLOORS:
+                assert floor(name) <= FLOORS.index(parts[0]), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("room", LIGHT)
+def test_mindspore_is_never_imported_in(room):
+    found = sources(f"anomaly/{room}")
+    assert found
+    for path in found:
+        assert "mindspore" not in roots(path), path
+
+
+def test_importing_the_light_rooms_and_all_faces_loads_nothing_heavy():
+    modules = ["anomaly", *METHODS]
+    for room in ("data", "measure", "show", "commands", "run"):
+        modules += [f"anomaly.{room}.{path.stem}" for path in sources(f"anomaly/{room}") if path.stem != "__init__"]
+    modules += ["anomaly.deploy.engines", "anomaly.deploy.state", "anomaly.deploy.loading", "anomaly.networks.registry"]
+    program = f"import sys, {', '.join(modules)}; print(sorted(set(sys.modules) & {HEAVY}))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [f"{method}/{name}" for method in METHODS for name in COMMANDS])
+def test_help_comes_at_once(command):
+    taken = []
+    for _ in range(3):  # the best of them: other tests run beside this one
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, ROOT / command, "--help"], capture_output=True, text=True)
+        taken.append(time.perf_counter() - start)
+        assert done.returncode == 0 and "usage:" in done.stdout, done.stderr
+        if taken[-1] < 0.4:
+            return
+    assert min(taken) < 0.4
+
+
+@pytest.mark.parametrize("package", ["anomaly", *METHODS])
+def test_no_file_and_no_function_is_long(package):
     for path in sources(package):
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 250, path
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 250, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                assert node.end_lineno - node.lineno + 1 <= 50, f"{path}: {node.name}"
 
 
-@pytest.mark.parametrize("path", [f"{method}/{name}" for method in PRESENT for name in COMMANDS])
-def test_commands_consist_of_short_functions(path):
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
-    assert any(function.name == "main" for function in functions)
-    for function in functions:
-        assert function.end_lineno - function.lineno + 1 <= 50, f"{path}: {function.name}"
+def test_argparse_stays_where_commands_are():
+    """Library code knows options and not the command line."""
+    allowed = ("commands/", "run/options.py", "data/toydata.py", "__main__.py")
+    for package in ("anomaly", *METHODS):
+        for path in sources(package):
+            if "argparse" in roots(path):
+                name = str(path.relative_to(ROOT / package))
+                assert package == "anomaly" and name.startswith(allowed), path
 
 
 IMPORT_ALL = """
@@ -73,18 +156,19 @@ import anomaly, patchcore
 names = [m.name for p in (anomaly, patchcore) for m in pkgutil.walk_packages(p.__path__, p.__name__ + ".")]
 for name in names:
     importlib.import_module(name)
-print(json.dumps({"names": names, "argv": sys.argv, "made": made, "left": os.listdir()}))
+print(json.dumps({"names": names, "argv": sys.argv, "made": made, "left": os.listdir(), "path": sys.path[:2]}))
 """
 
 
-def test_importing_changes_no_arguments_and_makes_no_folder(tmp_path):
+def test_importing_changes_nothing_and_makes_no_folder(tmp_path):
     command = [sys.executable, "-c", IMPORT_ALL, str(ROOT)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
-    assert {"anomaly.commands.cli", "patchcore.train", "patchcore.src.coreset"} <= set(seen["names"])
+    assert {"anomaly.commands.train", "patchcore.train", "patchcore.src.coreset"} <= set(seen["names"])
     assert seen["argv"] == ["program", "--unknown", "words"]
     assert seen["left"] == []
+    assert seen["path"][0] == str(ROOT) and seen["path"][1] == ""
     assert [path for path in seen["made"] if Path(path).is_relative_to(ROOT)] == []
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from commands import picture
 
+from anomaly.data.images import write_image
 from anomaly.measure.calibration import Scale
 from anomaly.show import pictures as drawing
 
@@ -15,7 +16,7 @@ NOTHING = Scale(float("nan"), 1.0)
 @pytest.mark.parametrize("name", ["a.png", "b.bmp"])
 def test_a_saved_picture_comes_back_with_its_colours(tmp_path, name):
     image = picture(20, 30)
-    drawing.save(tmp_path / "new" / name, image)
+    write_image(tmp_path / "new" / name, image)
     assert np.array_equal(cv2.imread(str(tmp_path / "new" / name))[..., ::-1], image)
     assert [path.name for path in (tmp_path / "new").iterdir()] == [name]
 

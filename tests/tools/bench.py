@@ -53,6 +53,9 @@ class Bench:
         self.root, self.data, self.output = folder / "root", folder / "data", folder / "out"
         for method in jobs.METHODS:
             (self.root / method).mkdir(parents=True)
+            (self.root / method / "src").mkdir()
+            for name in ("__init__.py", "src/detector.py"):
+                (self.root / method / name).touch()
             for command in ("train", "export", "eval"):
                 (self.root / method / f"{command}.py").write_text(FAKE)
         for category in categories:
@@ -73,7 +76,7 @@ class Bench:
         program = (
             "import sys; sys.path.insert(0, sys.argv.pop(1)); from benchmarks import full; from pathlib import Path;"
         )
-        program += "full.ROOT = Path(sys.argv.pop(1)); sys.exit(full.cli.guarded(full.main))"
+        program += "full.ROOT = Path(sys.argv.pop(1)); sys.exit(full.guarded(full.main))"
         command = [sys.executable, "-c", program, str(ROOT), str(self.root), *self.arguments(method, *more)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

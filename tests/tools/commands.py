@@ -9,7 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from anomaly.commands import cli
+from anomaly.deploy.state import State
+from anomaly.run.errors import guarded
+from anomaly.run.files import sha256
 
 SMALL = ("--backbone", "resnet18", "--resize", "64", "--crop", "none", "--coreset_ratio", "0.2")
 CPU = ("--device_target", "CPU")
@@ -37,7 +39,7 @@ def run(main, *arguments) -> Result:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            code = cli.guarded(lambda: main([str(argument) for argument in arguments]))
+            code = guarded(lambda: main([str(argument) for argument in arguments]))
         except SystemExit as stop:  # from argparse
             code = stop.code
     return Result(code, out.getvalue(), err.getvalue())
@@ -79,3 +81,9 @@ def listing(folder: Path) -> dict:
     """Everything below a folder with its size and the time of its last change."""
     found = [folder, *folder.rglob("*")]
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in found}
+
+
+def state_of(folder: Path) -> State:
+    """A state of whatever lies in a folder, for what reads a part of one."""
+    files = {str(path.relative_to(folder)): sha256(path) for path in folder.rglob("*") if path.is_file()}
+    return State(folder, {"files": files})

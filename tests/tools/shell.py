@@ -1,6 +1,7 @@
 """Runs the shell scripts as a user would."""
 
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -54,3 +55,9 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

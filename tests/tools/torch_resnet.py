@@ -1,9 +1,10 @@
-"""ResNet18 and WideResNet50-2 up to layer 3 in plain PyTorch, with torchvision's names, to compare with."""
+"""The ResNets and WideResNet50-2 up to layer 3 in plain PyTorch, with torchvision's names, to compare with."""
 
 import torch
 from torch import nn
 
-DEPTHS = {"resnet18": (2, 2, 2), "wide_resnet50": (3, 4, 6)}
+DEPTHS = {"resnet18": (2, 2, 2), "resnet34": (3, 4, 6), "resnet50": (3, 4, 6), "wide_resnet50": (3, 4, 6)}
+WIDTHS = {"resnet50": 64, "wide_resnet50": 128}  # of the 3 x 3 convolutions in bottleneck blocks
 MEAN = torch.tensor([0.485, 0.456, 0.406])
 STD = torch.tensor([0.229, 0.224, 0.225])
 
@@ -13,10 +14,9 @@ def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
 
 
 class Block(nn.Module):
-    def __init__(self, inputs: int, width: int, stride: int, wide: bool):
+    def __init__(self, inputs: int, width: int, outputs: int, stride: int, bottleneck: bool):
         super().__init__()
-        outputs = 2 * width if wide else width
-        if wide:
+        if bottleneck:
             self.conv1, self.bn1 = conv(inputs, width, 1), nn.BatchNorm2d(width)
             self.conv2, self.bn2 = conv(width, width, 3, stride), nn.BatchNorm2d(width)
             self.conv3, self.bn3 = conv(width, outputs, 1), nn.BatchNorm2d(outputs)
@@ -39,15 +39,15 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     def __init__(self, name: str):
         super().__init__()
-        wide = name == "wide_resnet50"
+        bottleneck = name in WIDTHS
         self.conv1, self.bn1 = conv(3, 64, 7, 2), nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         inputs = 64
         for i, depth in enumerate(DEPTHS[name]):
-            width, blocks = (128 if wide else 64) << i, []
+            width, outputs, blocks = WIDTHS.get(name, 64) << i, (256 if bottleneck else 64) << i, []
             for j in range(depth):
-                blocks.append(Block(inputs, width, 2 if i and j == 0 else 1, wide))
-                inputs = width * (2 if wide else 1)
+                blocks.append(Block(inputs, width, outputs, 2 if i and j == 0 else 1, bottleneck))
+                inputs = outputs
             setattr(self, f"layer{i + 1}", nn.Sequential(*blocks))
 
     def forward(self, x):

@@ -1,0 +1,137 @@
+"""What several commands share: their flags, where results go, one run for each category, what is said at the start."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from anomaly import config as options
+from anomaly.config import GROUPS, Config
+from anomaly.data.layouts import choose
+from anomaly.data.samples import Category
+from anomaly.deploy import engines, state
+from anomaly.deploy.engines import Exported
+from anomaly.methods import Method
+from anomaly.networks.registry import Backbone
+from anomaly.run.errors import DataError, UsageError
+from anomaly.run.files import HOME
+from anomaly.run.options import EXPORT, Parser, add_flags, given, untrained
+from anomaly.run.progress import log
+from anomaly.show import tables
+
+MODEL = ("--model_path", "an exported .mindir or .onnx, instead of a trained state")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the command line and --config say, each option parsed once."""
+
+    method: Method
+    args: argparse.Namespace  # the flags that are not options of the method
+    given: dict  # the options
+
+    @property
+    def open(self) -> Config:
+        """The options that training does not decide."""
+        return untrained(self.method.config, self.given)
+
+    @property
+    def resolved(self) -> Config:
+        """All options, as training takes them."""
+        return options.resolve(self.method.config, self.given, self.method.presets)
+
+    @property
+    def output(self) -> Path:
+        folder = self.given.get("output_dir")
+        return Path(folder) if folder else HOME / "output" / self.method.name
+
+    @property
+    def categories(self) -> tuple:
+        return self.given.get("category", ())
+
+    def one_category(self, hint: str = "") -> str:
+        if len(self.categories) != 1 or self.categories == ("all",):
+            raise UsageError(f"--category is needed{hint}: one of them")
+        return self.categories[0]
+
+
+def parse(method: Method, command: str, text: str, argv: Optional[Sequence[str]], own: Callable) -> Chosen:
+    """`own`: adds the command's own flags to a group, which come first."""
+    parser = Parser(text.format(method=method.name, title=method.title))
+    own(parser.add_argument_group("needed, or of this command alone"))
+    add_flags(parser, method.config, command, GROUPS)
+    more = parser.add_argument_group("more")
+    more.add_argument("--config", type=Path, help="YAML file with options; flags go before it")
+    more.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    args = parser.parse_args(argv)
+    at = getattr(args, "ckpt_path", None)
+    if at and getattr(args, "part", "") == "backbone":
+        args.pre_ckpt_path = args.pre_ckpt_path or str(at)
+    elif at:  # it stands for the folder and the category in which it lies
+        folder = state.folder_of(at)
+        args.output_dir, args.category = str(folder.parent), args.category or [folder.name]
+    return Chosen(method, args, given(method.config, args))
+
+
+def add_checkpoint(group: argparse._ArgumentGroup, command: str) -> None:
+    aliases = ("--ckpt_file", "--state") if command == EXPORT else ()
+    group.add_argument("--ckpt_path", *aliases, type=Path, help="a file of the trained state, instead of --output_dir")
+
+
+def choose_categories(chosen: Chosen) -> list:
+    """The categories asked for, after checking that they are there."""
+    if not chosen.given.get("dataset_path"):
+        raise UsageError("--dataset_path is needed: the folder that holds the categories")
+    return choose(Path(chosen.given["dataset_path"]), chosen.categories)
+
+
+def open_model(chosen: Chosen) -> Exported:
+    """The model of --model_path, with the threshold asked for or its own."""
+    path, config = chosen.args.model_path, chosen.open
+    detector = engines.load(path, config.device_target, config.device_id)
+    detector.about.require_method(chosen.method.name)
+    decided = {"resize": detector.transform.resize, "crop": detector.transform.crop, "backbone": detector.backbone.name}
+    for name, value in decided.items():
+        if name in chosen.given and chosen.given[name] != value:
+            raise DataError(f"{path}: has {name} {value}, not {chosen.given[name]}; leave --{name} out")
+    if detector.category not in chosen.categories and chosen.categories != ("all",):
+        print(f"note: {path} is of category {detector.category}", file=sys.stderr)
+    rate = chosen.given.get("false_alarm_rate")
+    return detector if rate is None else detector.with_rate(rate)
+
+
+def announce(method: Method, config: Config, data: Category, backbone: Backbone, where: str) -> None:
+    log.info(
+        "%s, category %s: %d good images to train on, %d test images; %s, %s, on %s",
+        method.name,
+        data.name,
+        len(data.train),
+        len(data.test),
+        backbone.name,
+        config.transform,
+        where,
+    )
+    log.info("%s", tables.RANDOM_MARK if backbone.is_random else f"weights: {backbone.source}")
+
+
+def each(names: list, run: Callable) -> int:
+    """Runs every category, and prints one table of several; one that fails does not keep the others from running."""
+    results: list[dict] = []
+    failed = []
+    for name in names:
+        if len(names) > 1:
+            print(f"\n== {name}", flush=True)
+        try:
+            results += filter(None, [run(name)])  # of several processes only one has results
+        except DataError as error:
+            if len(names) == 1:
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            failed.append(name)
+    if len(names) > 1 and results:
+        print(f"\n{tables.table(results)}")
+    if failed:
+        raise DataError(f"failed: {', '.join(failed)}")
+    return 0

@@ -1,0 +1,59 @@
+"""Evaluates a trained {title}, or a model exported from it, on the test images.
+
+python {method}/eval.py --dataset_path data --category bottle [--model_path bottle.onnx]
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Optional
+
+from anomaly.commands import common, results
+from anomaly.commands.common import MODEL, Chosen
+from anomaly.data.layouts import load_category
+from anomaly.deploy import state
+from anomaly.deploy.engines import Exported
+from anomaly.detector import Fitted
+from anomaly.methods import Method
+from anomaly.run import device
+from anomaly.run.files import require_writable
+from anomaly.run.options import EVAL
+from anomaly.run.progress import Phases, logging_to
+
+
+def flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(MODEL[0], type=Path, help=MODEL[1])
+    common.add_checkpoint(group, EVAL)
+
+
+def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
+    chosen = common.parse(method, EVAL, str(__doc__), argv, flags)
+    names = common.choose_categories(chosen)
+    if chosen.args.model_path is None:
+        device.use(chosen.open.device_target, chosen.open.device_id)
+    device.end_in_order()
+    model = common.open_model(chosen) if chosen.args.model_path else None
+    return common.each(names, lambda name: evaluate(chosen, name, model))
+
+
+def evaluate(chosen: Chosen, name: str, model: Optional[Exported]) -> dict:
+    folder = chosen.output / name
+    found = None if model else state.read(folder)
+    require_writable(folder)
+    with logging_to(folder / "eval.log"):
+        phases = Phases()
+        data = load_category(Path(chosen.given["dataset_path"]), name)
+        with phases("loading"):
+            detector = model or chosen.method.load(found, chosen.given)
+        config = chosen.open
+        if isinstance(detector, Fitted):
+            config = detector.config
+        else:
+            size = detector.transform
+            config = replace(config, resize=size.resize, crop=size.crop)
+        common.announce(chosen.method, config, data, detector.backbone, detector.runs_on)
+        with phases("evaluation"):
+            made = results.of_category(detector, data, folder, config)
+        phases.report()
+    return made

@@ -1,0 +1,54 @@
+"""Says how good the maps and scores are that a device has made with an exported {title}.
+
+python {method}/postprocess.py --result_dir device/result --label_dir device/label --category bottle
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from anomaly.commands import common, results
+from anomaly.commands.common import Chosen
+from anomaly.deploy import description, exchange
+from anomaly.deploy.description import Description
+from anomaly.methods import Method
+from anomaly.run.errors import DataError
+from anomaly.run.files import require_writable
+from anomaly.run.options import POSTPROCESS
+from anomaly.run.progress import logging_to
+from anomaly.show import tables
+
+
+def flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--result_dir", type=Path, required=True, help="what the device has written")
+    group.add_argument("--label_dir", type=Path, required=True, help="the folder label/ that preprocess.py wrote")
+    group.add_argument("--model_path", type=Path, help="the model that was run; default: that of preprocess.py")
+
+
+def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
+    chosen = common.parse(method, POSTPROCESS, str(__doc__), argv, flags)
+    args, config = chosen.args, chosen.open
+    name = chosen.one_category()
+    index = exchange.read_index(args.label_dir)
+    if (index["method"], index["category"]) != (method.name, name):
+        raise DataError(f"{args.label_dir}: is of {index['method']}, category {index['category']}")
+    folder = Path(config.output_dir) if config.output_dir else args.result_dir
+    model = described(chosen, index)
+    scales = model.at(chosen.given.get("false_alarm_rate"))
+    returned = exchange.Returned(args.label_dir, args.result_dir, index, scales)
+    require_writable(folder)
+    with logging_to(folder / "postprocess.log"):
+        about = tables.about(method.name, name, model.backbone, model.remark, scales, 0)
+        results.write(returned, len(returned), folder, config.pictures, about)
+
+
+def described(chosen: Chosen, index: dict) -> Description:
+    """What is known of the model that was run."""
+    if not chosen.args.model_path and not index["model"]:
+        return description.unknown(chosen.method.name)
+    source = chosen.args.label_dir / exchange.INDEX
+    path = chosen.args.model_path
+    model = description.read(path) if path else description.parse(index["model"], source, source)
+    model.require_method(chosen.method.name)
+    return model

@@ -1,0 +1,44 @@
+"""Prepares the test photographs of a category for a device that runs an exported {title}.
+
+python {method}/preprocess.py --dataset_path data --category bottle --output_dir device --model_path bottle.mindir
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from anomaly.commands import common
+from anomaly.data.layouts import load_category
+from anomaly.deploy import description, exchange
+from anomaly.methods import Method
+from anomaly.run.errors import DataError, UsageError
+from anomaly.run.files import require_writable
+from anomaly.run.options import PREPROCESS
+from anomaly.run.progress import Bars
+
+
+def flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--model_path", type=Path, help="prepare for this model; default: as the preset and flags say")
+
+
+def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
+    chosen = common.parse(method, PREPROCESS, str(__doc__), argv, flags)
+    config = chosen.resolved
+    chosen.one_category()
+    if not config.output_dir:
+        raise UsageError("--output_dir is needed: the folder for img/ and label/")
+    [name], folder = common.choose_categories(chosen), Path(config.output_dir)
+    model = description.read(chosen.args.model_path) if chosen.args.model_path else None
+    if model:
+        model.require_method(method.name)
+    if folder.resolve().is_relative_to(Path(config.dataset_path).resolve() / name):
+        raise DataError(f"{folder}: is among the photographs; choose another --output_dir")
+    require_writable(folder)
+    data = load_category(Path(config.dataset_path), name)
+    if not data.test:
+        raise DataError(f"{Path(config.dataset_path) / name / 'test'}: holds no image")
+    transform = model.known_transform if model else config.transform
+    about = {"method": method.name, "category": name, "model": model.content if model else None}
+    exchange.write(data, transform, folder, config.workers, about, Bars())
+    print(f"{len(data.test)} images of {transform.size}: {folder}")

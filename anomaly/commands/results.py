@@ -1,0 +1,40 @@
+"""An evaluation that leaves pictures and figures in a folder; training ends with one, too."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from anomaly.config import Config
+from anomaly.data.samples import Category
+from anomaly.detector import Detector, Judging
+from anomaly.measure.evaluation import evaluate
+from anomaly.measure.judgement import Judgement
+from anomaly.run.files import replacing_folder, write_json
+from anomaly.run.progress import Bars, Counter, log
+from anomaly.show import pictures, tables
+
+
+def write(judgements: Iterable[Judgement], number: int, folder: Path, most: int, about: dict) -> dict:
+    """results.json and sample/ of so many judgements; `about`: what is known of the detector and the photographs."""
+    mark = "RANDOM BACKBONE" if about["random_backbone"] else ""
+    with replacing_folder(folder / "sample") as sample, Counter(Bars(), "evaluation", number) as count:
+
+        def counted() -> Iterable[Judgement]:
+            for judgement in pictures.drawn(judgements, sample, most, mark):
+                yield judgement
+                count()
+
+        evaluation = evaluate(counted())
+    seconds = judgements.seconds / max(number, 1) if isinstance(judgements, Judging) else None
+    results = {**tables.record(evaluation, about), "seconds_per_image": seconds}
+    write_json(folder / "results.json", results)
+    log.info("%s", tables.figures(results) if evaluation.images else "no test images: no figures")
+    return results
+
+
+def of_category(detector: Detector, data: Category, folder: Path, config: Config) -> dict:
+    """The detector's results on the test photographs of a category; `config` says how many at once, and pictures."""
+    about = tables.about(
+        detector.method, data.name, detector.backbone, detector.remark, detector.scales, len(data.train)
+    )
+    judging = Judging(detector, data.test, config.batch_size, config.workers, with_masks=True)
+    return write(judging, len(data.test), folder, config.pictures, about)

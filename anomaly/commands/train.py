@@ -1,0 +1,53 @@
+"""Trains {title} on photographs of good parts, and evaluates it where there are test images.
+
+python {method}/train.py --dataset_path data --category bottle
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Optional
+
+from anomaly.commands import common, results
+from anomaly.commands.common import Chosen
+from anomaly.data.layouts import load_category
+from anomaly.deploy import state
+from anomaly.methods import Method
+from anomaly.run import device
+from anomaly.run.files import require_writable
+from anomaly.run.job import Job
+from anomaly.run.options import TRAIN
+from anomaly.run.processes import Ranks, join
+from anomaly.run.progress import Bars, log, logging_to
+
+
+def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
+    chosen = common.parse(method, TRAIN, str(__doc__), argv, lambda group: None)
+    config = chosen.resolved
+    names = common.choose_categories(chosen)
+    device.use(config.device_target, config.device_id)
+    device.end_in_order()
+    ranks = join()
+    return common.each(names, lambda name: train(chosen, name, ranks))
+
+
+def train(chosen: Chosen, name: str, ranks: Ranks) -> Optional[dict]:
+    method, config, folder = chosen.method, chosen.resolved, chosen.output / name
+    require_writable(folder)
+    with logging_to(ranks.log(folder), append=getattr(config, "resume", False)):
+        data = load_category(Path(config.dataset_path), name)
+        start = method.load(state.read(folder), chosen.given) if getattr(config, "update", False) else None
+        config = start.config if start else config
+        backbone = start.backbone if start else method.backbone(config)
+        common.announce(method, config, data, backbone, device.current())
+        job = Job(Bars(), folder, ranks, data.test)
+        detector = method.fitted(config, data.train, job, start, backbone)
+        if not ranks.writes:
+            return None
+        with job.phase("saving"):
+            replace(detector, category=name).save(folder)
+        with job.phase("evaluation"), state.kept(folder):
+            found = results.of_category(detector, data, folder, config)
+        job.phases.report()
+        log.info("state and results: %s", folder)
+    return found

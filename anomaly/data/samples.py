@@ -1,0 +1,88 @@
+"""A photograph with what is known of it, and the photographs of one category."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from anomaly.data.images import is_image
+from anomaly.run.errors import DataError
+from anomaly.run.files import sha256
+
+GOOD = "good"
+
+
+@dataclass(frozen=True)
+class Sample:
+    path: Path  # of an array: a name that it is called by
+    defect: str = GOOD  # the name of its folder
+    mask: Optional[Path] = None
+    pixels: Optional[np.ndarray] = field(default=None, compare=False, repr=False)  # H W 3 uint8, if it is in no file
+    truth: Optional[np.ndarray] = field(default=None, compare=False, repr=False)  # H W bool, if no file holds the mask
+
+    @property
+    def anomalous(self) -> bool:
+        return self.defect != GOOD
+
+    @property
+    def name(self) -> str:
+        return f"{self.defect}/{self.path.name}"
+
+    def digest(self) -> str:
+        """SHA-256 of its content."""
+        if self.pixels is None:
+            return sha256(self.path)
+        return hashlib.sha256(repr(self.pixels.shape).encode() + np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Category:
+    name: str
+    train: tuple  # of Sample
+    test: tuple
+
+
+def images_in(folder: Path) -> list:
+    return sorted(path for path in folder.iterdir() if is_image(path) and path.is_file()) if folder.is_dir() else []
+
+
+def find_images(path: Path) -> list:
+    """The file itself, or every image in the folder and those below it."""
+    path = Path(path)
+    if path.is_dir():
+        folders = sorted([path, *(p for p in path.rglob("*") if p.is_dir())])
+        found = [image for folder in folders for image in images_in(folder)]
+        if not found:
+            raise DataError(f"{path}: holds no image")
+        return found
+    if not path.is_file():
+        raise DataError(f"{path}: no such file or folder")
+    return [path]
+
+
+def samples(photographs: Any) -> tuple:
+    """A path, an array H W 3 or B H W 3, or several of these -> Samples. A folder stands for all images below it."""
+    found = enumerate(_samples(photographs))
+    return tuple(replace(each, path=Path(f"photograph {n}")) if each.path == Path() else each for n, each in found)
+
+
+def _samples(photographs: Any) -> list:
+    if isinstance(photographs, Sample):
+        return [photographs]
+    if isinstance(photographs, (str, Path)):
+        return [Sample(path) for path in find_images(Path(photographs))]
+    if isinstance(photographs, np.ndarray):
+        return _arrays(photographs)
+    if isinstance(photographs, Category) or not isinstance(photographs, Iterable):
+        raise DataError(f"photographs are paths or arrays (H W 3, uint8), not {type(photographs).__name__}")
+    return [sample for each in photographs for sample in _samples(each)]
+
+
+def _arrays(pixels: np.ndarray) -> list:
+    if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or pixels.shape[-1] != 3 or not pixels.size:
+        shape = " x ".join(map(str, pixels.shape))
+        raise DataError(f"an array of photographs is H W 3 or B H W 3 of uint8, RGB; not {shape} of {pixels.dtype}")
+    return [Sample(Path(), pixels=image) for image in (pixels if pixels.ndim == 4 else pixels[None])]

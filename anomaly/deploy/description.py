@@ -1,0 +1,166 @@
+"""The JSON file beside an exported model: written by export, read by whatever runs the model.
+
+It says how to resize and crop, what the model gives, the threshold, and a checksum.
+"""
+
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from anomaly.data.images import Transform
+from anomaly.detector import Fitted
+from anomaly.measure.calibration import NONE, UNSCALED, Calibration, Scale, Scales
+from anomaly.networks.registry import Backbone
+from anomaly.run.errors import DataError
+from anomaly.run.files import read_json, sha256, write_json
+
+FORMAT_VERSION = 1
+SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "AIR": ".air"}
+INPUT = "image"
+OUTPUTS = ("map", "score", "normalised")
+DYNAMIC = "dynamic"
+COLOUR = "RGB"
+PACKAGES = ("mindspore", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of an exported model; of a device's results without a model it may be little."""
+
+    method: str
+    category: str
+    backbone: Backbone
+    remark: str
+    batch: Optional[int]  # images at once; None: any number
+    transform: Optional[Transform]
+    calibration: Calibration
+    scales: Scales  # the threshold as it stands in the file
+    checksums: dict  # by the ending of the model's file
+    source: Path  # where the description stands
+    content: dict  # the whole of it
+
+    def at(self, false_alarm_rate: Optional[float]) -> Scales:
+        """What the file says holds, unless a rate is asked for."""
+        return self.scales if false_alarm_rate is None else self.calibration.at(false_alarm_rate)
+
+    @property
+    def known_transform(self) -> Transform:
+        if self.transform is None:
+            raise DataError(f"{self.source}: does not say how photographs are resized")
+        return self.transform
+
+    def require_method(self, method: str) -> None:
+        if self.method != method:
+            raise DataError(f"{self.source}: is a model of {self.method}, not of {method}")
+
+
+def unknown(method: str) -> Description:
+    """Of a model of which nothing else is known, not even a threshold."""
+    nothing = Scales(UNSCALED, UNSCALED, 0.01)
+    return Description(method, "", Backbone("unknown", ""), "", None, None, NONE, nothing, {}, Path(), {})
+
+
+def common(backbone: Backbone, transform: Transform, batch: Optional[int]) -> dict:
+    """What is to be known of any exported network that takes photographs."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "backbone": backbone.name,
+        "random_backbone": backbone.is_random,
+        "input": {
+            "name": INPUT,
+            "type": "uint8",
+            "layout": "NHWC",
+            "colour": COLOUR,
+            "resize": list(transform.resize),
+            "crop": list(transform.crop) if transform.crop else None,
+            "size": list(transform.size),
+            "batch_size": batch or DYNAMIC,
+        },
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+
+
+def describe(detector: Fitted, category: str, batch: Optional[int]) -> dict:
+    scales = detector.scales
+    return {
+        **common(detector.backbone, detector.transform, batch),
+        "method": detector.method,
+        "category": category,
+        "remark": detector.remark,
+        "outputs": {"map": {"shape": list(detector.transform.size)}, "score": {}, "normalised": {}},
+        "false_alarm_rate": scales.false_alarm_rate,
+        "threshold": scales.image.threshold if scales.known else None,
+        "unit": scales.image.unit,
+        "pixel_threshold": scales.pixel.threshold if scales.known else None,
+        "pixel_unit": scales.pixel.unit,
+        "good_scores": detector.calibration.scores.tolist(),
+        "good_peaks": detector.calibration.peaks.tolist(),
+    }
+
+
+def beside(model: Path) -> Path:
+    return Path(model).with_suffix(".json")
+
+
+def write(model: Path, about: dict) -> None:
+    """Beside the model, with its checksum, and with those of the same in other formats."""
+    path, own = beside(model), model.suffix[1:]
+    files = [model.with_suffix(suffix) for suffix in SUFFIXES.values()]
+    sums = {file.suffix[1:]: sha256(file) for file in files if file.is_file()}
+    if path.is_file() and not same_model(read_json(path), about):
+        for suffix in sorted(sums.keys() - {own}):
+            print(f"note: {model.stem}.{suffix} was exported otherwise; {path.name} no longer describes it", flush=True)
+        sums = {own: sums[own]}
+    write_json(path, {**about, "sha256": sums})
+
+
+def same_model(one: Any, other: dict) -> bool:
+    return isinstance(one, dict) and all(one.get(key) == other[key] for key in other)
+
+
+def read(model: Path) -> Description:
+    model = Path(model)
+    for file in (model, beside(model)):
+        if not file.is_file():
+            raise DataError(f"{file}: no such file; export.py writes a model and its .json side by side")
+    return parse(read_json(beside(model)), beside(model), model)
+
+
+def parse(info: Any, source: Path, model: Path) -> Description:
+    """`source`: where the description stands."""
+    damaged = DataError(f"{source}: damaged; export the model again")
+    if not isinstance(info, dict):
+        raise damaged
+    if info.get("format_version") != FORMAT_VERSION:
+        raise DataError(f"{source}: of format {info.get('format_version')}, and this version knows {FORMAT_VERSION}")
+    try:
+        crop, batch, rate = info["input"]["crop"], info["input"]["batch_size"], float(info["false_alarm_rate"])
+        if info["input"]["colour"] != COLOUR:
+            raise DataError(f"{source}: wants {info['input']['colour']} images; here they are {COLOUR}")
+        return Description(
+            info["method"],
+            info["category"],
+            Backbone(info["backbone"], str(model), bool(info["random_backbone"])),
+            info["remark"],
+            None if batch == DYNAMIC else int(batch),
+            Transform(tuple(info["input"]["resize"]), tuple(crop) if crop else None),
+            Calibration(np.array(info["good_scores"], float), np.array(info["good_peaks"], float)),
+            Scales(_scale(info, ""), _scale(info, "pixel_"), rate),
+            dict(info["sha256"]),
+            source,
+            info,
+        )
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise damaged from None
+
+
+def _scale(info: dict, kind: str) -> Scale:
+    if info[f"{kind}threshold"] is None:
+        return UNSCALED
+    limit, unit = float(info[f"{kind}threshold"]), float(info[f"{kind}unit"])
+    if not np.isfinite([limit, unit]).all() or unit <= 0:
+        raise ValueError("no scale")
+    return Scale(limit, unit)

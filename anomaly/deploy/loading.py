@@ -1,0 +1,27 @@
+"""From what lies on a disk back to a detector."""
+
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from anomaly import methods
+from anomaly.deploy import engines, state
+from anomaly.detector import Detector
+from anomaly.networks.registry import Backbone
+from anomaly.run.options import known
+
+
+def load(path: Union[str, Path], *, network: Optional[Backbone] = None, **chosen: Any) -> Detector:
+    """The folder of a state, or an exported .onnx or .mindir -> a detector.
+
+    `chosen`: options that are open after training (false_alarm_rate, pre_ckpt_path, device_target, ...). `network`:
+    another detector's `.backbone`, so that it is not loaded again.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        target, number = str(chosen.pop("device_target", "")), int(chosen.pop("device_id", 0))
+        rate = chosen.pop("false_alarm_rate", None)
+        detector: Detector = engines.load(path, target, number)
+        return detector if rate is None else detector.with_rate(rate)
+    found = state.read(path)
+    method = methods.get(found.method)
+    return method.load(found, known(method.config, chosen, str(path)), network)

@@ -1,0 +1,40 @@
+"""ONNX Runtime, on the processor or on whatever device its package is built for."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from anomaly.deploy.description import INPUT, OUTPUTS
+from anomaly.run.errors import DataError, first_line
+
+PROVIDERS = {"GPU": "CUDAExecutionProvider", "Ascend": "CANNExecutionProvider", "CPU": "CPUExecutionProvider"}
+
+
+def open(path: Path, target: str = "", device_id: int = 0) -> tuple[Callable, str]:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise DataError(f"{path}: running ONNX files needs onnxruntime: pip install onnxruntime") from None
+    present = onnxruntime.get_available_providers()
+    if target and PROVIDERS[target] not in present:
+        raise DataError(f"--device_target {target}: this onnxruntime has no {PROVIDERS[target]}; use CPU")
+    wanted = [PROVIDERS[target]] if target else [name for name in PROVIDERS.values() if name in present]
+    wanted = list(dict.fromkeys([*wanted, PROVIDERS["CPU"]]))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.log_severity_level = 3
+    providers = [(name, {} if name == PROVIDERS["CPU"] else {"device_id": str(device_id)}) for name in wanted]
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # onnxruntime has a type of its own for each way in which a file can be wrong
+        raise DataError(f"{path}: not an ONNX file ({first_line(error)})") from None
+
+    def run(images: np.ndarray) -> list:
+        try:
+            return session.run(list(OUTPUTS[:2]), {INPUT: images})
+        except Exception as error:
+            raise DataError(f"{path}: does not fit its .json, or cannot run ({first_line(error)})") from None
+
+    return run, f"ONNX Runtime ({session.get_providers()[0].removesuffix('ExecutionProvider')})"

@@ -1,0 +1,116 @@
+"""What every detector is: something that judges photographs, whatever it was made by and whatever runs it."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Optional, TypeVar
+
+import numpy as np
+
+from anomaly.config import Config
+from anomaly.data import layouts, loader
+from anomaly.data.images import Transform
+from anomaly.data.samples import samples
+from anomaly.measure import evaluation
+from anomaly.measure.calibration import Calibration, Scales
+from anomaly.measure.evaluation import Evaluation
+from anomaly.measure.judgement import Judgement, judgement
+from anomaly.networks.registry import Backbone
+from anomaly.run import device
+
+Self = TypeVar("Self", bound="Detector")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Detector(ABC):
+    method: str
+    backbone: Backbone
+    transform: Transform  # from a photograph to what the network takes
+    calibration: Calibration
+    scales: Scales  # the thresholds in force
+    remark: str = ""  # what a reader of its figures has to know, if anything
+    category: str = ""  # what it was trained on, as far as that has a name
+    runs_on: str = ""  # for people to read
+
+    @abstractmethod
+    def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """B H W 3 uint8, as `transform` makes them -> maps, B H W, and image scores, B."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes it down, for anomaly.load."""
+
+    def with_rate(self: Self, false_alarm_rate: float) -> Self:
+        """The same with the threshold for this part of good photographs that may be called anomalous."""
+        return replace(self, scales=self.calibration.at(false_alarm_rate))
+
+    def judge(self, photographs: Any) -> Any:
+        """A path or an array (H W 3 uint8, RGB) -> its Judgement; a folder, a batch or a list -> a list of them."""
+        single = isinstance(photographs, np.ndarray) and photographs.ndim == 3
+        single = single or (isinstance(photographs, (str, Path)) and not Path(photographs).is_dir())
+        found = list(Judging(self, samples(photographs)))
+        return found[0] if single else found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted(Detector):
+    """What a method has fitted; the method's own class adds what was learnt."""
+
+    config: Config
+
+    def with_rate(self: Self, false_alarm_rate: float) -> Self:
+        known: Any = self
+        config = replace(known.config, false_alarm_rate=false_alarm_rate)
+        return replace(known, config=config, scales=known.calibration.at(false_alarm_rate))
+
+
+def common(config: Config, backbone: Backbone, calibration: Calibration) -> dict:
+    """What every Fitted has, from what decides it."""
+    return {
+        "config": config,
+        "backbone": backbone,
+        "transform": config.transform,
+        "calibration": calibration,
+        "scales": calibration.at(config.false_alarm_rate),
+        "runs_on": device.current(),
+    }
+
+
+@dataclass
+class Judging:
+    """The judgements of photographs, one after the other, while the next ones are decoded."""
+
+    detector: Detector
+    samples: tuple
+    batch_size: int = 8
+    workers: int = 4
+    with_masks: bool = False
+    with_photographs: bool = False
+    on_error: Optional[Callable] = None  # is told of a photograph that cannot be read; without it, it ends all
+    seconds: float = field(default=0.0, init=False)  # in which the detector was at work
+
+    def __iter__(self) -> Iterator[Judgement]:
+        detector, scales = self.detector, self.detector.scales
+        for batch in loader.batches(
+            self.samples,
+            detector.transform,
+            max(1, min(self.batch_size, len(self.samples))),
+            self.workers,
+            with_masks=self.with_masks,
+            with_photographs=self.with_photographs,
+            on_error=self.on_error,
+        ):
+            start = time.perf_counter()
+            maps, scores = detector.score(batch.images)
+            self.seconds += time.perf_counter() - start
+            parts = (scores, maps, batch.samples, batch.images, batch.masks, batch.photographs)
+            for score, values, sample, image, mask, photograph in zip(*parts):
+                yield judgement(score, values, scales, sample, image, mask=mask, photograph=photograph)
+
+
+def evaluate(detector: Detector, photographs: Any, *, batch_size: int = 8, workers: int = 4) -> Evaluation:
+    """Figures of the folder of a category, a Category, or Samples, whose `defect` and `mask` say what is true."""
+    tests = layouts.to_test_on(photographs)
+    return evaluation.evaluate(Judging(detector, tests, batch_size, workers, with_masks=True))

@@ -1,0 +1,149 @@
+"""The methods that there are, and what a method tells of itself: its face, which loads nothing else.
+
+A method is a folder beside this package with `__init__.py`, which holds METHOD, and `src/detector.py`. Whatever needs a
+list of methods takes it from here.
+"""
+
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Optional
+
+from anomaly import config as options
+from anomaly.config import Config
+from anomaly.data import layouts
+from anomaly.detector import Fitted
+from anomaly.networks import fetch, registry
+from anomaly.networks.registry import Backbone
+from anomaly.run import device
+from anomaly.run.errors import DataError, UsageError
+from anomaly.run.files import SOURCE
+from anomaly.run.job import Job
+from anomaly.run.options import known
+from anomaly.run.progress import Callback, silent
+
+
+@dataclass(frozen=True)
+class Method:
+    """
+    <name>.src.detector has     fit(config, samples, backbone, job, start) and load(state, config, backbone)
+    <name>.src.model has        model(detector), the whole as one Cell for export, and may have compact(detector), the
+                                same in less space
+    """
+
+    name: str
+    title: str
+    config: type[Config]
+    layers: tuple  # of the network, that it looks through
+    weights: dict = field(default_factory=dict)  # network -> its weights, where they are not the registry's first
+
+    @property
+    def presets(self) -> Path:
+        return Path(str(sys.modules[self.config.__module__].__file__)).parents[1] / "config"
+
+    def part(self, name: str) -> ModuleType:
+        return importlib.import_module(f"{self.name}.src.{name}")
+
+    @property
+    def updates(self) -> bool:
+        """Whether it can take further photographs into a detector."""
+        return hasattr(self.config, "update")
+
+    def options(self, **chosen: Any) -> Config:
+        """Defaults, the network's preset, and what was chosen."""
+        return options.resolve(self.config, known(self.config, chosen, self.name), self.presets)
+
+    def weights_of(self, config: Config) -> str:
+        """The file of weights, or the word that stands for none."""
+        name = self.weights.get(config.backbone) or next(iter(registry.get(config.backbone).weights))
+        return fetch.checkpoint(config.pre_ckpt_path, name)
+
+    def backbone(self, config: Config) -> Backbone:
+        """The network with its weights; the one that was asked for last is not loaded again."""
+        device.use(config.device_target, config.device_id)
+        source = self.weights_of(config)
+        stamp = os.stat(source).st_mtime_ns if os.path.isfile(source) else 0
+        return _loaded(config.backbone, self.layers, source, config.seed, stamp)
+
+    def fit(
+        self,
+        photographs: Any,
+        *,
+        start: Optional[Fitted] = None,
+        progress: Callback = silent,
+        folder: Optional[Path] = None,
+        test: Any = None,
+        network: Optional[Backbone] = None,
+        **chosen: Any,
+    ) -> Fitted:
+        """A detector fitted to photographs of good parts: paths, a folder, or arrays (H W 3 uint8, RGB).
+
+        `chosen`: options, by the names that they have on the command line. `progress` is told of each step. Nothing is
+        written, but into `folder` what a method keeps to go on with (FastFlow: snapshots, caches). `start`: a detector
+        that is to take in these photographs too. `test`: photographs for a choice that is made on them (FastFlow's
+        select="test_pixel_auc"). `network`: another detector's `.backbone`, so that it is not loaded again.
+        """
+        if start is None:
+            config = self.options(**chosen)
+        else:
+            config = options.read_back(
+                self.config, vars(start.config), Path("start"), known(self.config, chosen, self.name)
+            )
+            network = network or start.backbone
+        tests = () if test is None else layouts.to_test_on(test)
+        job = Job(progress, Path(folder) if folder else None, test=tests)
+        return self.fitted(config, layouts.to_train_on(photographs), job, start, network)
+
+    def fitted(
+        self,
+        config: Config,
+        train: tuple,
+        job: Job,
+        start: Optional[Fitted] = None,
+        backbone: Optional[Backbone] = None,
+    ) -> Fitted:
+        """The same with everything decided. Of several processes one gets a detector that is complete."""
+        if start is not None and (not self.updates or start.method != self.name):
+            raise UsageError(f"{self.name} cannot take photographs into a detector of {start.method}; leave start out")
+        if not train:
+            raise UsageError("there is no photograph to train on")
+        return self.part("detector").fit(config, train, backbone or self.backbone(config), job, start)
+
+    def load(self, state: Any, chosen: dict, backbone: Optional[Backbone] = None) -> Fitted:
+        """The detector in a state (deploy/state.py), with those options that may still be chosen."""
+        state.require_method(self.name)
+        config = options.read_back(self.config, state.options(self.config), state.folder, chosen)
+        backbone = backbone or self.backbone(config)
+        state.require_backbone(backbone)
+        return self.part("detector").load(state, config, backbone)
+
+    def model(self, detector: Fitted) -> Any:
+        return self.part("model").model(detector)
+
+    @property
+    def compact(self) -> Optional[Callable]:
+        return getattr(self.part("model"), "compact", None)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(name: str, layers: tuple, source: str, seed: int, stamp: int) -> Backbone:
+    weights: Any = importlib.import_module("anomaly.networks.weights")  # which loads MindSpore
+    return weights.load_backbone(name, layers, source, seed)
+
+
+def names(folder: Path = SOURCE) -> tuple:
+    """Those whose folders are there; this order puts FastFlow, whose training takes the longest, last."""
+    found = {path.parents[1].name for path in folder.glob("*/src/detector.py")}
+    return tuple(sorted((name for name in found if (folder / name / "__init__.py").is_file()), reverse=True))
+
+
+def get(name: str) -> Method:
+    if name not in names():
+        raise DataError(f"{name}: no such method here; there are {', '.join(names())}")
+    method: Method = importlib.import_module(name).METHOD
+    return method

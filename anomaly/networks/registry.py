@@ -1,0 +1,88 @@
+"""The pretrained networks that there are: one record each. Nothing is loaded here but the record.
+
+Another network of a family that is here is one more record. Another family is a file in this folder, which is named by
+its records and offers what resnet.py does: `build`, `convolutions`, `norm_of` and `spread`.
+"""
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Optional
+
+from anomaly.run.errors import UsageError
+
+RANDOM = "random"  # in the place of a file of weights: a seeded network that has seen nothing
+TORCHVISION = "https://download.pytorch.org/models"
+TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights"
+
+
+@dataclass(frozen=True)
+class Record:
+    name: str
+    depths: tuple  # blocks in each layer
+    channels: tuple  # of each layer's output
+    weights: dict  # name of a file, which ends in the first digits of its SHA-256 -> address; the default first
+    bottleneck: int = 0  # channels that a block's 3x3 convolution has in layer 1; 0: blocks of two 3x3 convolutions
+    family: str = "resnet"
+    layers: tuple = ("layer1", "layer2", "layer3")
+    strides: tuple = (4, 8, 16)  # pixels between two positions of each layer
+    mean: tuple = (0.485, 0.456, 0.406)  # of the pixels of ImageNet, 0 to 1, RGB
+    std: tuple = (0.229, 0.224, 0.225)
+
+    @property
+    def module(self) -> ModuleType:
+        return importlib.import_module(f"anomaly.networks.{self.family}")
+
+    def channels_of(self, layer: str) -> int:
+        return self.channels[self.layers.index(layer)]
+
+    def grid(self, layer: str, size: tuple) -> tuple:
+        """Rows and columns of a layer's output for a picture of (height, width)."""
+        stride = self.strides[self.layers.index(layer)]
+        return tuple(-(-side // stride) for side in size)
+
+
+RECORDS = (
+    Record("resnet18", (2, 2, 2), (64, 128, 256), {"resnet18-f37072fd": TORCHVISION}),
+    Record("resnet34", (3, 4, 6), (64, 128, 256), {"resnet34-b627a593": TORCHVISION}),
+    Record("resnet50", (3, 4, 6), (256, 512, 1024), {"resnet50-0676ba61": TORCHVISION}, bottleneck=64),
+    Record(
+        "wide_resnet50",
+        (3, 4, 6),
+        (256, 512, 1024),
+        {"wide_resnet50_2-95faca4d": TORCHVISION, "wide_resnet50_racm-8234f177": TIMM},
+        bottleneck=128,
+    ),
+)
+
+
+def names() -> tuple:
+    return tuple(record.name for record in RECORDS)
+
+
+def get(name: str) -> Record:
+    for record in RECORDS:
+        if record.name == name:
+            return record
+    raise UsageError(f"backbone: {name!r} is not one of {', '.join(names())}")
+
+
+def addresses() -> dict:
+    """Name of each file of weights -> where it is."""
+    return {name: address for record in RECORDS for name, address in record.weights.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """A pretrained network, and what is known of it. Inside an exported model the network itself is not to be had."""
+
+    name: str
+    source: str  # path of the weights, or RANDOM
+    is_random: bool = False
+    fingerprint: str = ""  # of the weights themselves, whatever the file is called
+    net: Optional[Any] = None  # an nn.Cell: B H W 3 uint8 -> the outputs of the layers asked for
+
+    @property
+    def label(self) -> str:
+        """For people to read."""
+        return f"{self.name}{' (random)' if self.is_random else ''}"

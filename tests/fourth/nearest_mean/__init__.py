@@ -1,0 +1,7 @@
+"""Nearest mean: how far a place's features are from their mean over good photographs. An example of a method."""
+
+from anomaly.methods import Method
+from nearest_mean.src.config import LAYERS, Config
+
+METHOD = Method("nearest_mean", "nearest mean", Config, LAYERS)
+fit = METHOD.fit

@@ -1,0 +1,15 @@
+"""Judges photographs with nearest mean; see anomaly/commands/predict.py, or --help."""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from anomaly.commands import command
+from anomaly.run.errors import guarded
+
+main = command("predict", "nearest_mean")
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

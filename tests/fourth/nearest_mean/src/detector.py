@@ -1,0 +1,69 @@
+"""Nearest mean as a whole: photographs in, anomaly maps and image scores out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+from mindspore import Tensor
+
+from anomaly.data.loader import batches
+from anomaly.deploy import state
+from anomaly.deploy.state import State
+from anomaly.detector import Fitted, common
+from anomaly.measure.calibration import Calibration
+from anomaly.networks.registry import Backbone
+from anomaly.networks.resample import Enlarge
+from anomaly.run.files import replacing
+from anomaly.run.job import Job
+from nearest_mean.src.config import Config
+
+FILE = "mean.npy"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NearestMean(Fitted):
+    method: str = "nearest_mean"
+    mean: np.ndarray  # C h w
+    enlarge: Enlarge
+
+    def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert self.backbone.net is not None
+        [features] = self.backbone.net(Tensor(images))
+        return self.judged(features.asnumpy() - self.mean)
+
+    def judged(self, difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """B C h w -> maps and scores."""
+        maps = self.enlarge(np.sqrt((difference**2).sum(axis=1)))
+        return maps, maps.max(axis=(1, 2))
+
+    def save(self, folder: Path) -> None:
+        state.begin(folder)
+        with replacing(Path(folder) / FILE) as temporary:
+            np.save(temporary, self.mean)
+        state.save(Path(folder), self, (FILE,))
+
+
+def assemble(config: Config, backbone: Backbone, mean: np.ndarray, calibration: Calibration) -> NearestMean:
+    enlarge = Enlarge(mean.shape[1:], config.transform.size, config.sigma)
+    return NearestMean(**common(config, backbone, calibration), mean=mean, enlarge=enlarge)
+
+
+def fit(config: Config, samples: tuple, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> NearestMean:
+    assert backbone.net is not None
+    parts, n = [], len(samples)
+    with job.phase("features", n) as count:
+        for batch in batches(samples, config.transform, config.batch_size, config.workers):
+            [features] = backbone.net(Tensor(batch.images))
+            parts.append(features.asnumpy()[: batch.size])
+            count(batch.size)
+    features = np.concatenate(parts)
+    mean = features.mean(axis=0)
+    detector = assemble(config, backbone, mean, Calibration(np.zeros(0), np.zeros(0)))
+    # Left out, a photograph is n / (n - 1) times as far from the mean of the others.
+    _, good = detector.judged((features - mean) * (n / max(n - 1, 1)))
+    return assemble(config, backbone, mean, Calibration(good, good))
+
+
+def load(found: State, config: Config, backbone: Backbone) -> NearestMean:
+    return assemble(config, backbone, found.array(FILE), found.calibration)
