@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Optional, TypeVar
 
@@ -10,7 +11,7 @@ from anomaly.networks import registry
 from anomaly.run import options
 from anomaly.run.device import TARGETS
 from anomaly.run.errors import DataError
-from anomaly.run.options import EVAL, EXPORT, POSTPROCESS, PREDICT, PREPROCESS, TRAIN, option
+from anomaly.run.options import COMMANDS, EVAL, EXPORT, POSTPROCESS, PREDICT, PREPROCESS, TRAIN, count, positive, size
 
 KEPT = ("pre_ckpt_path", "false_alarm_rate", "batch_size")  # read back from training, but open to another choice
 # The groups of --help, in their order.
@@ -20,104 +21,61 @@ GROUPS = {
     "method": "method",
     "run": "how it runs",
 }
+COMPUTES = (TRAIN, EVAL, PREDICT, EXPORT)
+_data = partial(options.option, group="data", commands=COMMANDS)
+_network = partial(options.option, group="network")
+_run = partial(options.option, group="run", commands=COMPUTES)
+# FastFlow has another default.
+crop_option = partial(
+    _network,
+    parse=options.size_or_none,
+    text="side, or height and width, of the centre; none: all",
+    commands=(TRAIN, PREPROCESS),
+    trained=True,
+    many=True,
+)
 
 
 @dataclass(frozen=True)
 class Config(options.Options):
     """What every method knows."""
 
-    dataset_path: str = option(
-        "", str, "folder that holds the categories", group="data", commands=(TRAIN, EVAL, PREPROCESS)
+    dataset_path: str = _data("", str, "folder that holds the categories", commands=(TRAIN, EVAL, PREPROCESS))
+    category: tuple = _data((), options.names, "one or several categories, or all", aliases=("class_name",), many=True)
+    output_dir: str = _data(
+        "", str, "where results go; left out: output/<method> in the project", aliases=("save_path",)
     )
-    category: tuple = option(
-        (),
-        options.names,
-        "one or several categories, or all",
-        group="data",
-        commands=options.COMMANDS,
-        aliases=("class_name",),
-        many=True,
-    )
-    output_dir: str = option(
+    pre_ckpt_path: str = _network(
         "",
         str,
-        "where results go; left out: output/<method> in the project",
-        group="data",
-        commands=options.COMMANDS,
-        aliases=("save_path",),
+        "weights of the network, or a folder of them; left out: those in pretrained/; random: an untrained network",
+        commands=COMPUTES,
     )
-    pre_ckpt_path: str = option(
-        "",
-        str,
-        "weights of the network, or a folder of them; random: a network that has seen nothing; left out: those in "
-        "pretrained/",
-        group="network",
-        commands=(TRAIN, EVAL, PREDICT, EXPORT),
-    )
-    backbone: str = option(
-        "wide_resnet50",
-        str,
-        "the pretrained network",
-        group="network",
-        commands=(TRAIN,),
-        choices=registry.names(),
-        trained=True,
-    )
-    resize: tuple = option(
+    backbone: str = _network("wide_resnet50", str, "the pretrained network", choices=registry.names(), trained=True)
+    resize: tuple = _network(
         (256, 256),
-        options.size,
+        size,
         "side, or height and width, to resize to",
-        group="network",
         commands=(TRAIN, PREPROCESS),
         aliases=("im_resize",),
         trained=True,
         many=True,
     )
-    crop: Optional[tuple] = option(
-        (224, 224),
-        options.size_or_none,
-        "side, or height and width, of the centre; none: all",
-        group="network",
-        commands=(TRAIN, PREPROCESS),
-        trained=True,
-        many=True,
-    )
-    false_alarm_rate: float = option(
+    crop: Optional[tuple] = crop_option((224, 224))
+    false_alarm_rate: float = _data(
         0.01,
         options.rate,
         "part of good images that may be called anomalous",
-        group="data",
-        commands=(TRAIN, EVAL, PREDICT, EXPORT, POSTPROCESS),
+        commands=(*COMPUTES, POSTPROCESS),
     )
-    pictures: int = option(
-        1000,
-        options.count,
-        "result pictures to draw at most",
-        group="data",
-        commands=(TRAIN, EVAL, POSTPROCESS),
+    pictures: int = _data(1000, count, "result pictures to draw at most", commands=(TRAIN, EVAL, POSTPROCESS))
+    seed: int = _run(1, count, "seed of everything random", commands=(TRAIN,), trained=True)
+    batch_size: int = _run(
+        8, positive, "images that go through the network at once; changes no result", commands=(TRAIN, EVAL, PREDICT)
     )
-    seed: int = option(1, options.count, "seed of everything random", group="run", trained=True)
-    batch_size: int = option(
-        8,
-        options.positive,
-        "images that go through the network at once; changes no result",
-        group="run",
-        commands=(TRAIN, EVAL, PREDICT),
-    )
-    workers: int = option(
-        4, options.positive, "threads that decode images", group="run", commands=(TRAIN, EVAL, PREDICT, PREPROCESS)
-    )
-    device_target: str = option(
-        "",
-        str,
-        "the device; left out: the best present",
-        group="run",
-        commands=(TRAIN, EVAL, PREDICT, EXPORT),
-        choices=("", *TARGETS),
-    )
-    device_id: int = option(
-        0, options.count, "which of several devices", group="run", commands=(TRAIN, EVAL, PREDICT, EXPORT)
-    )
+    workers: int = _run(4, positive, "threads that decode images", commands=(TRAIN, EVAL, PREDICT, PREPROCESS))
+    device_target: str = _run("", str, "the device; left out: the best present", choices=("", *TARGETS))
+    device_id: int = _run(0, count, "which of several devices")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -59,7 +59,6 @@ want_no_flags() {
 # want_method METHOD [WORD IN ITS PLACE]: one that is here, since a bundle holds one of them.
 want_method() {
     want_one_of METHOD "$1" ${2:+"$2"} "${METHODS[@]}"
-    [[ "$1" == "${2:-}" || -d "$ROOT/$1" ]] || fail "$1: not in this folder"
 }
 
 want_category() {

@@ -8,17 +8,36 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-for folder in (ROOT, ROOT / "tests" / "tools"):
+for folder in (ROOT, ROOT / "tests", ROOT / "tests" / "tools"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
 import anomaly  # noqa: E402, F401, I001  first: it sets what MindSpore reads from the environment
 
 import pytest  # noqa: E402
+import skips  # noqa: E402
 
 from anomaly.data import toydata  # noqa: E402
 from anomaly.networks import weights  # noqa: E402
 from anomaly.run import device  # noqa: E402
+
+# Folders and files of tests that take long.
+SLOW = ("benchmark/", "command/", "deploy/", "docs/", "launch/", "library/", "methods/", "project/")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: left out by run_tests.sh --fast")
+    if os.environ.get("STRICT_SKIPS") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(skips.Watch())
+
+
+def pytest_collection_modifyitems(items):
+    """What `run_tests.sh --fast` leaves out."""
+    for item in items:
+        path = str(item.path.relative_to(ROOT / "tests"))
+        if path.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

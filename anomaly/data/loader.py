@@ -8,9 +8,9 @@ from typing import Optional
 
 import numpy as np
 
-from anomaly.run.errors import DataError
 from anomaly.data.images import Transform, read_image, read_mask
 from anomaly.data.samples import Sample
+from anomaly.run.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,7 @@ def read_sample(sample: Sample, transform: Transform, with_mask: bool) -> tuple:
         mask = read_mask(sample.mask) if sample.mask else np.asarray(sample.truth, bool)
         if mask.shape != photograph.shape[:2]:
             sizes = "mask {1} x {0}, image {3} x {2}".format(*mask.shape, *photograph.shape)
-            raise DataError(
-                f"{sample.mask or sample.path}: not of the size of its image ({sizes}, width x height)"
-            )
+            raise DataError(f"{sample.mask or sample.path}: not of the size of its image ({sizes}, width x height)")
         mask = transform.mask(mask)
     return transform.image(photograph), mask, photograph
 

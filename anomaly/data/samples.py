@@ -35,7 +35,8 @@ class Sample:
         """SHA-256 of its content."""
         if self.pixels is None:
             return sha256(self.path)
-        return hashlib.sha256(repr(self.pixels.shape).encode() + np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
+        content = repr(self.pixels.shape).encode() + self.pixels.tobytes()
+        return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,9 @@ def render(category: str, defect: str, seed: list, size: int) -> tuple:
     return np.clip(image + noise, 0, 255).astype(np.uint8), mask
 
 
-def make(dest: Path, *, seed: int = 0, train: int = 24, test: int = 6, size: int = 256, categories: tuple = tuple(CATEGORIES)) -> None:
+def make(
+    dest: Path, *, seed: int = 0, train: int = 24, test: int = 6, size: int = 256, categories: tuple = tuple(CATEGORIES)
+) -> None:
     for number, category in enumerate(categories):
         with replacing_folder(Path(dest) / category) as folder:
             for part, defect, count in [

@@ -81,6 +81,10 @@ class Calibration:
     scores: np.ndarray
     peaks: np.ndarray
 
+    def __post_init__(self) -> None:
+        for name in ("scores", "peaks"):  # in double precision, as they are read back from a state
+            object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
+
     def at(self, false_alarm_rate: float) -> Scales:
         return Scales(scale(self.scores, false_alarm_rate), scale(self.peaks, false_alarm_rate), false_alarm_rate)
 

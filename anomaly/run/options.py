@@ -15,15 +15,8 @@ import yaml
 
 from anomaly.run.errors import DataError, UsageError
 
-TRAIN, EVAL, PREDICT, EXPORT, PREPROCESS, POSTPROCESS = (
-    "train",
-    "eval",
-    "predict",
-    "export",
-    "preprocess",
-    "postprocess",
-)
-COMMANDS = (TRAIN, EVAL, PREDICT, EXPORT, PREPROCESS, POSTPROCESS)
+COMMANDS = ("train", "eval", "predict", "export", "preprocess", "postprocess")
+TRAIN, EVAL, PREDICT, EXPORT, PREPROCESS, POSTPROCESS = COMMANDS
 
 
 def boolean(text: str) -> bool:
@@ -85,19 +78,8 @@ def option(
     `trained`: it shapes the state, so only training can choose it; other commands take it, unseen, to be told if it
     contradicts the state.
     """
-    return field(
-        default=default,
-        metadata={
-            "parse": parse,
-            "help": text,
-            "group": group,
-            "commands": commands,
-            "choices": choices,
-            "aliases": aliases,
-            "trained": trained,
-            "many": many,
-        },
-    )
+    known = {"parse": parse, "help": text, "group": group, "commands": commands, "choices": choices}
+    return field(default=default, metadata={**known, "aliases": aliases, "trained": trained, "many": many})
 
 
 @dataclass(frozen=True)

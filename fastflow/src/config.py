@@ -1,18 +1,17 @@
 """The options of FastFlow; presets are in fastflow/config."""
 
 from dataclasses import dataclass
+from typing import Optional
 
 from anomaly import config
+from anomaly.config import crop_option
 from anomaly.run.options import (
-    PREPROCESS,
-    TRAIN,
     above_zero,
     boolean,
     count,
     option,
     positive,
     rate,
-    size_or_none,
     zero_or_more,
 )
 
@@ -22,15 +21,7 @@ LIKELIHOOD, LAST, TEST_PIXEL_AUC = "likelihood", "last", "test_pixel_auc"
 
 @dataclass(frozen=True)
 class Config(config.Config):
-    crop: tuple = option(
-        None,
-        size_or_none,
-        "side, or height and width, of the centre; none: all",
-        group="network",
-        commands=(TRAIN, PREPROCESS),
-        trained=True,
-        many=True,
-    )
+    crop: Optional[tuple] = crop_option(None)
     flow_step: int = option(8, positive, "coupling blocks a scale", trained=True)
     hidden_ratio: float = option(1.0, above_zero, "hidden channels of a subnet, relative", trained=True)
     conv3x3_only: bool = option(False, boolean, "kernels of 3 only; else 3 and 1 in turn", trained=True)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from commands import picture, write
 
-from anomaly.run.errors import DataError, UsageError
 from anomaly.data.images import Transform, is_image, read_image, read_mask
+from anomaly.run.errors import DataError, UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LOSSLESS = (cv2.IMWRITE_WEBP_QUALITY, 101)

@@ -7,9 +7,9 @@ import pytest
 from commands import write
 
 from anomaly.data import loader
+from anomaly.data.images import Transform, read_image
 from anomaly.data.layouts import Sample
 from anomaly.run.errors import DataError
-from anomaly.data.images import Transform, read_image
 
 TRANSFORM = Transform((32, 32))
 

@@ -126,9 +126,9 @@ def test_what_the_readme_of_a_bundle_names_is_there(made, name):
 
 
 def test_what_is_imported_in_a_bundle_lies_there(made):
-    ask = f"import anomaly, {made.method}.src.method as m; print(anomaly.__file__); print(m.__file__)"
+    ask = f"import anomaly, {made.method}.src.detector as m; print(anomaly.__file__); print(m.__file__)"
     found = made.call("bash", "-c", f'cd "{made.folder}" && "$PYTHON" -c "{ask}"').splitlines()
-    method = str(made.folder / made.method / "src" / "method.py")
+    method = str(made.folder / made.method / "src" / "detector.py")
     assert found == [str(made.folder / "anomaly" / "__init__.py"), method]
 
 
@@ -150,8 +150,9 @@ def test_a_method_that_is_not_there_is_one_line(made):
         words = [other, "x.mindir", "y", "z", *(["2"] if "distribute" in name else [])]
         words = words[:2] if "onnx" in name else words
         done = subprocess.run(["bash", made.folder / "scripts" / name, *words], capture_output=True, text=True)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == f"error: {other}: not in this folder\n"
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"error: METHOD: {other}; it is one of: ")
+        assert made.method in done.stderr.splitlines()[0]
 
 
 def test_all_methods_are_the_one_of_the_bundle(made, toy):

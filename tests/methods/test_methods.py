@@ -6,14 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from commands import CPU, RANDOM, run
-
-SIZE = ("--backbone", "resnet18", "--resize", "64", "--crop", "none")
-METHODS = {
-    "patchcore": (*SIZE, "--coreset_ratio", "0.2"),
-    "padim": (*SIZE, "--embedding_dim", "20"),
-    "fastflow": (*SIZE, "--flow_step", "2", "--num_epochs", "3", "--train_batch_size", "4"),
-}
+from commands import CPU, METHODS, RANDOM, run
 
 
 def command(method, name, *arguments):

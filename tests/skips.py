@@ -1,0 +1,36 @@
+"""In CI a test that is skipped is a failure, unless it stands here with a reason. `STRICT_SKIPS` switches this on."""
+
+import os
+
+ALLOWED = {
+    "no real photographs or weights here": "they may not be passed on with the project",
+    "there is a GPU": "the test is about a machine without one",
+    "no /dev/full here": "only Linux has a file that is always full",
+    "not a checkout of git": "the list of files to compare with comes from git",
+}
+PACKAGES = "NO_DEBIAN_PACKAGES"  # is set where the packages for the C++ program cannot be installed
+
+
+def is_allowed(reason: str) -> bool:
+    return reason in ALLOWED or (reason.endswith("is not installed") and bool(os.environ.get(PACKAGES)))
+
+
+class Watch:
+    """A plugin of pytest's: collects what should not have been skipped, and fails the run for it."""
+
+    def __init__(self):
+        self.unexpected = []
+
+    def pytest_runtest_logreport(self, report):
+        if report.skipped and isinstance(report.longrepr, tuple):
+            reason = report.longrepr[2].removeprefix("Skipped: ")
+            if not is_allowed(reason):
+                self.unexpected.append(f"{report.nodeid}: {reason}")
+
+    def pytest_sessionfinish(self, session):
+        if self.unexpected and session.exitstatus == 0:
+            session.exitstatus = 1
+
+    def pytest_terminal_summary(self, terminalreporter):
+        for line in self.unexpected:
+            terminalreporter.write_line(f"SKIPPED WITHOUT LEAVE {line} (tests/skips.py)", red=True)
