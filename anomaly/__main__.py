@@ -1,0 +1,80 @@
+"""The command `anomaly` of an installed package, which does what the scripts in the methods' folders do.
+
+anomaly train patchcore --dataset_path data --category bottle
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Optional
+
+from anomaly import __version__
+from anomaly.run.errors import UsageError, guarded
+
+TOYDATA = "toydata"
+HELP = ("-h", "--help")
+
+TEXT = """usage: anomaly COMMAND METHOD [options]
+       anomaly toydata DEST [options]
+       anomaly --version
+
+commands:
+{commands}
+
+methods: {methods}
+
+anomaly COMMAND METHOD --help lists the options."""
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """The exit code; what the user can mend is one line."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: run(words))
+
+
+def run(words: list) -> int:
+    if words == ["--version"]:
+        print(__version__)
+        return 0
+    if words[:1] == [TOYDATA]:
+        return called(f"anomaly {TOYDATA}", importlib.import_module("anomaly.data.toydata").main, words[1:])
+    # Only now: the rooms of the methods bring numpy and opencv with them.
+    from anomaly import methods
+    from anomaly.commands import command
+    from anomaly.run.options import COMMANDS
+
+    if set(words[:2]) & set(HELP):  # after a method they are the command's own
+        print(usage(COMMANDS, methods.names()))
+        return 0
+    name = one_of((*COMMANDS, TOYDATA), words[:1], "command")
+    method = one_of(methods.names(), words[1:2], "method")
+    return called(f"anomaly {name} {method}", command(name, method), words[2:])
+
+
+def one_of(there: tuple, words: list, kind: str) -> str:
+    """The word that stands in the place of a command or method, if it is one."""
+    if not words or words[0] not in there:
+        asked = f"{words[0]}: no such {kind}" if words else f"no {kind} given"
+        raise UsageError(f"{asked}; there are {', '.join(there)} (anomaly --help)")
+    return words[0]
+
+
+def called(program: str, function: Callable, arguments: list) -> int:
+    """Under the program's name, which argparse shows in the usage."""
+    sys.argv[0] = program
+    return function(arguments) or 0
+
+
+def usage(commands: tuple, methods: tuple) -> str:
+    """One line for each command, the first of its module's docstring."""
+    places = {**{name: f"commands.{name}" for name in commands}, TOYDATA: f"data.{TOYDATA}"}
+    lines = [f"  {name:<13}{first_line(f'anomaly.{place}')}" for name, place in places.items()]
+    return TEXT.format(commands="\n".join(lines), methods=", ".join(methods))
+
+
+def first_line(module: str) -> str:
+    return str(importlib.import_module(module).__doc__).splitlines()[0].format(title="METHOD")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
