@@ -89,13 +89,13 @@ class Config(options.Options):
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
-def resolve(cls: type[AnyConfig], chosen: dict, presets: Path) -> AnyConfig:
+def resolve(cls: type[AnyConfig], chosen: dict, *, presets: Path) -> AnyConfig:
     """For training: defaults, then the network's preset where there is one, then what was chosen."""
     path = presets / f"{chosen.get('backbone', cls.backbone)}.yaml"
     return cls(**{**(options.from_yaml(cls, path) if path.is_file() else {}), **chosen})
 
 
-def read_back(cls: type[AnyConfig], trained: dict, folder: Path, chosen: dict) -> AnyConfig:
+def read_back(cls: type[AnyConfig], trained: dict, *, folder: Path, chosen: dict) -> AnyConfig:
     """For what comes after training: what it decided, with the options that may still be chosen."""
     kept = {
         spec.name: trained[spec.name]

@@ -66,7 +66,7 @@ class Fitted(Detector):
         return replace(known, config=config, scales=known.calibration.at(false_alarm_rate))
 
 
-def common(config: Config, backbone: Backbone, calibration: Calibration) -> dict:
+def common(config: Config, backbone: Backbone, *, calibration: Calibration) -> dict:
     """What every Fitted has, from what decides it."""
     return {
         "config": config,
@@ -96,8 +96,8 @@ class Judging:
         for batch in loader.batches(
             self.samples,
             detector.transform,
-            max(1, min(self.batch_size, len(self.samples))),
-            self.workers,
+            batch_size=max(1, min(self.batch_size, len(self.samples))),
+            workers=self.workers,
             with_masks=self.with_masks,
             with_photographs=self.with_photographs,
             on_error=self.on_error,
@@ -107,7 +107,9 @@ class Judging:
             self.seconds += time.perf_counter() - start
             parts = (scores, maps, batch.samples, batch.images, batch.masks, batch.photographs)
             for score, values, sample, image, mask, photograph in zip(*parts):
-                yield judgement(score, values, scales, sample, image, mask=mask, photograph=photograph)
+                yield judgement(
+                    score, values, scales=scales, sample=sample, image=image, mask=mask, photograph=photograph
+                )
 
 
 def evaluate(detector: Detector, photographs: Any, *, batch_size: int = 8, workers: int = 4) -> Evaluation:

@@ -31,7 +31,7 @@ from anomaly.run.progress import Callback, silent
 @dataclass(frozen=True)
 class Method:
     """
-    <name>.src.detector has     fit(config, samples, backbone, job, start) and load(state, config, backbone)
+    <name>.src.detector has     fit(config, samples, backbone=, job=, start=) and load(state, config, backbone=)
     <name>.src.model has        model(detector), the whole as one Cell for export, and may have compact(detector), the
                                 same in less space
     """
@@ -56,7 +56,7 @@ class Method:
 
     def options(self, **chosen: Any) -> Config:
         """Defaults, the network's preset, and what was chosen."""
-        return options.resolve(self.config, known(self.config, chosen, self.name), self.presets)
+        return options.resolve(self.config, known(self.config, chosen, where=self.name), presets=self.presets)
 
     def weights_of(self, config: Config) -> str:
         """The file of weights, or the word that stands for none."""
@@ -92,17 +92,21 @@ class Method:
             config = self.options(**chosen)
         else:
             config = options.read_back(
-                self.config, vars(start.config), Path("start"), known(self.config, chosen, self.name)
+                self.config,
+                vars(start.config),
+                folder=Path("start"),
+                chosen=known(self.config, chosen, where=self.name),
             )
             network = network or start.backbone
         tests = () if test is None else layouts.to_test_on(test)
         job = Job(progress, Path(folder) if folder else None, test=tests)
-        return self.fitted(config, layouts.to_train_on(photographs), job, start, network)
+        return self.fitted(config, layouts.to_train_on(photographs), job=job, start=start, backbone=network)
 
     def fitted(
         self,
         config: Config,
         train: tuple,
+        *,
         job: Job,
         start: Optional[Fitted] = None,
         backbone: Optional[Backbone] = None,
@@ -112,15 +116,17 @@ class Method:
             raise UsageError(f"{self.name} cannot take photographs into a detector of {start.method}; leave start out")
         if not train:
             raise UsageError("there is no photograph to train on")
-        return self.part("detector").fit(config, train, backbone or self.backbone(config), job, start)
+        return self.part("detector").fit(
+            config, train, backbone=backbone or self.backbone(config), job=job, start=start
+        )
 
-    def load(self, state: Any, chosen: dict, backbone: Optional[Backbone] = None) -> Fitted:
+    def load(self, state: Any, chosen: dict, *, backbone: Optional[Backbone] = None) -> Fitted:
         """The detector in a state (deploy/state.py), with those options that may still be chosen."""
         state.require_method(self.name)
-        config = options.read_back(self.config, state.options(self.config), state.folder, chosen)
+        config = options.read_back(self.config, state.options(self.config), folder=state.folder, chosen=chosen)
         backbone = backbone or self.backbone(config)
         state.require_backbone(backbone)
-        return self.part("detector").load(state, config, backbone)
+        return self.part("detector").load(state, config, backbone=backbone)
 
     def model(self, detector: Fitted) -> Any:
         return self.part("model").model(detector)

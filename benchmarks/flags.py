@@ -34,7 +34,7 @@ def require(method: str, flags: list, task: str, weights: str) -> Optional[Path]
             raise UsageError(f"{word}: is given by the benchmark itself (--help shows how to choose it)")
     known = methods.get(method)
     try:
-        chosen = common.parse(known, EVAL if task == ONNX else TRAIN, "", flags, lambda group: None)
+        chosen = common.parse(known, EVAL if task == ONNX else TRAIN, text="", argv=flags, own=lambda group: None)
         if task != ONNX:
             source = known.weights_of(replace(chosen.resolved, pre_ckpt_path=weights))
             if source != RANDOM:

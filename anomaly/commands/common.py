@@ -40,7 +40,7 @@ class Chosen:
     @property
     def resolved(self) -> Config:
         """All options, as training takes them."""
-        return options.resolve(self.method.config, self.given, self.method.presets)
+        return options.resolve(self.method.config, self.given, presets=self.method.presets)
 
     @property
     def output(self) -> Path:
@@ -57,11 +57,11 @@ class Chosen:
         return self.categories[0]
 
 
-def parse(method: Method, command: str, text: str, argv: Optional[Sequence[str]], own: Callable) -> Chosen:
+def parse(method: Method, command: str, *, text: str, argv: Optional[Sequence[str]], own: Callable) -> Chosen:
     """`own`: adds the command's own flags to a group, which come first."""
     parser = Parser(text.format(method=method.name, title=method.title))
     own(parser.add_argument_group("needed, or of this command alone"))
-    add_flags(parser, method.config, command, GROUPS)
+    add_flags(parser, method.config, command=command, titles=GROUPS)
     more = parser.add_argument_group("more")
     more.add_argument("--config", type=Path, help="YAML file with options; flags go before it")
     more.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -90,7 +90,7 @@ def choose_categories(chosen: Chosen) -> list:
 def open_model(chosen: Chosen) -> Exported:
     """The model of --model_path, with the threshold asked for or its own."""
     path, config = chosen.args.model_path, chosen.open
-    detector = engines.load(path, config.device_target, config.device_id)
+    detector = engines.load(path, config.device_target, device_id=config.device_id)
     detector.about.require_method(chosen.method.name)
     decided = {"resize": detector.transform.resize, "crop": detector.transform.crop, "backbone": detector.backbone.name}
     for name, value in decided.items():
@@ -102,7 +102,7 @@ def open_model(chosen: Chosen) -> Exported:
     return detector if rate is None else detector.with_rate(rate)
 
 
-def announce(method: Method, config: Config, data: Category, backbone: Backbone, where: str) -> None:
+def announce(method: Method, config: Config, *, data: Category, backbone: Backbone, where: str) -> None:
     log.info(
         "%s, category %s: %d good images to train on, %d test images; %s, %s, on %s",
         method.name,

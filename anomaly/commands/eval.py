@@ -28,16 +28,16 @@ def flags(group: argparse._ArgumentGroup) -> None:
 
 
 def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
-    chosen = common.parse(method, EVAL, str(__doc__), argv, flags)
+    chosen = common.parse(method, EVAL, text=str(__doc__), argv=argv, own=flags)
     names = common.choose_categories(chosen)
     if chosen.args.model_path is None:
         device.use(chosen.open.device_target, chosen.open.device_id)
     device.end_in_order()
     model = common.open_model(chosen) if chosen.args.model_path else None
-    return common.each(names, lambda name: evaluate(chosen, name, model))
+    return common.each(names, lambda name: evaluate(chosen, name, model=model))
 
 
-def evaluate(chosen: Chosen, name: str, model: Optional[Exported]) -> dict:
+def evaluate(chosen: Chosen, name: str, *, model: Optional[Exported]) -> dict:
     folder = chosen.output / name
     found = None if model else state.read(folder)
     require_writable(folder)
@@ -52,8 +52,8 @@ def evaluate(chosen: Chosen, name: str, model: Optional[Exported]) -> dict:
         else:
             size = detector.transform
             config = replace(config, resize=size.resize, crop=size.crop)
-        common.announce(chosen.method, config, data, detector.backbone, detector.runs_on)
+        common.announce(chosen.method, config, data=data, backbone=detector.backbone, where=detector.runs_on)
         with phases("evaluation"):
-            made = results.of_category(detector, data, folder, config)
+            made = results.of_category(detector, data, folder=folder, config=config)
         phases.report()
     return made

@@ -28,13 +28,13 @@ def flags(group: argparse._ArgumentGroup) -> None:
 
 
 def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
-    chosen = common.parse(method, EXPORT, str(__doc__), argv, flags)
+    chosen = common.parse(method, EXPORT, text=str(__doc__), argv=argv, own=flags)
     args = chosen.args
     batch, suffix = batch_size(args.batch), SUFFIXES[args.file_format]
     if args.file_name and args.file_name.suffix != suffix:
         raise UsageError(f"--file_name {args.file_name}: the name of an {args.file_format} file ends in {suffix}")
     device.end_in_order()
-    target = (backbone if args.part == "backbone" else whole)(chosen, batch, suffix)
+    target = (backbone if args.part == "backbone" else whole)(chosen, batch, suffix=suffix)
     print(f"{target} ({target.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -50,18 +50,24 @@ def exporter() -> Any:
     return importlib.import_module("anomaly.deploy.export")  # which loads MindSpore
 
 
-def backbone(chosen: Chosen, batch: Optional[int], suffix: str) -> Path:
+def backbone(chosen: Chosen, batch: Optional[int], *, suffix: str) -> Path:
     args, config, method = chosen.args, chosen.resolved, chosen.method
     target = args.file_name or chosen.output / f"{config.backbone}{suffix}"
     loaded = method.backbone(config)
     return exporter().export_backbone(loaded, config.transform, method.layers, target, args.file_format, batch)
 
 
-def whole(chosen: Chosen, batch: Optional[int], suffix: str) -> Path:
+def whole(chosen: Chosen, batch: Optional[int], *, suffix: str) -> Path:
     args, method = chosen.args, chosen.method
     name = chosen.one_category(", or --ckpt_file with the trained checkpoint")
     detector = method.load(state.read(chosen.output / name), chosen.given)
     target = args.file_name or chosen.output / name / f"{method.name}_{name}{suffix}"
     return exporter().export(
-        detector, method.model, target, args.file_format, category=name, batch=batch, compact=method.compact
+        detector,
+        method.model,
+        target=target,
+        file_format=args.file_format,
+        category=name,
+        batch=batch,
+        compact=method.compact,
     )

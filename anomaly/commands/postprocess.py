@@ -27,7 +27,7 @@ def flags(group: argparse._ArgumentGroup) -> None:
 
 
 def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
-    chosen = common.parse(method, POSTPROCESS, str(__doc__), argv, flags)
+    chosen = common.parse(method, POSTPROCESS, text=str(__doc__), argv=argv, own=flags)
     args, config = chosen.args, chosen.open
     name = chosen.one_category()
     index = exchange.read_index(args.label_dir)
@@ -36,11 +36,13 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
     folder = Path(config.output_dir) if config.output_dir else args.result_dir
     model = described(chosen, index)
     scales = model.at(chosen.given.get("false_alarm_rate"))
-    returned = exchange.Returned(args.label_dir, args.result_dir, index, scales)
+    returned = exchange.Returned(args.label_dir, args.result_dir, index=index, scales=scales)
     require_writable(folder)
     with logging_to(folder / "postprocess.log"):
-        about = tables.about(method.name, name, model.backbone, model.remark, scales, 0)
-        results.write(returned, len(returned), folder, config.pictures, about)
+        about = tables.about(
+            method.name, name, backbone=model.backbone, remark=model.remark, scales=scales, trained_on=0
+        )
+        results.write(returned, len(returned), folder=folder, most=config.pictures, about=about)
 
 
 def described(chosen: Chosen, index: dict) -> Description:
@@ -49,6 +51,6 @@ def described(chosen: Chosen, index: dict) -> Description:
         return description.unknown(chosen.method.name)
     source = chosen.args.label_dir / exchange.INDEX
     path = chosen.args.model_path
-    model = description.read(path) if path else description.parse(index["model"], source, source)
+    model = description.read(path) if path else description.parse(index["model"], source, model=source)
     model.require_method(chosen.method.name)
     return model

@@ -42,17 +42,17 @@ def flags(group: argparse._ArgumentGroup) -> None:
 
 
 def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
-    chosen = common.parse(method, PREDICT, str(__doc__), argv, flags)
+    chosen = common.parse(method, PREDICT, text=str(__doc__), argv=argv, own=flags)
     folder = chosen.output / chosen.one_category()
     found = None if chosen.args.model_path else state.read(folder)
     paths = samples(chosen.args.image_path)
     device.end_in_order()
     detector: Detector = common.open_model(chosen) if found is None else method.load(found, chosen.given)
     config = detector.config if isinstance(detector, Fitted) else chosen.open
-    return predict(chosen, detector, paths, config, folder / "predict")
+    return predict(chosen, detector, paths=paths, config=config, folder=folder / "predict")
 
 
-def predict(chosen: Chosen, detector: Detector, paths: tuple, config: Config, folder: Path) -> int:
+def predict(chosen: Chosen, detector: Detector, *, paths: tuple, config: Config, folder: Path) -> int:
     """Prints one line an image, draws overlays into `folder`, and returns the command's exit code."""
     args, unreadable, rows = chosen.args, [], []
 
@@ -66,12 +66,12 @@ def predict(chosen: Chosen, detector: Detector, paths: tuple, config: Config, fo
         rows.append(row(judgement, detector))
         print(line(judgement), flush=True)
         if drawing:
-            draw(judgement, detector, args.image_path, folder)
+            draw(judgement, detector, asked=args.image_path, folder=folder)
     if detector.backbone.is_random:
         print(RANDOM_MARK)
     if drawing and rows:
         print(f"pictures: {folder}")
-    save(rows, args.save_csv, args.save_json)
+    save(rows, args.save_csv, json_path=args.save_json)
     if unreadable:
         return DataError.exit_code
     return ANOMALY if args.fail_on_anomaly and any(each["verdict"] == ANOMALOUS for each in rows) else 0
@@ -95,15 +95,15 @@ def row(judgement: Judgement, detector: Detector) -> dict:
     }
 
 
-def draw(judgement: Judgement, detector: Detector, asked: Path, folder: Path) -> None:
+def draw(judgement: Judgement, detector: Detector, *, asked: Path, folder: Path) -> None:
     """Below `folder` as the photograph is below the folder asked for."""
     path, root = judgement.sample.path, asked if asked.is_dir() else asked.parent
     mark = "RANDOM BACKBONE" if detector.backbone.is_random else ""
-    picture = pictures.on_photograph(judgement, detector.transform, mark)
+    picture = pictures.on_photograph(judgement, detector.transform, mark=mark)
     write_image(folder / path.relative_to(root).parent / pictures.file_name(path), picture)
 
 
-def save(rows: list, csv_path: Optional[Path], json_path: Optional[Path]) -> None:
+def save(rows: list, csv_path: Optional[Path], *, json_path: Optional[Path]) -> None:
     if csv_path:
         text = io.StringIO()
         fields = ("path", "verdict", "score", "normalised", "threshold", "method", "backbone")

@@ -23,7 +23,7 @@ def flags(group: argparse._ArgumentGroup) -> None:
 
 
 def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
-    chosen = common.parse(method, PREPROCESS, str(__doc__), argv, flags)
+    chosen = common.parse(method, PREPROCESS, text=str(__doc__), argv=argv, own=flags)
     config = chosen.resolved
     chosen.one_category()
     if not config.output_dir:
@@ -40,5 +40,5 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
         raise DataError(f"{Path(config.dataset_path) / name / 'test'}: holds no image")
     transform = model.known_transform if model else config.transform
     about = {"method": method.name, "category": name, "model": model.content if model else None}
-    exchange.write(data, transform, folder, config.workers, about, Bars())
+    exchange.write(data, transform, folder=folder, workers=config.workers, about=about, callback=Bars())
     print(f"{len(data.test)} images of {transform.size}: {folder}")

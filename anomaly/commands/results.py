@@ -13,13 +13,13 @@ from anomaly.run.progress import Bars, Counter, log
 from anomaly.show import pictures, tables
 
 
-def write(judgements: Iterable[Judgement], number: int, folder: Path, most: int, about: dict) -> dict:
+def write(judgements: Iterable[Judgement], number: int, *, folder: Path, most: int, about: dict) -> dict:
     """results.json and sample/ of so many judgements; `about`: what is known of the detector and the photographs."""
     mark = "RANDOM BACKBONE" if about["random_backbone"] else ""
-    with replacing_folder(folder / "sample") as sample, Counter(Bars(), "evaluation", number) as count:
+    with replacing_folder(folder / "sample") as sample, Counter(Bars(), "evaluation", total=number) as count:
 
         def counted() -> Iterable[Judgement]:
-            for judgement in pictures.drawn(judgements, sample, most, mark):
+            for judgement in pictures.drawn(judgements, sample, most=most, mark=mark):
                 yield judgement
                 count()
 
@@ -31,10 +31,15 @@ def write(judgements: Iterable[Judgement], number: int, folder: Path, most: int,
     return results
 
 
-def of_category(detector: Detector, data: Category, folder: Path, config: Config) -> dict:
+def of_category(detector: Detector, data: Category, *, folder: Path, config: Config) -> dict:
     """The detector's results on the test photographs of a category; `config` says how many at once, and pictures."""
     about = tables.about(
-        detector.method, data.name, detector.backbone, detector.remark, detector.scales, len(data.train)
+        detector.method,
+        data.name,
+        backbone=detector.backbone,
+        remark=detector.remark,
+        scales=detector.scales,
+        trained_on=len(data.train),
     )
     judging = Judging(detector, data.test, config.batch_size, config.workers, with_masks=True)
-    return write(judging, len(data.test), folder, config.pictures, about)
+    return write(judging, len(data.test), folder=folder, most=config.pictures, about=about)

@@ -22,16 +22,16 @@ from anomaly.run.progress import Bars, log, logging_to
 
 
 def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
-    chosen = common.parse(method, TRAIN, str(__doc__), argv, lambda group: None)
+    chosen = common.parse(method, TRAIN, text=str(__doc__), argv=argv, own=lambda group: None)
     config = chosen.resolved
     names = common.choose_categories(chosen)
     device.use(config.device_target, config.device_id)
     device.end_in_order()
     ranks = join()
-    return common.each(names, lambda name: train(chosen, name, ranks))
+    return common.each(names, lambda name: train(chosen, name, ranks=ranks))
 
 
-def train(chosen: Chosen, name: str, ranks: Ranks) -> Optional[dict]:
+def train(chosen: Chosen, name: str, *, ranks: Ranks) -> Optional[dict]:
     method, config, folder = chosen.method, chosen.resolved, chosen.output / name
     require_writable(folder)
     with logging_to(ranks.log(folder), append=getattr(config, "resume", False)):
@@ -39,15 +39,15 @@ def train(chosen: Chosen, name: str, ranks: Ranks) -> Optional[dict]:
         start = method.load(state.read(folder), chosen.given) if getattr(config, "update", False) else None
         config = start.config if start else config
         backbone = start.backbone if start else method.backbone(config)
-        common.announce(method, config, data, backbone, device.current())
+        common.announce(method, config, data=data, backbone=backbone, where=device.current())
         job = Job(Bars(), folder, ranks, data.test)
-        detector = method.fitted(config, data.train, job, start, backbone)
+        detector = method.fitted(config, data.train, job=job, start=start, backbone=backbone)
         if not ranks.writes:
             return None
         with job.phase("saving"):
             replace(detector, category=name).save(folder)
         with job.phase("evaluation"), state.kept(folder):
-            found = results.of_category(detector, data, folder, config)
+            found = results.of_category(detector, data, folder=folder, config=config)
         job.phases.report()
         log.info("state and results: %s", folder)
     return found

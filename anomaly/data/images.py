@@ -115,10 +115,10 @@ class Transform:
         resized = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         return self._crop(resized) > 0
 
-    def back(self, values: np.ndarray, height: int, width: int) -> tuple:
-        """A map of this size -> (map at the photograph's scale, slices that say where in the photograph it lies)."""
+    def back(self, values: np.ndarray, photograph: tuple) -> tuple:
+        """A map -> (the map at the scale of a photograph of (height, width), slices that say where in it it lies)."""
         spans = []
-        for start, length, resized, full in zip(self.offset, self.size, self.resize, (height, width)):
+        for start, length, resized, full in zip(self.offset, self.size, self.resize, photograph):
             spans.append(slice(round(start * full / resized), round((start + length) * full / resized)))
         rows, columns = spans
         scaled = cv2.resize(

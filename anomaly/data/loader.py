@@ -26,7 +26,7 @@ class Batch:
         return len(self.samples)
 
 
-def read_sample(sample: Sample, transform: Transform, with_mask: bool) -> tuple:
+def read_sample(sample: Sample, transform: Transform, *, with_mask: bool) -> tuple:
     """The photograph as the network takes it, its mask likewise, and the photograph as it is."""
     photograph = read_image(sample.path) if sample.pixels is None else sample.pixels
     mask = None
@@ -44,9 +44,9 @@ def read_sample(sample: Sample, transform: Transform, with_mask: bool) -> tuple:
 def batches(
     samples: Iterable,
     transform: Transform,
+    *,
     batch_size: int = 8,
     workers: int = 4,
-    *,
     with_masks: bool = False,
     with_photographs: bool = False,
     on_error: Optional[Callable] = None,
@@ -64,7 +64,7 @@ def batches(
                 sample = next(queue, None)
                 if sample is None:
                     return
-                pending.append((sample, pool.submit(read_sample, sample, transform, with_masks)))
+                pending.append((sample, pool.submit(read_sample, sample, transform, with_mask=with_masks)))
 
         try:
             fill()

@@ -30,7 +30,7 @@ def fabric(rng: np.random.Generator, size: int) -> np.ndarray:
     return np.array([150, 130, 100]) + weave[..., None] * np.array([30, 28, 24]) + rng.normal(0, 3)
 
 
-def gear(rng: np.random.Generator, size: int, missing: int = 0) -> np.ndarray:
+def gear(rng: np.random.Generator, size: int, *, missing: int = 0) -> np.ndarray:
     """A toothed wheel, at a random angle and light; `missing` teeth are cut off."""
     image = np.full((size, size, 3), (70, 75, 80), np.float32)
     centre = (np.array([size / 2, size / 2]) + rng.normal(0, size / 100, 2)).astype(int)
@@ -53,7 +53,7 @@ def _place(rng: np.random.Generator, size: int, spread: float) -> tuple:
     return int(size * (0.5 + radius * np.cos(angle))), int(size * (0.5 + radius * np.sin(angle)))
 
 
-def blob(image, rng, size, colour, spread, strength=0.9):
+def blob(image, rng, *, size, colour, spread, strength=0.9):
     """An irregular spot of a colour."""
     mask = np.zeros((size, size), np.float32)
     x, y = _place(rng, size, spread)
@@ -64,7 +64,7 @@ def blob(image, rng, size, colour, spread, strength=0.9):
     return image * (1 - mask[..., None]) + np.array(colour) * mask[..., None]
 
 
-def line(image, rng, size, colour, spread):
+def line(image, rng, *, size, colour, spread):
     """A scratch or a loose thread: a bent line."""
     x, y = _place(rng, size, spread)
     angle, points = rng.uniform(0, 2 * np.pi), []
@@ -81,23 +81,27 @@ CATEGORIES: dict[str, tuple] = {
     "fabric": (
         fabric,
         {
-            "hole": lambda image, rng, size: blob(image, rng, size, (25, 22, 20), 0.35),
-            "stain": lambda image, rng, size: blob(image, rng, size, (150, 60, 50), 0.35, 0.7),
-            "thread": lambda image, rng, size: line(image, rng, size, (235, 230, 220), 0.3),
+            "hole": lambda image, rng, size: blob(image, rng, size=size, colour=(25, 22, 20), spread=0.35),
+            "stain": lambda image, rng, size: blob(
+                image, rng, size=size, colour=(150, 60, 50), spread=0.35, strength=0.7
+            ),
+            "thread": lambda image, rng, size: line(image, rng, size=size, colour=(235, 230, 220), spread=0.3),
         },
     ),
     "gear": (
         gear,
         {
-            "rust": lambda image, rng, size: blob(image, rng, size, (140, 75, 35), 0.25, 0.8),
-            "scratch": lambda image, rng, size: line(image, rng, size, (240, 240, 240), 0.15),
+            "rust": lambda image, rng, size: blob(
+                image, rng, size=size, colour=(140, 75, 35), spread=0.25, strength=0.8
+            ),
+            "scratch": lambda image, rng, size: line(image, rng, size=size, colour=(240, 240, 240), spread=0.15),
             "tooth_missing": None,  # drawn with a tooth less
         },
     ),
 }
 
 
-def render(category: str, defect: str, seed: list, size: int) -> tuple:
+def render(category: str, defect: str, *, seed: list, size: int) -> tuple:
     """The same seed draws the same part; a defect changes some of it. Returns the picture and the mask."""
     draw, defects = CATEGORIES[category]
     image = clean = draw(np.random.default_rng(seed), size)
@@ -122,7 +126,7 @@ def make(
             ]:
                 for i in range(count):
                     key = [seed, number, sum(map(ord, part + defect)), i]
-                    image, mask = render(category, defect, key, size)
+                    image, mask = render(category, defect, seed=key, size=size)
                     write_image(folder / part / defect / f"{i:03}.png", image)
                     if defect != "good":
                         write_image(folder / "ground_truth" / defect / f"{i:03}_mask.png", mask)

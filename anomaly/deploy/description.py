@@ -63,7 +63,7 @@ def unknown(method: str) -> Description:
     return Description(method, "", Backbone("unknown", ""), "", None, None, NONE, nothing, {}, Path(), {})
 
 
-def common(backbone: Backbone, transform: Transform, batch: Optional[int]) -> dict:
+def common(backbone: Backbone, transform: Transform, *, batch: Optional[int]) -> dict:
     """What is to be known of any exported network that takes photographs."""
     return {
         "format_version": FORMAT_VERSION,
@@ -83,10 +83,10 @@ def common(backbone: Backbone, transform: Transform, batch: Optional[int]) -> di
     }
 
 
-def describe(detector: Fitted, category: str, batch: Optional[int]) -> dict:
+def describe(detector: Fitted, category: str, *, batch: Optional[int]) -> dict:
     scales = detector.scales
     return {
-        **common(detector.backbone, detector.transform, batch),
+        **common(detector.backbone, detector.transform, batch=batch),
         "method": detector.method,
         "category": category,
         "remark": detector.remark,
@@ -126,10 +126,10 @@ def read(model: Path) -> Description:
     for file in (model, beside(model)):
         if not file.is_file():
             raise DataError(f"{file}: no such file; export.py writes a model and its .json side by side")
-    return parse(read_json(beside(model)), beside(model), model)
+    return parse(read_json(beside(model)), beside(model), model=model)
 
 
-def parse(info: Any, source: Path, model: Path) -> Description:
+def parse(info: Any, source: Path, *, model: Path) -> Description:
     """`source`: where the description stands."""
     damaged = DataError(f"{source}: damaged; export the model again")
     if not isinstance(info, dict):

@@ -41,7 +41,7 @@ class Exported(Detector):
             shutil.copy(path, folder)
 
 
-def load(path: Path, target: str = "", device_id: int = 0) -> Exported:
+def load(path: Path, target: str = "", *, device_id: int = 0) -> Exported:
     path = Path(path)
     if path.suffix not in ENGINES:
         raise DataError(f"{path}: models come as {', '.join(ENGINES)}")

@@ -29,7 +29,7 @@ TABLE = "results.csv"
 
 
 def write(
-    category: Category, transform: Transform, folder: Path, workers: int, about: dict, callback: Callback
+    category: Category, transform: Transform, *, folder: Path, workers: int, about: dict, callback: Callback
 ) -> None:
     """Prepares all test photographs; `about` is what else the index has to say."""
     if any((folder / part).exists() for part in ("img", "label")) and not (folder / "label" / INDEX).is_file():
@@ -38,10 +38,12 @@ def write(
     with (
         replacing_folder(folder / "img") as images,
         replacing_folder(folder / "label") as labels,
-        Counter(callback, "preprocessing", len(category.test)) as count,
+        Counter(callback, "preprocessing", total=len(category.test)) as count,
     ):
         entries = []
-        for number, batch in enumerate(batches(category.test, transform, 1, workers, with_masks=True)):
+        for number, batch in enumerate(
+            batches(category.test, transform, batch_size=1, workers=workers, with_masks=True)
+        ):
             name, sample, mask = f"{number:0{digits}}", batch.samples[0], batch.masks[0]
             (images / f"{name}.bin").write_bytes(batch.images[0].tobytes())
             if sample.anomalous and mask is not None:
@@ -112,7 +114,7 @@ def read_label(path: Path, size: tuple) -> np.ndarray:
 class Returned:
     """What came back from a device for what was sent to it: the judgements of the device."""
 
-    def __init__(self, label_dir: Path, result_dir: Path, index: dict, scales: Scales) -> None:
+    def __init__(self, label_dir: Path, result_dir: Path, *, index: dict, scales: Scales) -> None:
         self.result_dir, self.size, self.scales = result_dir, tuple(index["size"]), scales
         self.scores = read_scores(result_dir)
         self.images = label_dir.parent / "img"
@@ -137,4 +139,4 @@ class Returned:
             if name not in self.scores:
                 raise DataError(f"{self.result_dir / TABLE}: has no score for {name}")
             values = read_map(self.result_dir / f"{name}.bin", self.size)
-            yield judgement(self.scores[name], values, self.scales, sample, image, mask=mask)
+            yield judgement(self.scores[name], values, scales=self.scales, sample=sample, image=image, mask=mask)

@@ -18,9 +18,9 @@ from anomaly.networks.registry import Backbone
 def export(
     detector: Fitted,
     model: Callable,
+    *,
     target: Path,
     file_format: str,
-    *,
     category: str,
     batch: Optional[int],
     compact: Optional[Callable] = None,
@@ -31,8 +31,8 @@ def export(
     if not fits(cell, file_format) and compact:
         print(f"{size_of(cell) / 1e9:.2f} GB do not fit an {file_format} file: with the state in float16", flush=True)
         cell = Judging(model(compact(detector)), scale)
-    target = write(cell, detector.transform.size, batch, target, file_format, OUTPUTS)
-    description.write(target, description.describe(detector, category, batch))
+    target = write(cell, detector.transform.size, batch=batch, target=target, file_format=file_format, outputs=OUTPUTS)
+    description.write(target, description.describe(detector, category, batch=batch))
     return target
 
 
@@ -51,10 +51,12 @@ class Features(nn.Cell):
 
 
 def export_backbone(
-    backbone: Backbone, transform: Transform, layers: tuple, target: Path, file_format: str, batch: Optional[int]
+    backbone: Backbone, transform: Transform, *, layers: tuple, target: Path, file_format: str, batch: Optional[int]
 ) -> Path:
     """The features of photographs alone; the outputs have the names of the layers."""
-    target = write(Features(backbone.net), transform.size, batch, target, file_format, layers)
-    known = description.common(backbone, transform, batch)
+    target = write(
+        Features(backbone.net), transform.size, batch=batch, target=target, file_format=file_format, outputs=layers
+    )
+    known = description.common(backbone, transform, batch=batch)
     description.write(target, {**known, "part": "backbone", "outputs": {layer: {} for layer in layers}})
     return target

@@ -20,8 +20,8 @@ def load(path: Union[str, Path], *, network: Optional[Backbone] = None, **chosen
     if not path.is_dir():
         target, number = str(chosen.pop("device_target", "")), int(chosen.pop("device_id", 0))
         rate = chosen.pop("false_alarm_rate", None)
-        detector: Detector = engines.load(path, target, number)
+        detector: Detector = engines.load(path, target, device_id=number)
         return detector if rate is None else detector.with_rate(rate)
     found = state.read(path)
     method = methods.get(found.method)
-    return method.load(found, known(method.config, chosen, str(path)), network)
+    return method.load(found, known(method.config, chosen, where=str(path)), backbone=network)

@@ -9,7 +9,7 @@ from anomaly.run import device
 from anomaly.run.errors import DataError, first_line
 
 
-def open(path: Path, target: str = "", device_id: int = 0) -> tuple[Callable, str]:
+def open(path: Path, target: str = "", *, device_id: int = 0) -> tuple[Callable, str]:
     where = device.use(target, device_id)
     try:
         net = mindspore.nn.GraphCell(mindspore.load(str(path)))

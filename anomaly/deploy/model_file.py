@@ -46,7 +46,7 @@ def fits(cell: nn.Cell, file_format: str) -> bool:
     return file_format != "ONNX" or size_of(cell) <= LIMIT
 
 
-def write(cell: nn.Cell, size: tuple, batch: Optional[int], target: Path, file_format: str, outputs: tuple) -> Path:
+def write(cell: nn.Cell, size: tuple, *, batch: Optional[int], target: Path, file_format: str, outputs: tuple) -> Path:
     """Exports a Cell that takes `batch` images (None: any number) of (height, width); returns where it lies."""
     if file_format == "AIR" and mindspore.get_context("device_target") != "Ascend":
         raise UsageError("--file_format AIR: can be written on a machine with an Ascend 910 only")

@@ -12,7 +12,7 @@ from anomaly.run.errors import DataError, first_line
 PROVIDERS = {"GPU": "CUDAExecutionProvider", "Ascend": "CANNExecutionProvider", "CPU": "CPUExecutionProvider"}
 
 
-def open(path: Path, target: str = "", device_id: int = 0) -> tuple[Callable, str]:
+def open(path: Path, target: str = "", *, device_id: int = 0) -> tuple[Callable, str]:
     try:
         import onnxruntime
     except ImportError:

@@ -42,7 +42,7 @@ def begin(folder: Path) -> None:
     (Path(folder) / RECORD).unlink(missing_ok=True)
 
 
-def save(folder: Path, detector: Fitted, files: tuple, details: Optional[dict] = None) -> None:
+def save(folder: Path, detector: Fitted, *, files: tuple, details: Optional[dict] = None) -> None:
     """`files`: those that the method has written there; `details`: what else it wants to know, as JSON has it."""
     backbone, calibration = detector.backbone, detector.calibration
     write_text(folder / CONFIG, options.to_yaml(replace(detector.config, pre_ckpt_path=backbone.source)))
@@ -91,7 +91,7 @@ class State:
     def options(self, cls: type) -> dict:
         """With which it was trained."""
         with self.file(CONFIG) as content:
-            return options.from_text(cls, content[:], self.folder / CONFIG)
+            return options.from_text(cls, content[:], path=self.folder / CONFIG)
 
     @contextmanager
     def file(self, name: str) -> Iterator[Any]:

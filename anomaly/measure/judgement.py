@@ -39,7 +39,7 @@ class Judgement:
 
 
 def judgement(
-    score: float, values: np.ndarray, scales: Scales, sample: Sample, image: np.ndarray, **more: Any
+    score: float, values: np.ndarray, *, scales: Scales, sample: Sample, image: np.ndarray, **more: Any
 ) -> Judgement:
     """What is not finite is an error and never a verdict."""
     if not np.isfinite(score) or not np.isfinite(values).all():

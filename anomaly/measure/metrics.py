@@ -39,7 +39,7 @@ class Curve:
         return self.positives.sum() > 0 and self.negatives.sum() > 0
 
 
-def curve(scores: np.ndarray, labels: np.ndarray, weights: Optional[np.ndarray] = None) -> Curve:
+def curve(scores: np.ndarray, labels: np.ndarray, *, weights: Optional[np.ndarray] = None) -> Curve:
     scores, labels = np.ravel(scores), np.ravel(labels).astype(bool)
     order = np.argsort(-scores, kind="stable")
     ranked, labels = scores[order], labels[order]
@@ -183,7 +183,7 @@ class PixelScores:
         negatives = np.sort(np.concatenate([part[0] for part in self.parts] or [np.zeros(0, np.float32)]))
         positives = np.concatenate([part[1] for part in self.parts] or [np.zeros(0, np.float32)])
         weights = np.concatenate([part[2] for part in self.parts] or [np.zeros(0)])
-        found = curve(positives, np.ones(positives.size, bool), weights)
+        found = curve(positives, np.ones(positives.size, bool), weights=weights)
         at_least = negatives.size - np.searchsorted(negatives, found.scores, side="left")
         above = negatives.size - np.searchsorted(negatives, found.scores, side="right")
         # Interleave: what lies above each anomalous score, then the score itself with its ties, then what is left.

@@ -23,7 +23,7 @@ def checkpoint(chosen: str, name: str) -> str:
     return str(folder / f"{name}.ckpt") if folder.is_dir() else chosen
 
 
-def fetch(name: str, folder: Path = PRETRAINED, address: str = "", timeout: float = TIMEOUT) -> Path:
+def fetch(name: str, folder: Path = PRETRAINED, *, address: str = "", timeout: float = TIMEOUT) -> Path:
     """Downloads NAME.pth unless it is there; raises DataError in one line where that is not possible."""
     target = Path(folder) / f"{name}.pth"
     digits = name.rpartition("-")[2]

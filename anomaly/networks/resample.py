@@ -32,7 +32,7 @@ def blur(size: int, sigma: float) -> np.ndarray:
     return gaussian_filter1d(np.eye(size), sigma, axis=0) if sigma > 0 else np.eye(size)
 
 
-def enlarge(outputs: int, inputs: int, sigma: float = SIGMA) -> np.ndarray:
+def enlarge(outputs: int, inputs: int, *, sigma: float = SIGMA) -> np.ndarray:
     """Bilinear interpolation followed by a blur, as float32."""
     return (blur(outputs, sigma) @ bilinear(outputs, inputs)).astype(np.float32)
 
@@ -40,10 +40,10 @@ def enlarge(outputs: int, inputs: int, sigma: float = SIGMA) -> np.ndarray:
 class Enlarge:
     """Values on a grid -> a blurred map of the size of the network's input."""
 
-    def __init__(self, grid: tuple, size: tuple, sigma: float = SIGMA) -> None:
+    def __init__(self, grid: tuple, size: tuple, *, sigma: float = SIGMA) -> None:
         self.grid = grid
-        self.rows = enlarge(size[0], grid[0], sigma)  # H h
-        self.columns = enlarge(size[1], grid[1], sigma).T  # w W
+        self.rows = enlarge(size[0], grid[0], sigma=sigma)  # H h
+        self.columns = enlarge(size[1], grid[1], sigma=sigma).T  # w W
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """B N, row after row -> B H W."""

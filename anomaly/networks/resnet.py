@@ -50,7 +50,7 @@ class ZeroPad(nn.Cell):
 
 
 class BasicBlock(nn.Cell):
-    def __init__(self, inputs: int, width: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, width: int, *, outputs: int, stride: int) -> None:
         super().__init__()
         self.conv1 = _conv(inputs, width, 3, stride)
         self.conv2 = _conv(width, outputs, 3)
@@ -66,7 +66,7 @@ class BasicBlock(nn.Cell):
 
 
 class Bottleneck(nn.Cell):
-    def __init__(self, inputs: int, width: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, width: int, *, outputs: int, stride: int) -> None:
         super().__init__()
         self.conv1 = _conv(inputs, width, 1)
         self.conv2 = _conv(width, width, 3, stride)
@@ -104,7 +104,12 @@ class ResNet(nn.Cell):
         self.relu = nn.ReLU()
         self.pad = ZeroPad(64)
         self.maxpool = nn.MaxPool2d(3, 2, pad_mode="valid")
-        stages = [nn.SequentialCell([block(*shape) for shape in stage]) for stage in blocks(record)]
+        stages = [
+            nn.SequentialCell(
+                [block(inputs, width, outputs=outputs, stride=stride) for inputs, width, outputs, stride in stage]
+            )
+            for stage in blocks(record)
+        ]
         self.layer1, self.layer2, self.layer3 = stages
         self.wants1, self.wants2, self.wants3 = (f"layer{i}" in layers for i in (1, 2, 3))
         self.set_train(False)
@@ -154,7 +159,7 @@ def spread(record: Record, convolution: str) -> float:
     return 0.5 if convolution.endswith("conv3" if record.bottleneck else "conv2") else 1.0
 
 
-def build(record: Record, layers: tuple, folded: dict) -> ResNet:
+def build(record: Record, layers: tuple, *, folded: dict) -> ResNet:
     """The network with the folded arrays of weights.py; conv1 takes the division by the standard deviation."""
     net = ResNet(record, layers)
     scale = (255 * np.array(record.std, np.float32)).reshape(1, 3, 1, 1)

@@ -116,7 +116,7 @@ def _some(names: list) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def check(arrays: dict, record: Record, path: Path) -> dict:
+def check(arrays: dict, record: Record, *, path: Path) -> dict:
     """The arrays that the network needs; anything missing, unexpected or of another shape is named."""
     shapes = expected(record)
     missing = [key for key in shapes if key not in arrays]
@@ -144,7 +144,7 @@ def convert(source: Path, target: Path) -> str:
     record = identify(arrays, source)
     plain = record.module.convolutions(record)
     parameters = []
-    for key, value in check(arrays, record, source).items():
+    for key, value in check(arrays, record, path=source).items():
         stem, _, last = key.rpartition(".")
         parameters.append(
             {"name": f"{stem}.{last if stem in plain else BN_NAMES[last]}", "data": mindspore.Tensor(value)}
@@ -189,7 +189,7 @@ def random_weights(record: Record, seed: int) -> dict:
     return folded
 
 
-def load_backbone(name: str, layers: tuple, source: str, seed: int) -> Backbone:
+def load_backbone(name: str, layers: tuple, *, source: str, seed: int) -> Backbone:
     record = registry.get(name)
     if source == RANDOM:
         folded = random_weights(record, seed)
@@ -198,7 +198,7 @@ def load_backbone(name: str, layers: tuple, source: str, seed: int) -> Backbone:
         found = identify(arrays, Path(source))
         if found != record:
             raise DataError(f"{source}: holds the weights of {found.name}; this is --backbone {name}")
-        folded = fold(check(arrays, record, Path(source)), record)
+        folded = fold(check(arrays, record, path=Path(source)), record)
         source = str(Path(source).resolve())
     digest = hashlib.sha256()
     for key in sorted(folded):

@@ -56,7 +56,7 @@ def available_memory() -> int:
         return 1 << 62
 
 
-def require_memory(needed: int, what: str, hint: str) -> None:
+def require_memory(needed: int, what: str, *, hint: str) -> None:
     free = available_memory()
     if needed > free:
         raise DataError(f"{what} {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; {hint}")

@@ -21,5 +21,5 @@ class Job:
     @contextmanager
     def phase(self, name: str, total: int = 0) -> Iterator[Counter]:
         """A part of the work, timed; with a total the callback is told of each piece."""
-        with self.phases(name), Counter(self.callback if total else silent, name, total) as counter:
+        with self.phases(name), Counter(self.callback if total else silent, name, total=total) as counter:
             yield counter

@@ -86,13 +86,13 @@ def option(
 class Options:
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):
-            object.__setattr__(self, spec.name, parse(spec, getattr(self, spec.name), spec.name))
+            object.__setattr__(self, spec.name, parse(spec, getattr(self, spec.name), where=spec.name))
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 
-def parse(spec: dataclasses.Field, value: Any, where: str) -> Any:
+def parse(spec: dataclasses.Field, value: Any, *, where: str) -> Any:
     """A value from a flag, a file or Python, checked; `where` names its source in the message."""
     text = ",".join(str(v) for v in value) if isinstance(value, (list, tuple)) else str(value)
     try:
@@ -120,7 +120,7 @@ def explained(spec: dataclasses.Field) -> str:
     return f"{meta['help']} ({'; '.join(notes)})" if notes else meta["help"]
 
 
-def add_flags(parser: argparse.ArgumentParser, cls: type[Options], command: str, titles: dict) -> None:
+def add_flags(parser: argparse.ArgumentParser, cls: type[Options], *, command: str, titles: dict) -> None:
     """The options that the command knows, in groups; `titles`: the name of each group -> its heading, in order."""
     groups = {name: parser.add_argument_group(title) for name, title in titles.items()}
     for spec in dataclasses.fields(cls):
@@ -156,18 +156,18 @@ def given(cls: type[Options], args: argparse.Namespace) -> dict:
     for spec in dataclasses.fields(cls):
         value = getattr(args, spec.name, None)
         if value is not None:
-            found[spec.name] = parse(spec, value, f"--{spec.name}")
+            found[spec.name] = parse(spec, value, where=f"--{spec.name}")
     return found
 
 
 def from_yaml(cls: type[Options], path: Path) -> dict:
     try:
-        return from_text(cls, Path(path).read_bytes(), path)
+        return from_text(cls, Path(path).read_bytes(), path=path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def from_text(cls: type[Options], text: bytes, path: Path) -> dict:
+def from_text(cls: type[Options], text: bytes, *, path: Path) -> dict:
     """The options in a YAML file of this content."""
     specs = {spec.name: spec for spec in dataclasses.fields(cls)}
     try:
@@ -180,7 +180,7 @@ def from_text(cls: type[Options], text: bytes, path: Path) -> dict:
     if unknown:
         raise UsageError(f"{path}: unknown option {', '.join(unknown)}")
     return {
-        key: parse(specs[key], "" if value is None and key != "crop" else value, f"{path}: {key}")
+        key: parse(specs[key], "" if value is None and key != "crop" else value, where=f"{path}: {key}")
         for key, value in values.items()
     }
 
@@ -192,14 +192,16 @@ def to_yaml(config: Options) -> str:
     return yaml.safe_dump(values, sort_keys=False, default_flow_style=None, allow_unicode=True)
 
 
-def known(cls: type[Options], chosen: dict, where: str) -> dict:
+def known(cls: type[Options], chosen: dict, *, where: str) -> dict:
     """The same, where each is an option; for what comes from Python."""
     names_ = [spec.name for spec in dataclasses.fields(cls)]
     unknown = [name for name in chosen if name not in names_]
     if unknown:
         raise UsageError(f"{where}: unknown option {', '.join(unknown)}; there are {', '.join(names_)}")
     return {
-        spec.name: parse(spec, chosen[spec.name], spec.name) for spec in dataclasses.fields(cls) if spec.name in chosen
+        spec.name: parse(spec, chosen[spec.name], where=spec.name)
+        for spec in dataclasses.fields(cls)
+        if spec.name in chosen
     }
 
 

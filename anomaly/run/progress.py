@@ -66,7 +66,7 @@ def silent(step: Step) -> None:
 class Counter:
     """Tells a callback of each piece of one phase."""
 
-    def __init__(self, callback: Callback, phase: str, total: int) -> None:
+    def __init__(self, callback: Callback, phase: str, *, total: int) -> None:
         self.callback, self.phase, self.total, self.done = callback, phase, total, 0
 
     def __enter__(self) -> "Counter":

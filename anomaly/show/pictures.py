@@ -34,7 +34,7 @@ def heat(level: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
 
 
-def overlay(image: np.ndarray, values: np.ndarray, scale: Scale) -> np.ndarray:
+def overlay(image: np.ndarray, values: np.ndarray, *, scale: Scale) -> np.ndarray:
     """The heat map over the photograph where it is warm, with a red line around what is above the threshold."""
     level = levels(values, scale)
     strength = 0.6 * np.clip((level - 0.3) / 0.2, 0, 1)[..., None]
@@ -47,41 +47,41 @@ def overlay(image: np.ndarray, values: np.ndarray, scale: Scale) -> np.ndarray:
 
 
 def side_by_side(
-    image: np.ndarray, values: np.ndarray, mask: Optional[np.ndarray], scale: Scale, caption: str
+    image: np.ndarray, values: np.ndarray, *, mask: Optional[np.ndarray], scale: Scale, caption: str
 ) -> np.ndarray:
     """Picture, heat map, overlay and mask in a row, with a line of text below; no mask: a grey field."""
     shape = (*values.shape, 3)
     drawn = np.full(shape, 128, np.uint8) if mask is None else np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)
-    row = np.hstack([image, heat(levels(values, scale)), overlay(image, values, scale), drawn])
+    row = np.hstack([image, heat(levels(values, scale)), overlay(image, values, scale=scale), drawn])
     line = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
-    write(line, caption, (6, CAPTION - 8), (0, 0, 0))
+    write(line, caption, place=(6, CAPTION - 8), colour=(0, 0, 0))
     return np.vstack([row, line])
 
 
-def write(image: np.ndarray, text: str, place: tuple, colour: tuple) -> None:
+def write(image: np.ndarray, text: str, *, place: tuple, colour: tuple) -> None:
     """A line of text from `place`, (x, y); what OpenCV's font lacks becomes a question mark."""
     ascii_only = text.encode("ascii", "replace").decode()
     cv2.putText(image, ascii_only, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
 
 
-def drawn(judgements: Iterable[Judgement], folder: Path, most: int, mark: str) -> Iterator[Judgement]:
+def drawn(judgements: Iterable[Judgement], folder: Path, *, most: int, mark: str) -> Iterator[Judgement]:
     """Passes them on, and draws the first of them into folder/<defect>/; `mark`: what each picture has to say."""
     for number, each in enumerate(judgements):
         if number < most:
             caption = f"{each.sample.name}  score {each.score:.3f}  {each.verdict}  {mark}".rstrip()
-            picture = side_by_side(each.image, each.map, each.mask, each.scales.pixel, caption)
+            picture = side_by_side(each.image, each.map, mask=each.mask, scale=each.scales.pixel, caption=caption)
             write_image(folder / each.sample.defect / file_name(each.sample.path), picture)
         yield each
 
 
-def on_photograph(judged: Judgement, transform: Transform, mark: str = "") -> np.ndarray:
+def on_photograph(judged: Judgement, transform: Transform, *, mark: str = "") -> np.ndarray:
     """The photograph at its own size, with the map over the part of it that was looked at."""
     image = judged.image if judged.photograph is None else judged.photograph
-    scaled, (rows, columns) = transform.back(judged.map, *image.shape[:2])
+    scaled, (rows, columns) = transform.back(judged.map, image.shape[:2])
     picture = image.copy()
-    picture[rows, columns] = overlay(np.ascontiguousarray(image[rows, columns]), scaled, judged.scales.pixel)
+    picture[rows, columns] = overlay(np.ascontiguousarray(image[rows, columns]), scaled, scale=judged.scales.pixel)
     if scaled.shape != image.shape[:2]:  # what lies outside the crop was not judged: a white line says so
         cv2.rectangle(picture, (columns.start, rows.start), (columns.stop - 1, rows.stop - 1), (255, 255, 255), 1)
     if mark:
-        write(picture, mark, (6, 18), RED)
+        write(picture, mark, place=(6, 18), colour=RED)
     return picture

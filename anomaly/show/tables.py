@@ -19,7 +19,7 @@ FIGURES = (
 RANDOM_MARK = "RANDOM BACKBONE (no pretrained weights): these figures say nothing about the method"
 
 
-def about(method: str, category: str, backbone: Backbone, remark: str, scales: Scales, trained_on: int) -> dict:
+def about(method: str, category: str, *, backbone: Backbone, remark: str, scales: Scales, trained_on: int) -> dict:
     """What is known of the detector and the photographs of an evaluation. `trained_on`: images; 0: not known."""
     return {
         "method": method,

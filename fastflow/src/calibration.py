@@ -12,7 +12,7 @@ from fastflow.src.judging import chunks
 ENOUGH = 20  # held-out images from which on they alone are asked
 
 
-def calibrate(score: Callable, cache: Features, index: np.ndarray, kept_out: np.ndarray) -> Calibration:
+def calibrate(score: Callable, cache: Features, *, index: np.ndarray, kept_out: np.ndarray) -> Calibration:
     """With few images held out their level is taken, and the spread around it from the images trained on.
 
     `score`: features -> maps and scores.

@@ -30,7 +30,7 @@ def _drawn(rng: np.random.Generator, inputs: int, outputs: int, kernel: int) -> 
 class Subnet(nn.Cell):
     """B C1 H W -> B 2·C2 H W, already times SUBNET_GAIN: convolution, ReLU, convolution."""
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, kernel: int, rng: np.random.Generator) -> None:
+    def __init__(self, inputs: int, hidden: int, *, outputs: int, kernel: int, rng: np.random.Generator) -> None:
         super().__init__()
         weight1, bias1 = _drawn(rng, inputs, hidden, kernel)
         weight2, bias2 = _drawn(rng, hidden, outputs, kernel)
@@ -69,13 +69,15 @@ class Permute(nn.Cell):
 class Step(nn.Cell):
     """x1 and x2, B C1 H W and B C2 H W -> y1 and y2, tanh of the coupling (B C2 H W) and Σ log scale, a scalar."""
 
-    def __init__(self, channels: int, hidden_ratio: float, kernel: int, clamp: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self, channels: int, hidden_ratio: float, *, kernel: int, clamp: float, rng: np.random.Generator
+    ) -> None:
         super().__init__()
         self.second = channels // 2
         self.first = channels - self.second
         self.clamp = clamp
         hidden = max(1, int(self.first * hidden_ratio))
-        self.subnet = Subnet(self.first, hidden, 2 * self.second, kernel, rng)
+        self.subnet = Subnet(self.first, hidden, outputs=2 * self.second, kernel=kernel, rng=rng)
         self.order = rng.permutation(channels)  # y's channel i is the channel order[i] of what it permutes
         self.permute = Permute(self.order, self.first)
         self.scale = Parameter(Tensor(np.full(channels, SCALE_START, np.float32)), name="scale")
@@ -107,6 +109,7 @@ class Flow(nn.Cell):
         self,
         shape: tuple,
         flow_step: int,
+        *,
         hidden_ratio: float,
         conv3x3_only: bool,
         clamp: float,
@@ -121,7 +124,9 @@ class Flow(nn.Cell):
         self.second = channels // 2
         self.first = channels - self.second
         kernels = [3 if conv3x3_only or i % 2 == 0 else 1 for i in range(flow_step)]
-        self.steps = nn.CellList([Step(channels, hidden_ratio, kernel, clamp, rng) for kernel in kernels])
+        self.steps = nn.CellList(
+            [Step(channels, hidden_ratio, kernel=kernel, clamp=clamp, rng=rng) for kernel in kernels]
+        )
         self.concat = ops.Concat(axis=1)
         self.ones = Tensor(np.ones((self.second * self.area, 1), np.float32))
 

@@ -49,7 +49,7 @@ class Uncached:
 Features = Union[Cached, Uncached]
 
 
-def place(config: Config, needed: int, scratch: Optional[Path]) -> str:
+def place(config: Config, needed: int, *, scratch: Optional[Path]) -> str:
     """Where the cache goes, for this many bytes; without a folder for it not into a file."""
     if config.feature_cache == "file" and scratch is None:
         raise UsageError("feature_cache: file needs a folder to keep it in")
@@ -60,11 +60,11 @@ def place(config: Config, needed: int, scratch: Optional[Path]) -> str:
     return "file" if scratch else "off"
 
 
-def collect(config: Config, samples: tuple, backbone: nn.Cell, shapes: tuple, job: Job) -> Features:
+def collect(config: Config, samples: tuple, *, backbone: nn.Cell, shapes: tuple, job: Job) -> Features:
     """Runs decoding and the backbone over all samples."""
     height, width = config.transform.size
     needed = 4 * len(samples) * sum(int(np.prod(shape)) for shape in shapes)
-    where, folder = place(config, needed, job.folder), None
+    where, folder = place(config, needed, scratch=job.folder), None
     arrays: list[Any]
     if where == "off":
         arrays = [np.empty((len(samples), height, width, 3), np.uint8)]
@@ -79,7 +79,7 @@ def collect(config: Config, samples: tuple, backbone: nn.Cell, shapes: tuple, jo
         log.info("features: %.1f GB in a file below %s", needed / 1e9, job.folder)
     done = 0
     with job.phase("features", len(samples)) as count:
-        for batch in batches(samples, config.transform, config.batch_size, config.workers):
+        for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
             parts = [batch.images] if where == "off" else [x.asnumpy() for x in backbone(Tensor(batch.images))]
             for array, part in zip(arrays, parts):
                 array[done : done + batch.size] = part[: batch.size]

@@ -77,38 +77,38 @@ class FastFlow(Fitted):
         name = checkpoint(folder.name)
         state.begin(folder)
         save_checkpoint(self.squares.flows, folder / name)
-        state.save(folder, self, (name,))
+        state.save(folder, self, files=(name,))
 
 
-def fit(config: Config, samples: tuple, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> FastFlow:
+def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> FastFlow:
     assert backbone.net is not None
     flows = build_flows(config)
     held_out = 0.0 if config.select == TEST_PIXEL_AUC else config.held_out  # the zoo trains on all of them
-    index, kept_out = split(len(samples), held_out, config.seed)
-    cache = dataset.collect(config, samples, backbone.net, shapes(config), job)
-    detector = assemble(config, backbone, flows)
+    index, kept_out = split(len(samples), held_out, seed=config.seed)
+    cache = dataset.collect(config, samples, backbone=backbone.net, shapes=shapes(config), job=job)
+    detector = assemble(config, backbone, flows=flows)
     score = detector.score_features
-    judge = judging.by(config, flows, score, backbone.net, cache, kept_out, job)
+    judge = judging.by(config, flows, score=score, backbone=backbone.net, cache=cache, kept_out=kept_out, job=job)
     origin = {"weights": backbone.fingerprint, "images": dataset.digest(samples)}
-    progress = Training(config, flows, cache, index, job, origin, judge).run()
+    progress = Training(config, flows, features=cache, index=index, job=job, origin=origin, judge=judge).run()
     log.info("kept: epoch %d, chosen by %s", progress.kept_epoch, config.select if progress.best else LAST)
     if not job.ranks.writes:
         return detector
     with job.phase("calibration"):
-        calibration = calibrate(score, cache, index, kept_out)
-    return replace(detector, **common(config, backbone, calibration))
+        calibration = calibrate(score, cache, index=index, kept_out=kept_out)
+    return replace(detector, **common(config, backbone, calibration=calibration))
 
 
-def assemble(config: Config, backbone: Backbone, flows: Flows, calibration: Calibration = NONE) -> FastFlow:
+def assemble(config: Config, backbone: Backbone, *, flows: Flows, calibration: Calibration = NONE) -> FastFlow:
     return FastFlow(
-        **common(config, backbone, calibration),
+        **common(config, backbone, calibration=calibration),
         remark=ON_TEST_DATA if config.select == TEST_PIXEL_AUC else "",
         squares=Squares(flows),
         anomaly_map=AnomalyMap(grids(config), config.transform.size),
     )
 
 
-def load(found: State, config: Config, backbone: Backbone) -> FastFlow:
+def load(found: State, config: Config, *, backbone: Backbone) -> FastFlow:
     flows = build_flows(config)
     path = found.folder / checkpoint(found.folder.name)
     with found.file(path.name):  # checked while it is read
@@ -120,4 +120,4 @@ def load(found: State, config: Config, backbone: Backbone) -> FastFlow:
     if {name: value.shape for name, value in parameters.items()} != expected:
         raise DataError(f"{path}: is not the flow that {found.folder / state.CONFIG} describes; train again")
     mindspore.load_param_into_net(flows, parameters)
-    return replace(assemble(config, backbone, flows, found.calibration), category=found.folder.name)
+    return replace(assemble(config, backbone, flows=flows, calibration=found.calibration), category=found.folder.name)

@@ -34,6 +34,7 @@ class Flows(nn.Cell):
         self,
         shapes: tuple,
         flow_step: int = 8,
+        *,
         hidden_ratio: float = 1.0,
         conv3x3_only: bool = True,
         clamp: float = 2.0,
@@ -42,7 +43,12 @@ class Flows(nn.Cell):
         super().__init__()
         rng = np.random.default_rng(seed)
         self.norms = nn.CellList([LayerNorm(shape) for shape in shapes])
-        self.flows = nn.CellList([Flow(shape, flow_step, hidden_ratio, conv3x3_only, clamp, rng) for shape in shapes])
+        self.flows = nn.CellList(
+            [
+                Flow(shape, flow_step, hidden_ratio=hidden_ratio, conv3x3_only=conv3x3_only, clamp=clamp, rng=rng)
+                for shape in shapes
+            ]
+        )
 
     def construct(self, features):
         zs = ()

@@ -39,9 +39,9 @@ def draw(path: Path, rows: list) -> None:
     for number, (name, curve) in enumerate(curves.items()):
         if curve:
             cv2.polylines(image, [np.array([place(*point) for point in curve])], False, COLOURS[name], 2, cv2.LINE_AA)
-            write(image, name.replace("_", "-"), (MARGIN + 130 * number, 30), COLOURS[name])
+            write(image, name.replace("_", "-"), place=(MARGIN + 130 * number, 30), colour=COLOURS[name])
     for value in (low, high):
-        write(image, f"{value:.4g}", (2, place(1, value)[1] + 4), (0, 0, 0))
-    write(image, "epoch 1", (MARGIN, HEIGHT - MARGIN + 20), (0, 0, 0))
-    write(image, str(last), (WIDTH - MARGIN - 20, HEIGHT - MARGIN + 20), (0, 0, 0))
+        write(image, f"{value:.4g}", place=(2, place(1, value)[1] + 4), colour=(0, 0, 0))
+    write(image, "epoch 1", place=(MARGIN, HEIGHT - MARGIN + 20), colour=(0, 0, 0))
+    write(image, str(last), place=(WIDTH - MARGIN - 20, HEIGHT - MARGIN + 20), colour=(0, 0, 0))
     write_image(path, image)

@@ -29,7 +29,7 @@ def chunks(index: np.ndarray) -> Iterator[tuple]:
 
 
 def by(
-    config: Config, flows: Flows, score: Callable, backbone: nn.Cell, cache: Features, kept_out: np.ndarray, job: Job
+    config: Config, flows: Flows, *, score: Callable, backbone: nn.Cell, cache: Features, kept_out: np.ndarray, job: Job
 ) -> Optional[Callable]:
     """A function that judges the flow as it then is; None where there is nothing to judge by.
 
@@ -38,7 +38,7 @@ def by(
     if config.select == TEST_PIXEL_AUC:
         if not any(sample.mask or sample.truth is not None for sample in job.test):
             raise UsageError("--select test_pixel_auc: there are no masks to judge by")
-        return test_images(config, score, backbone, job)
+        return test_images(config, score, backbone=backbone, job=job)
     if config.select == LAST or not len(kept_out):
         return None
     cell = HeldOut(flows)
@@ -50,10 +50,10 @@ def by(
     return held_out
 
 
-def test_images(config: Config, score: Callable, backbone: nn.Cell, job: Job) -> Callable:
+def test_images(config: Config, score: Callable, *, backbone: nn.Cell, job: Job) -> Callable:
     """The zoo's way; the test images too go through the backbone once."""
-    cache = dataset.collect(config, job.test, backbone, shapes(config), job)
-    decoded = batches(job.test, config.transform, config.batch_size, config.workers, with_masks=True)
+    cache = dataset.collect(config, job.test, backbone=backbone, shapes=shapes(config), job=job)
+    decoded = batches(job.test, config.transform, batch_size=config.batch_size, workers=config.workers, with_masks=True)
     masks = [mask for batch in decoded for mask in batch.masks]
 
     def minus_pixel_auc() -> float:

@@ -43,7 +43,7 @@ class Progress:
     def kept_epoch(self) -> int:
         return self.best_epoch if self.best else self.epoch
 
-    def save(self, path: Path, key: dict, flows: nn.Cell, optimizer: nn.Cell) -> None:
+    def save(self, path: Path, key: dict, *, flows: nn.Cell, optimizer: nn.Cell) -> None:
         """`key`: the options that decide the course of training."""
         record = {"key": key, "epoch": self.epoch, "step": self.step, "loss": self.loss, "history": self.history}
         record.update(best_epoch=self.best_epoch, best_value=self.best_value, has_best=self.best is not None)
@@ -54,7 +54,7 @@ class Progress:
             np.savez(file, record=np.array(json.dumps(record)), **arrays)
 
     @staticmethod
-    def load(path: Path, key: dict, flows: nn.Cell, optimizer: nn.Cell) -> "Progress":
+    def load(path: Path, key: dict, *, flows: nn.Cell, optimizer: nn.Cell) -> "Progress":
         try:
             with np.load(path) as stored:
                 record = json.loads(str(stored["record"]))

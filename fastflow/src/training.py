@@ -57,14 +57,14 @@ class HeldOut(nn.Cell):
         return likelihood(zs, jacobians)
 
 
-def split(count: int, share: float, seed: int) -> tuple:
+def split(count: int, share: float, *, seed: int) -> tuple:
     """Indices to train on and indices held out; fewer than three images are all trained on."""
     order = np.random.default_rng(seed).permutation(count)
     kept_out = max(1, round(count * share)) if share > 0 and count >= 3 else 0
     return np.sort(order[kept_out:]), np.sort(order[:kept_out])
 
 
-def batches(index: np.ndarray, size: int, seed: int, epoch: int) -> Iterator[tuple]:
+def batches(index: np.ndarray, size: int, *, seed: int, epoch: int) -> Iterator[tuple]:
     """All indices in this epoch's order, `size` at a time, with weights that sum to 1.
 
     A last batch that is too small is filled up with images of weight 0, so that every batch has one shape.
@@ -102,6 +102,7 @@ class Training:
         self,
         config: Config,
         flows: Flows,
+        *,
         features: Features,
         index: np.ndarray,
         job: Job,
@@ -115,11 +116,11 @@ class Training:
         self.key.update(origin)
         size, ranks = min(config.train_batch_size, len(index)), job.ranks
         self.batch = -(-size // ranks.size) * ranks.size  # every process gets the same number
-        self.optimizer = adam(flows, config.lr, config.weight_decay)
+        self.optimizer = adam(flows, config.lr, weight_decay=config.weight_decay)
         reducer = nn.DistributedGradReducer(self.optimizer.parameters) if ranks.size > 1 else None
         if config.amp_level == "O2":
             in_half_precision(flows)
-        self.step = TrainStep(flows, self.optimizer, reducer)
+        self.step = TrainStep(flows, self.optimizer, reducer=reducer)
         self.progress = Progress()
 
     def run(self) -> Progress:
@@ -144,7 +145,7 @@ class Training:
         if path is None:
             return
         if config.resume and path.is_file():
-            self.progress = Progress.load(path, self.key, self.flows, self.optimizer)
+            self.progress = Progress.load(path, self.key, flows=self.flows, optimizer=self.optimizer)
             log.info("going on after epoch %d, step %d", self.progress.epoch, self.progress.step)
         elif self.ranks.writes:
             if config.resume:
@@ -154,7 +155,7 @@ class Training:
     def _save(self) -> None:
         if self.snapshot is None:
             return
-        self.progress.save(self.snapshot, self.key, self.flows, self.optimizer)
+        self.progress.save(self.snapshot, self.key, flows=self.flows, optimizer=self.optimizer)
         history.write_csv(self.snapshot.with_name("loss.csv"), self.progress.history)
         history.draw(self.snapshot.with_name("loss.png"), self.progress.history)
 
@@ -162,7 +163,9 @@ class Training:
         """The rest of the current epoch; returns its mean loss."""
         progress, config = self.progress, self.config
         steps = -(-len(self.index) // self.batch)
-        for number, (index, weights, count) in enumerate(batches(self.index, self.batch, config.seed, progress.epoch)):
+        for number, (index, weights, count) in enumerate(
+            batches(self.index, self.batch, seed=config.seed, epoch=progress.epoch)
+        ):
             if number < progress.step:
                 continue
             set_learning_rate(self.optimizer, learning_rate(config, progress.epoch + number / steps))

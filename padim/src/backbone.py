@@ -19,7 +19,7 @@ from anomaly.networks.resample import bilinear
 from padim.src.config import LAYERS, RANDOM, Config
 
 
-def projection(channels: int, d: int, kind: str, seed: int) -> np.ndarray:
+def projection(channels: int, d: int, *, kind: str, seed: int) -> np.ndarray:
     """C D: what the channels of all layers are multiplied by."""
     rng = np.random.default_rng(seed)
     if kind == RANDOM:
@@ -31,13 +31,13 @@ def projection(channels: int, d: int, kind: str, seed: int) -> np.ndarray:
 class Embedding(nn.Cell):
     """B H W 3 uint8 -> B P D, with P positions of layer 1's grid."""
 
-    def __init__(self, backbone: Backbone, size: tuple, d: int, kind: str, seed: int) -> None:
+    def __init__(self, backbone: Backbone, size: tuple, *, d: int, kind: str, seed: int) -> None:
         super().__init__()
         record = registry.get(backbone.name)
         self.backbone, self.dimensions = backbone.net, d
         self.grid, grid2, grid3 = (record.grid(layer, size) for layer in LAYERS)
         channels = [record.channels_of(layer) for layer in LAYERS]
-        parts = np.split(projection(sum(channels), d, kind, seed), np.cumsum(channels)[:-1])  # C_l D each
+        parts = np.split(projection(sum(channels), d, kind=kind, seed=seed), np.cumsum(channels)[:-1])  # C_l D each
         self.part1, self.part2, self.part3 = (
             Tensor(np.ascontiguousarray(part.T)[:, :, None, None]) for part in parts
         )  # D C_l 1 1
@@ -59,7 +59,7 @@ class Embedding(nn.Cell):
 
 def embedding(backbone: Backbone, config: Config) -> Embedding:
     """The same for every category, since each new one costs a compilation."""
-    return _embedding(backbone, config.transform.size, config.embedding_dim, config.embedding, config.seed)
+    return _embedding(backbone, config.transform.size, d=config.embedding_dim, kind=config.embedding, seed=config.seed)
 
 
 _embedding = functools.lru_cache(maxsize=1)(Embedding)

@@ -15,9 +15,9 @@ from padim.src.backbone import Embedding
 from padim.src.config import Config
 
 
-def embed(config: Config, samples: list, embedding: Embedding, count: Counter) -> Iterator[np.ndarray]:
+def embed(config: Config, samples: list, *, embedding: Embedding, count: Counter) -> Iterator[np.ndarray]:
     """The embeddings of all samples, B P D at a time."""
-    for batch in batches(samples, config.transform, config.batch_size, config.workers):
+    for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
         yield embedding.numpy(batch.images)[: batch.size]
         count(batch.size)
 
@@ -48,7 +48,7 @@ def still_there(images: list, samples: tuple) -> list:
     return found
 
 
-def merge(earlier: Optional[Calibration], present: list, fresh: np.ndarray) -> Calibration:
+def merge(earlier: Optional[Calibration], present: list, *, fresh: np.ndarray) -> Calibration:
     """Fresh scores, if there are any, where an image could be read again, those of before where not; `present` says
     which it is.
     """

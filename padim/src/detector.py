@@ -39,25 +39,31 @@ class PaDiM(Fitted):
         folder = Path(folder)
         state.begin(folder)
         self.gaussians.save(folder)
-        state.save(folder, self, FILES, {"images": self.images})
+        state.save(folder, self, files=FILES, details={"images": self.images})
 
 
-def fit(config: Config, samples: tuple, backbone: Backbone, job: Job, start: Optional[PaDiM] = None) -> PaDiM:
+def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[PaDiM] = None) -> PaDiM:
     """With `start` the samples that it has not seen are added to it."""
     positions, known = embedding(backbone, config), start.images if start else []
     new = dataset.unseen(samples, known) if start else list(samples)
     if not new:
         raise DataError(f"has seen all {len(samples)} images already; nothing to add")
-    gaussians = accumulate(config, new, positions, start.gaussians if start else None, job)
+    gaussians = accumulate(config, new, positions=positions, start=start.gaussians if start else None, job=job)
     kind = "low rank" if gaussians.low_rank else "full"
     log.info("%d images, %d positions, %d dimensions: %s", gaussians.count, *gaussians.mean.shape, kind)
     anomaly_map = AnomalyMap(positions.grid, config.transform.size)
     present = dataset.still_there(known, samples if known else ()) + new
     calibration = recalibrate(
-        config, gaussians, positions, anomaly_map, present, start.calibration if start else None, job
+        config,
+        gaussians,
+        positions=positions,
+        anomaly_map=anomaly_map,
+        present=present,
+        earlier=start.calibration if start else None,
+        job=job,
     )
     return PaDiM(
-        **common(config, backbone, calibration),
+        **common(config, backbone, calibration=calibration),
         embedding=positions,
         gaussians=gaussians.stored_as(config.storage),
         anomaly_map=anomaly_map,
@@ -65,18 +71,24 @@ def fit(config: Config, samples: tuple, backbone: Backbone, job: Job, start: Opt
     )
 
 
-def accumulate(config: Config, samples: list, positions: Embedding, start: Optional[Gaussians], job: Job) -> Gaussians:
+def accumulate(
+    config: Config, samples: list, *, positions: Embedding, start: Optional[Gaussians], job: Job
+) -> Gaussians:
     """The Gaussians of the samples and of what `start` has seen."""
     number, d, ranks = positions.grid[0] * positions.grid[1], config.embedding_dim, job.ranks
     known = start.count if start else 0
     total = len(samples) + known
-    require_memory(4 * number * d * min(total, d), "the state needs", "use a smaller --embedding_dim or --resize")
+    require_memory(4 * number * d * min(total, d), "the state needs", hint="use a smaller --embedding_dim or --resize")
     mine, before = ranks.share(samples)
     with job.phase("features", len(mine)) as count:
         sums = Accumulator(
-            number, d, total, start if ranks.writes else None, before if ranks.writes else known + before
+            number,
+            d,
+            images=total,
+            start=start if ranks.writes else None,
+            before=before if ranks.writes else known + before,
         )
-        for features in dataset.embed(config, mine, positions, count):
+        for features in dataset.embed(config, mine, embedding=positions, count=count):
             sums.add(features)
         sums.reduce(ranks)
     with job.phase("gaussians", number // ranks.size) as count:
@@ -86,6 +98,7 @@ def accumulate(config: Config, samples: list, positions: Embedding, start: Optio
 def recalibrate(
     config: Config,
     gaussians: Gaussians,
+    *,
     positions: Embedding,
     anomaly_map: AnomalyMap,
     present: list,
@@ -95,14 +108,14 @@ def recalibrate(
     """Leaves out each image in turn; of `present` those of an earlier run that are gone, None, keep their scores."""
     mine, _ = job.ranks.share([sample for sample in present if sample])
     with job.phase("calibration", len(mine)) as count:
-        features = dataset.embed(config, mine, positions, count)
-        fresh = job.ranks.gather(calibrate(gaussians, anomaly_map, features))
+        features = dataset.embed(config, mine, embedding=positions, count=count)
+        fresh = job.ranks.gather(calibrate(gaussians, anomaly_map, features=features))
     if None in present:
         log.info("%d images of before are gone: their scores for the threshold stay", present.count(None))
-    return dataset.merge(earlier, [sample is not None for sample in present], fresh)
+    return dataset.merge(earlier, [sample is not None for sample in present], fresh=fresh)
 
 
-def calibrate(gaussians: Gaussians, anomaly_map: AnomalyMap, features: Iterable) -> np.ndarray:
+def calibrate(gaussians: Gaussians, anomaly_map: AnomalyMap, *, features: Iterable) -> np.ndarray:
     """The score of each training image against the Gaussians without it. `features`: B P D, batch after batch."""
     scores: list = []
     for batch in features:
@@ -111,10 +124,10 @@ def calibrate(gaussians: Gaussians, anomaly_map: AnomalyMap, features: Iterable)
     return np.array(scores).reshape(-1, 1)
 
 
-def load(found: State, config: Config, backbone: Backbone) -> PaDiM:
+def load(found: State, config: Config, *, backbone: Backbone) -> PaDiM:
     positions, images = embedding(backbone, config), found.details["images"]
     return PaDiM(
-        **common(config, backbone, found.calibration),
+        **common(config, backbone, calibration=found.calibration),
         category=found.folder.name,
         embedding=positions,
         gaussians=Gaussians.load(found, len(images)),

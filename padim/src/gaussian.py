@@ -120,7 +120,7 @@ class Accumulator:
     """
 
     def __init__(
-        self, positions: int, dimensions: int, images: int, start: Optional[Gaussians] = None, before: int = 0
+        self, positions: int, dimensions: int, *, images: int, start: Optional[Gaussians] = None, before: int = 0
     ) -> None:
         self.keeps_rows = images - 1 <= dimensions
         self.count = 0

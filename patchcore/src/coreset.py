@@ -96,7 +96,7 @@ def _norms(rows: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", rows, rows)
 
 
-def greedy(points: np.ndarray, picks: int, first: int, report: Optional[Callable] = None) -> np.ndarray:
+def greedy(points: np.ndarray, picks: int, *, first: int, report: Optional[Callable] = None) -> np.ndarray:
     """Indices of `picks` points in the order in which they are chosen; fewer if the rest are copies of these."""
     state = _Distances(points, picks)
     state.add(first)

@@ -39,23 +39,23 @@ class PatchCore(Fitted):
         folder = Path(folder)
         state.begin(folder)
         self.bank.save(folder)
-        state.save(folder, self, (INDEX, ROWS), {"remark": self.remark})
+        state.save(folder, self, files=(INDEX, ROWS), details={"remark": self.remark})
 
 
-def fit(config: Config, samples: tuple, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> PatchCore:
+def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> PatchCore:
     patches, ranks = embedding(backbone, config.transform.size), job.ranks
     mine, before = ranks.share(samples)
     with job.phase("features", len(mine)) as count:
-        features = extract(config, mine, patches, count)
+        features = extract(config, mine, embedding=patches, count=count)
     total = len(samples) * features.shape[1]
     with job.phase("coreset", max(1, int(total * config.coreset_ratio))) as count:
-        bank, approximate = gathering.fit(config, features, before, ranks, count)
+        bank, approximate = gathering.fit(config, features, before=before, ranks=ranks, report=count)
     log.info("memory bank: %d of %d patches, %d dimensions", len(bank.vectors), total, bank.vectors.shape[1])
     anomaly_map = AnomalyMap(patches.grid, config.transform.size)
     with job.phase("calibration", len(mine)) as count:
-        good = ranks.gather(calibrate(bank, anomaly_map, features, before, count))
+        good = ranks.gather(calibrate(bank, anomaly_map, images=features, first=before, report=count))
     return PatchCore(
-        **common(config, backbone, Calibration(*good.T)),
+        **common(config, backbone, calibration=Calibration(*good.T)),
         remark=APPROXIMATE if approximate else "",
         embedding=patches,
         bank=bank,
@@ -63,7 +63,9 @@ def fit(config: Config, samples: tuple, backbone: Backbone, job: Job, start: Opt
     )
 
 
-def calibrate(bank: MemoryBank, anomaly_map: AnomalyMap, images: Iterable, first: int, report: Callable) -> np.ndarray:
+def calibrate(
+    bank: MemoryBank, anomaly_map: AnomalyMap, *, images: Iterable, first: int, report: Callable
+) -> np.ndarray:
     """Score and peak of each training image against the rows that came from all the others, B 2.
 
     `images`: N D for each, in order; `first`: the number of the first.
@@ -78,10 +80,10 @@ def calibrate(bank: MemoryBank, anomaly_map: AnomalyMap, images: Iterable, first
     return np.array(found).reshape(-1, 2)
 
 
-def load(found: State, config: Config, backbone: Backbone) -> PatchCore:
+def load(found: State, config: Config, *, backbone: Backbone) -> PatchCore:
     patches = embedding(backbone, config.transform.size)
     return PatchCore(
-        **common(config, backbone, found.calibration),
+        **common(config, backbone, calibration=found.calibration),
         remark=found.details.get("remark", ""),
         category=found.folder.name,
         embedding=patches,

@@ -70,16 +70,16 @@ class MemoryBank:
 
 
 def fit(
-    features: np.ndarray, per_image: int, ratio: float, k: int, seed: int, report: Optional[Callable] = None
+    features: np.ndarray, per_image: int, *, ratio: float, k: int, seed: int, report: Optional[Callable] = None
 ) -> MemoryBank:
     """N D features of all training patches, image after image -> the bank with a coreset of them."""
-    rows = select(features, max(1, int(len(features) * ratio)), seed, report)
+    rows = select(features, max(1, int(len(features) * ratio)), seed=seed, report=report)
     return MemoryBank(np.ascontiguousarray(features[rows]), (rows // per_image).astype(np.int32), k)
 
 
-def select(features: np.ndarray, picks: int, seed: int, report: Optional[Callable] = None) -> np.ndarray:
+def select(features: np.ndarray, picks: int, *, seed: int, report: Optional[Callable] = None) -> np.ndarray:
     """Which rows make the coreset, rising."""
     if picks >= len(features):
         return np.arange(len(features))
     first = int(np.random.default_rng(seed).integers(len(features)))
-    return np.sort(coreset.greedy(coreset.project(features, seed), picks, first, report))
+    return np.sort(coreset.greedy(coreset.project(features, seed), picks, first=first, report=report))

@@ -18,12 +18,12 @@ PRESETS = ROOT / "patchcore" / "config"
 
 
 def resolved(*flags, presets: Path = PRESETS) -> Config:
-    return options.resolve(Config, parsed(Config, flags, "train"), presets)
+    return options.resolve(Config, parsed(Config, flags, "train"), presets=presets)
 
 
 def parsed(cls, flags, command: str) -> dict:
     method = dataclasses.replace(patchcore.METHOD, config=cls)
-    return common.parse(method, command, "", [str(flag) for flag in flags], lambda group: None).given
+    return common.parse(method, command, text="", argv=[str(flag) for flag in flags], own=lambda group: None).given
 
 
 def saved(tmp_path: Path, *flags) -> Path:
@@ -34,7 +34,9 @@ def saved(tmp_path: Path, *flags) -> Path:
 
 
 def read_back(path: Path, *flags) -> Config:
-    return options.read_back(Config, config.from_yaml(Config, path), path.parent, parsed(Config, flags, "eval"))
+    return options.read_back(
+        Config, config.from_yaml(Config, path), folder=path.parent, chosen=parsed(Config, flags, "eval")
+    )
 
 
 def yaml_file(path: Path, **values) -> Path:
@@ -187,7 +189,7 @@ class Switched(options.Config):
 )
 def test_a_boolean_flag_needs_no_word_and_takes_one(tmp_path, flags, wanted):
     yaml_file(tmp_path / "wide_resnet50.yaml")
-    assert options.resolve(Switched, parsed(Switched, flags, "train"), tmp_path).switch is wanted
+    assert options.resolve(Switched, parsed(Switched, flags, "train"), presets=tmp_path).switch is wanted
 
 
 def test_a_boolean_that_is_none_is_refused_everywhere(tmp_path):

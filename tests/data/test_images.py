@@ -183,7 +183,7 @@ def test_back_puts_a_spot_where_it_was_in_the_photograph(full, crop):
     radius = max(full) // 12
     cv2.circle(photograph, (column, row), radius, (255, 255, 255), -1)
     seen = transform.image(photograph)[..., 0].astype(np.float32)
-    scaled, (rows, columns) = transform.back(seen, *full)
+    scaled, (rows, columns) = transform.back(seen, full)
     assert scaled.shape == (rows.stop - rows.start, columns.stop - columns.start)
     placed = np.zeros(full)
     placed[rows, columns] = scaled
@@ -194,7 +194,7 @@ def test_back_puts_a_spot_where_it_was_in_the_photograph(full, crop):
 
 
 def test_back_covers_the_whole_photograph_without_a_crop():
-    scaled, spans = Transform((64, 64)).back(np.ones((64, 64), np.float32), 123, 77)
+    scaled, spans = Transform((64, 64)).back(np.ones((64, 64), np.float32), (123, 77))
     assert spans == (slice(0, 123), slice(0, 77))
     assert np.allclose(scaled, 1)
 

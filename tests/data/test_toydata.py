@@ -27,10 +27,10 @@ def test_every_mask_marks_some_of_the_picture_and_not_most_of_it(toy):
 
 @pytest.mark.parametrize("category", toydata.CATEGORIES)
 def test_a_defect_changes_the_picture_inside_its_mask_only(category):
-    good, nothing = toydata.render(category, "good", [1, 2], 96)
+    good, nothing = toydata.render(category, "good", seed=[1, 2], size=96)
     assert not nothing.any()
     for defect in toydata.CATEGORIES[category][1]:
-        bad, mask = toydata.render(category, defect, [1, 2], 96)
+        bad, mask = toydata.render(category, defect, seed=[1, 2], size=96)
         change = np.abs(bad.astype(int) - good).max(axis=2)
         assert mask.any()
         assert change[~mask].max() <= toydata.CHANGED + 1

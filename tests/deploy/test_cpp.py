@@ -231,7 +231,7 @@ def test_a_random_backbone_marks_everything(program, tmp_path):
 
 def check_overlay(output: Path, scale: Scale):
     values = np.fromfile(output / "a.png.bin", np.float32).reshape(PLAIN.size)
-    expected = drawing.overlay(pixels(output / "a.png.bin", PLAIN), values, scale)
+    expected = drawing.overlay(pixels(output / "a.png.bin", PLAIN), values, scale=scale)
     found = read_image(output / "a.png.heat.png")
     # Rounding may move a level by one place of the colour map, whose places are up to 4 grey levels apart.
     assert np.abs(found.astype(int) - expected).max() <= 3

@@ -67,7 +67,7 @@ def state_maps(exported, toy):
 
 def judged(detector, transform, toy) -> tuple:
     parts = []
-    for batch in batches(load_category(toy, "gear").test, transform, 5, 2):
+    for batch in batches(load_category(toy, "gear").test, transform, batch_size=5, workers=2):
         parts.append([values[: batch.size] for values in detector.score(batch.images)])
     return tuple(np.concatenate(values) for values in zip(*parts))
 
@@ -132,7 +132,7 @@ def test_the_normalised_score_is_in_the_model(exported, state_maps, toy):
     transform, _, scores = state_maps
     path = models(exported)["onnx"]
     scale = description.read(path).scales.image
-    images = next(batches(load_category(toy, "gear").test, transform, 7, 2)).images
+    images = next(batches(load_category(toy, "gear").test, transform, batch_size=7, workers=2)).images
     session = onnxruntime.InferenceSession(str(path))
     assert [output.shape[0] for output in session.get_outputs()] == ["batch"] * 3
     for count in (7, 1):

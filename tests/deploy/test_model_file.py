@@ -26,7 +26,7 @@ def write(output, path, file_format="ONNX"):
 
 def scores(path, toy):
     model = engines.load(path)
-    images = next(batches(load_category(toy, "gear").test, model.transform, 6, 2)).images
+    images = next(batches(load_category(toy, "gear").test, model.transform, batch_size=6, workers=2)).images
     return model.score(images)[1]
 
 

@@ -41,58 +41,58 @@ def clustered(seed: int, count: int, dimensions: int) -> np.ndarray:
 def test_coreset_picks_what_the_naive_loop_picks(sizes, count, dimensions, picks, seed):
     points = np.random.default_rng(seed).normal(size=(count, dimensions)).astype(np.float32)
     first = count // 3
-    assert coreset.greedy(points, picks, first).tolist() == naive(points, picks, first)
+    assert coreset.greedy(points, picks, first=first).tolist() == naive(points, picks, first)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_coreset_picks_what_the_naive_loop_picks_among_groups(sizes, seed):
     points = clustered(seed, 600, 30)
-    assert coreset.greedy(points, 150, 5).tolist() == naive(points, 150, 5)
+    assert coreset.greedy(points, 150, first=5).tolist() == naive(points, 150, 5)
 
 
 def test_coreset_picks_what_the_naive_loop_picks_with_more_points_than_the_pool():
     points = clustered(9, 6000, 12)
     assert len(points) > coreset.POOL
-    assert coreset.greedy(points, 300, 0).tolist() == naive(points, 300, 0)
+    assert coreset.greedy(points, 300, first=0).tolist() == naive(points, 300, 0)
 
 
 @pytest.mark.parametrize("side,dimensions,picks", [(5, 2, 20), (4, 3, 64), (12, 2, 100), (2, 7, 60)])
 def test_of_equally_far_points_the_lowest_index_is_picked(sizes, side, dimensions, picks):
     grid = np.stack(np.meshgrid(*[np.arange(side)] * dimensions), -1).reshape(-1, dimensions).astype(np.float32)
     points = grid[np.random.default_rng(0).permutation(len(grid))]
-    assert coreset.greedy(points, picks, 3).tolist() == naive(points, picks, 3)
+    assert coreset.greedy(points, picks, first=3).tolist() == naive(points, picks, 3)
 
 
 def test_ties_on_a_lattice_larger_than_the_pool():
     grid = np.stack(np.meshgrid(np.arange(80), np.arange(80)), -1).reshape(-1, 2).astype(np.float32)
     assert len(grid) > coreset.POOL
-    assert coreset.greedy(grid, 120, 0).tolist() == naive(grid, 120, 0)
+    assert coreset.greedy(grid, 120, first=0).tolist() == naive(grid, 120, 0)
 
 
 @pytest.mark.parametrize("copies", [2, 30])
 def test_picking_stops_when_only_copies_are_left(sizes, copies):
     different = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
     points = np.tile(different, (copies, 1))
-    chosen = coreset.greedy(points, len(points), 4)
+    chosen = coreset.greedy(points, len(points), first=4)
     assert len(chosen) == 20
     assert len(np.unique(points[chosen], axis=0)) == 20
     assert chosen.tolist() == naive(points, len(points), 4)
 
 
 def test_equal_points_give_one_pick(sizes):
-    assert coreset.greedy(np.full((40, 3), 7, np.float32), 10, 2).tolist() == [2]
+    assert coreset.greedy(np.full((40, 3), 7, np.float32), 10, first=2).tolist() == [2]
 
 
 def test_an_outlier_is_the_second_pick(sizes):
     points = np.random.default_rng(0).normal(size=(200, 5)).astype(np.float32)
     points[123] += 100
-    assert coreset.greedy(points, 2, 0).tolist() == [0, 123]
+    assert coreset.greedy(points, 2, first=0).tolist() == [0, 123]
 
 
 @pytest.mark.parametrize("points,picks", [(np.random.default_rng(0).normal(size=(100, 4)), 30), (np.ones((9, 4)), 5)])
 def test_every_pick_is_reported(sizes, points, picks):
     reported = []
-    chosen = coreset.greedy(points.astype(np.float32), picks, 0, reported.append)
+    chosen = coreset.greedy(points.astype(np.float32), picks, first=0, report=reported.append)
     assert sum(reported) == len(chosen)
 
 

@@ -53,11 +53,11 @@ def six_epochs(toy, tmp_path_factory):
 
 
 def test_a_split_is_seeded_and_complete():
-    index, kept_out = split(30, 0.1, 1)
+    index, kept_out = split(30, 0.1, seed=1)
     assert len(kept_out) == 3 and sorted([*index, *kept_out]) == list(range(30))
-    np.testing.assert_array_equal(kept_out, split(30, 0.1, 1)[1])
-    assert [len(split(count, 0.1, 1)[1]) for count in (1, 2, 3, 10)] == [0, 0, 1, 1]
-    assert len(split(30, 0.0, 1)[1]) == 0
+    np.testing.assert_array_equal(kept_out, split(30, 0.1, seed=1)[1])
+    assert [len(split(count, 0.1, seed=1)[1]) for count in (1, 2, 3, 10)] == [0, 0, 1, 1]
+    assert len(split(30, 0.0, seed=1)[1]) == 0
 
 
 def test_every_image_counts_once_an_epoch_and_all_batches_have_one_shape():
@@ -67,7 +67,7 @@ def test_every_image_counts_once_an_epoch_and_all_batches_have_one_shape():
         assert part_weights.sum() == pytest.approx(1) and (part_weights > 0).sum() == count
         seen += list(part[:count])
     assert sorted(seen) == list(index)
-    orders = [np.concatenate([b[0] for b in batches(index, 4, 1, epoch)]) for epoch in (0, 0, 1)]
+    orders = [np.concatenate([b[0] for b in batches(index, 4, seed=1, epoch=epoch)]) for epoch in (0, 0, 1)]
     assert (orders[0] == orders[1]).all() and (orders[0] != orders[2]).any()
 
 

@@ -18,7 +18,7 @@ def features(images, dimensions, seed=0):
 
 
 def fit(x, batch=4, start=None):
-    sums = Accumulator(x.shape[1], x.shape[2], len(x) + (start.count if start else 0), start)
+    sums = Accumulator(x.shape[1], x.shape[2], images=len(x) + (start.count if start else 0), start=start)
     for i in range(0, len(x), batch):
         sums.add(x[i : i + batch])
     return sums.gaussians()

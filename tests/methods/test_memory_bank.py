@@ -146,7 +146,7 @@ def test_without_leaves_out_exactly_the_rows_of_an_image():
 def test_rows_know_which_image_they_came_from(ratio):
     features = np.random.default_rng(0).normal(size=(5 * 40, 16)).astype(np.float32)
     features[:, 0] = np.arange(200) // 40
-    b = memory_bank.fit(features, 40, ratio, 9, seed=0)
+    b = memory_bank.fit(features, 40, ratio=ratio, k=9, seed=0)
     assert len(b.vectors) == int(200 * ratio)
     assert np.array_equal(b.image_of_row, b.vectors[:, 0])
     assert len(np.unique(b.vectors, axis=0)) == len(b.vectors)
@@ -155,12 +155,12 @@ def test_rows_know_which_image_they_came_from(ratio):
 
 def test_the_smallest_ratio_keeps_one_row():
     features = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
-    assert len(memory_bank.fit(features, 10, 1e-6, 9, seed=0).vectors) == 1
+    assert len(memory_bank.fit(features, 10, ratio=1e-6, k=9, seed=0).vectors) == 1
 
 
 def test_the_same_seed_keeps_the_same_rows():
     features = np.random.default_rng(0).normal(size=(400, 300)).astype(np.float32)
-    first, again, other = (memory_bank.fit(features, 40, 0.1, 9, seed=seed).vectors for seed in (1, 1, 2))
+    first, again, other = (memory_bank.fit(features, 40, ratio=0.1, k=9, seed=seed).vectors for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -172,5 +172,5 @@ def test_the_rows_cover_the_features_better_than_chance():
     def radius(rows) -> float:
         return max(np.linalg.norm(features[i] - rows, axis=1).min() for i in range(len(features)))
 
-    chosen = memory_bank.fit(features, 100, 0.05, 9, seed=0).vectors
+    chosen = memory_bank.fit(features, 100, ratio=0.05, k=9, seed=0).vectors
     assert radius(chosen) < min(radius(features[rng.choice(1000, 50, replace=False)]) for _ in range(10))

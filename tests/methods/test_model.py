@@ -23,7 +23,7 @@ def recipe(net, images: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("size", [(64, 64), (64, 96), (75, 101)])
 def test_patches_are_those_of_the_recipe(resnet18_ckpt, torch_resnet18, size):
     images = np.stack([picture(*size, seed=i) for i in range(2)])
-    weights = load_backbone("resnet18", LAYERS, str(resnet18_ckpt), 0)
+    weights = load_backbone("resnet18", LAYERS, source=str(resnet18_ckpt), seed=0)
     embedding = PatchEmbedding(weights, size)
     found, wanted = embedding.numpy(images), recipe(torch_resnet18, images)
     assert found.shape == wanted.shape == (2, embedding.grid[0] * embedding.grid[1], embedding.dimensions)
@@ -32,7 +32,7 @@ def test_patches_are_those_of_the_recipe(resnet18_ckpt, torch_resnet18, size):
 
 
 def test_an_image_has_the_same_patches_in_any_batch(resnet18_ckpt):
-    weights = load_backbone("resnet18", LAYERS, str(resnet18_ckpt), 0)
+    weights = load_backbone("resnet18", LAYERS, source=str(resnet18_ckpt), seed=0)
     embedding = PatchEmbedding(weights, (64, 64))
     images = np.stack([picture(64, 64, seed=i) for i in range(3)])
     together = embedding.numpy(images)

@@ -18,7 +18,7 @@ OPTIONS = ("--backbone", "resnet18", "--resize", "64", "--crop", "none", "--embe
 
 
 def drawn(embedding_dim, embedding="random", seed=1):
-    return projection(448, embedding_dim, embedding, seed)
+    return projection(448, embedding_dim, kind=embedding, seed=seed)
 
 
 def test_drawn_channels_are_a_seeded_choice_without_repetition():
@@ -46,13 +46,13 @@ def test_the_embedding_is_that_of_pytorch(kind, torch_resnet18, resnet18_ckpt):
     from anomaly.networks.weights import load_backbone
 
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
-    backbone = load_backbone("resnet18", ("layer1", "layer2", "layer3"), str(resnet18_ckpt), 1)
+    backbone = load_backbone("resnet18", ("layer1", "layer2", "layer3"), source=str(resnet18_ckpt), seed=1)
     with torch.no_grad():
         layers = features(torch_resnet18, images)
         size = layers[0].shape[2:]
         layers = [torch.nn.functional.interpolate(x, size, mode="bilinear", align_corners=False) for x in layers]
         expected = torch.cat(layers, 1).flatten(2).transpose(1, 2) @ torch.from_numpy(drawn(30, kind))
-    found = Embedding(backbone, (64, 96), 30, kind, 1).numpy(images)
+    found = Embedding(backbone, (64, 96), d=30, kind=kind, seed=1).numpy(images)
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 

@@ -27,7 +27,7 @@ def saved(request, tmp_path_factory):
 def test_its_layers_are_those_of_pytorch(saved):
     name, net, path = saved
     record, images = registry.get(name), picture(64, 80)[None]
-    found = weights.load_backbone(name, record.layers, str(path), 0).net(Tensor(images))
+    found = weights.load_backbone(name, record.layers, source=str(path), seed=0).net(Tensor(images))
     for layer, mine, other in zip(record.layers, found, torch_resnet.features(net, images)):
         mine, other = mine.asnumpy(), other.numpy()
         assert mine.shape == other.shape == (1, record.channels_of(layer), *record.grid(layer, (64, 80)))
@@ -39,7 +39,7 @@ def test_its_weights_are_told_from_all_others(saved):
     assert weights.identify(weights.read(path), path).name == name
     other = next(each for each in NAMES if each != name)
     with pytest.raises(DataError, match=f"holds the weights of {name}; this is --backbone {other}"):
-        weights.load_backbone(other, ("layer2",), str(path), 0)
+        weights.load_backbone(other, ("layer2",), source=str(path), seed=0)
 
 
 def test_an_unknown_network_is_refused_with_those_there_are():

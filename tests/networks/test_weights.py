@@ -39,7 +39,7 @@ def state(torch_resnet18) -> dict:
 @pytest.mark.parametrize("size", [(64, 64), (65, 97)])
 def test_resnet18_computes_what_pytorch_computes(resnet18_ckpt, torch_resnet18, size):
     images = np.stack([picture(*size, seed=i) for i in range(2)])
-    loaded = weights.load_backbone("resnet18", LAYERS, str(resnet18_ckpt), 0)
+    loaded = weights.load_backbone("resnet18", LAYERS, source=str(resnet18_ckpt), seed=0)
     found, wanted = loaded.net(Tensor(images)), torch_resnet.features(torch_resnet18, images)
     assert len(found) == 3
     assert all(close(a, b) for a, b in zip(found, wanted))
@@ -48,7 +48,7 @@ def test_resnet18_computes_what_pytorch_computes(resnet18_ckpt, torch_resnet18, 
 
 def test_wide_resnet50_computes_what_pytorch_computes(wide_ckpt):
     images = picture(64, 64)[None]
-    loaded = weights.load_backbone("wide_resnet50", LAYERS, str(wide_ckpt), 0)
+    loaded = weights.load_backbone("wide_resnet50", LAYERS, source=str(wide_ckpt), seed=0)
     wanted = torch_resnet.features(torch_resnet.seeded("wide_resnet50", 1), images)
     found = loaded.net(Tensor(images))
     assert len(found) == 3
@@ -58,14 +58,18 @@ def test_wide_resnet50_computes_what_pytorch_computes(wide_ckpt):
 def test_only_the_layers_asked_for_come_out(resnet18_ckpt, torch_resnet18):
     images = picture(64, 64)[None]
     _, layer2, layer3 = torch_resnet.features(torch_resnet18, images)
-    found = weights.load_backbone("resnet18", ("layer2", "layer3"), str(resnet18_ckpt), 0).net(Tensor(images))
+    found = weights.load_backbone("resnet18", ("layer2", "layer3"), source=str(resnet18_ckpt), seed=0).net(
+        Tensor(images)
+    )
     assert len(found) == 2
     assert close(found[0], layer2)
     assert close(found[1], layer3)
 
 
 def test_a_pth_and_its_checkpoint_give_the_same_backbone(resnet18_pth, resnet18_ckpt):
-    loaded = [weights.load_backbone("resnet18", LAYERS, str(path), 0) for path in (resnet18_pth, resnet18_ckpt)]
+    loaded = [
+        weights.load_backbone("resnet18", LAYERS, source=str(path), seed=0) for path in (resnet18_pth, resnet18_ckpt)
+    ]
     assert loaded[0].fingerprint == loaded[1].fingerprint
 
 
@@ -103,21 +107,21 @@ def test_a_pth_without_torch_says_what_to_install(tmp_path, resnet18_pth, monkey
 def test_wrapped_and_prefixed_state_dicts_are_understood(tmp_path, resnet18_ckpt, state, wrap, prefix):
     named = {prefix + key: value for key, value in state.items()}
     path = saved(tmp_path / "a.pth", wrap(named))
-    wanted = weights.load_backbone("resnet18", LAYERS, str(resnet18_ckpt), 0)
-    assert weights.load_backbone("resnet18", LAYERS, str(path), 0).fingerprint == wanted.fingerprint
+    wanted = weights.load_backbone("resnet18", LAYERS, source=str(resnet18_ckpt), seed=0)
+    assert weights.load_backbone("resnet18", LAYERS, source=str(path), seed=0).fingerprint == wanted.fingerprint
 
 
 def test_the_classifier_layer4_and_counters_are_not_needed_and_do_not_disturb(tmp_path, resnet18_ckpt, state):
-    wanted = weights.load_backbone("resnet18", LAYERS, str(resnet18_ckpt), 0).fingerprint
+    wanted = weights.load_backbone("resnet18", LAYERS, source=str(resnet18_ckpt), seed=0).fingerprint
     assert any(key.endswith("num_batches_tracked") for key in state)
     without = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
     extra = {"fc.weight": torch.ones(10, 512), "fc.bias": torch.ones(10), "layer4.0.conv1.weight": torch.ones(2, 2)}
     for number, content in enumerate((without, {**state, **extra})):
         path = saved(tmp_path / f"{number}.pth", content)
-        assert weights.load_backbone("resnet18", LAYERS, str(path), 0).fingerprint == wanted
+        assert weights.load_backbone("resnet18", LAYERS, source=str(path), seed=0).fingerprint == wanted
         target = tmp_path / f"{number}.ckpt"
         weights.convert(path, target)
-        assert weights.load_backbone("resnet18", LAYERS, str(target), 0).fingerprint == wanted
+        assert weights.load_backbone("resnet18", LAYERS, source=str(target), seed=0).fingerprint == wanted
 
 
 def test_a_checkpoint_holds_what_is_needed_and_no_more(resnet18_ckpt):
@@ -131,7 +135,7 @@ def test_missing_unexpected_and_misshaped_tensors_are_named(tmp_path, state):
     path = saved(tmp_path / "odd.pth", state)
     for attempt in (
         lambda: weights.convert(path, tmp_path / "odd.ckpt"),
-        lambda: weights.load_backbone("resnet18", LAYERS, str(path), 0),
+        lambda: weights.load_backbone("resnet18", LAYERS, source=str(path), seed=0),
     ):
         with pytest.raises(DataError) as caught:
             attempt()
@@ -163,7 +167,7 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, resnet18_pth, resnet18_ck
     path = tmp_path / f"cut{suffix}"
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match="cut"):
-        weights.load_backbone("resnet18", LAYERS, str(path), 0)
+        weights.load_backbone("resnet18", LAYERS, source=str(path), seed=0)
 
 
 class Code:
@@ -195,7 +199,7 @@ def test_weights_of_another_network_are_refused(tmp_path):
 
 def test_weights_of_the_other_backbone_are_refused(resnet18_ckpt):
     with pytest.raises(DataError, match=r"resnet18\.ckpt: holds the weights of resnet18.*wide_resnet50"):
-        weights.load_backbone("wide_resnet50", LAYERS, str(resnet18_ckpt), 0)
+        weights.load_backbone("wide_resnet50", LAYERS, source=str(resnet18_ckpt), seed=0)
 
 
 def test_other_suffixes_and_missing_files_are_refused(tmp_path):
@@ -208,7 +212,7 @@ def test_other_suffixes_and_missing_files_are_refused(tmp_path):
 
 def test_random_weights_follow_from_the_seed():
     def backbone(seed: int):
-        return weights.load_backbone("resnet18", ("layer3",), "random", seed)
+        return weights.load_backbone("resnet18", ("layer3",), source="random", seed=seed)
 
     first, again, other = backbone(1), backbone(1), backbone(2)
     assert first.is_random
@@ -221,7 +225,7 @@ def test_random_weights_follow_from_the_seed():
 
 @pytest.mark.parametrize("name", ["resnet18", "wide_resnet50"])
 def test_random_features_tell_images_apart(name):
-    net = weights.load_backbone(name, LAYERS, "random", 1).net
+    net = weights.load_backbone(name, LAYERS, source="random", seed=1).net
     for layer in net(Tensor(np.stack([picture(64, 64, seed=i) for i in range(2)]))):
         values = layer.asnumpy()
         assert np.isfinite(values).all()
@@ -234,7 +238,7 @@ def test_the_fingerprint_follows_the_weights_and_not_the_name(tmp_path, resnet18
     copy.write_bytes(resnet18_ckpt.read_bytes())
     state["bn1.bias"] = state["bn1.bias"] + 1e-3
     prints = [
-        weights.load_backbone("resnet18", LAYERS, str(path), 0).fingerprint
+        weights.load_backbone("resnet18", LAYERS, source=str(path), seed=0).fingerprint
         for path in (resnet18_ckpt, copy, saved(tmp_path / "changed.pth", state))
     ]
     assert prints[0] == prints[1] != prints[2]

@@ -133,6 +133,26 @@ def test_no_file_and_no_function_is_long(package):
                 assert node.end_lineno - node.lineno + 1 <= 50, f"{path}: {node.name}"
 
 
+@pytest.mark.parametrize("package", ["anomaly", *METHODS])
+def test_from_the_third_on_arguments_have_names(package):
+    """Of public functions. MindSpore compiles `construct` and `bprop`; `option` reads as a row of a table."""
+    for path in sources(package):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        inside = {id(f) for c in ast.walk(tree) if isinstance(c, ast.ClassDef) for f in c.body}
+        for node in ast.walk(tree):
+            public = isinstance(node, ast.FunctionDef) and (not node.name.startswith("_") or node.name == "__init__")
+            if not public or node.name in ("construct", "bprop", "option") or is_graph(node):
+                continue
+            own = [argument.arg for argument in node.args.args]
+            own = own[1:] if id(node) in inside and own[:1] in (["self"], ["cls"]) else own
+            assert len(own) <= 2, f"{path}: {node.name}{tuple(own)}"
+
+
+def is_graph(node: ast.FunctionDef) -> bool:
+    """A part of `construct`: it has no types, since MindSpore's parser reads it."""
+    return node.returns is None and not any(argument.annotation for argument in node.args.args)
+
+
 def test_argparse_stays_where_commands_are():
     """Library code knows options and not the command line."""
     allowed = ("commands/", "run/options.py", "data/toydata.py", "__main__.py")

@@ -42,9 +42,9 @@ def test_without_a_threshold_the_range_of_the_picture_is_used():
 
 def test_an_overlay_leaves_what_is_far_below_the_threshold_alone():
     image, values = picture(40, 40), np.full((40, 40), -100.0)
-    assert np.array_equal(drawing.overlay(image, values, SCALE), image)
+    assert np.array_equal(drawing.overlay(image, values, scale=SCALE), image)
     values[10:20, 10:20] = 50
-    found = drawing.overlay(image, values, SCALE)
+    found = drawing.overlay(image, values, scale=SCALE)
     changed = (found != image).any(axis=2)
     assert changed[10:20, 10:20].mean() > 0.9
     changed[10:20, 10:20] = False
@@ -56,7 +56,9 @@ def test_an_overlay_leaves_what_is_far_below_the_threshold_alone():
 @pytest.mark.parametrize("scale", [SCALE, NOTHING])
 def test_four_fields_stand_in_a_row_over_a_line_of_text(mask, scale):
     image = picture(40, 40)
-    row = drawing.side_by_side(image, np.random.default_rng(0).random((40, 40)), mask, scale, "größe 1")
+    row = drawing.side_by_side(
+        image, np.random.default_rng(0).random((40, 40)), mask=mask, scale=scale, caption="größe 1"
+    )
     assert row.shape == (40 + drawing.CAPTION, 160, 3)
     assert row.dtype == np.uint8
     assert np.array_equal(row[:40, :40], image)

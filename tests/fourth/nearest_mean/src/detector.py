@@ -41,19 +41,19 @@ class NearestMean(Fitted):
         state.begin(folder)
         with replacing(Path(folder) / FILE) as temporary:
             np.save(temporary, self.mean)
-        state.save(Path(folder), self, (FILE,))
+        state.save(Path(folder), self, files=(FILE,))
 
 
 def assemble(config: Config, backbone: Backbone, mean: np.ndarray, calibration: Calibration) -> NearestMean:
-    enlarge = Enlarge(mean.shape[1:], config.transform.size, config.sigma)
-    return NearestMean(**common(config, backbone, calibration), mean=mean, enlarge=enlarge)
+    enlarge = Enlarge(mean.shape[1:], config.transform.size, sigma=config.sigma)
+    return NearestMean(**common(config, backbone, calibration=calibration), mean=mean, enlarge=enlarge)
 
 
-def fit(config: Config, samples: tuple, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> NearestMean:
+def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> NearestMean:
     assert backbone.net is not None
     parts, n = [], len(samples)
     with job.phase("features", n) as count:
-        for batch in batches(samples, config.transform, config.batch_size, config.workers):
+        for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
             [features] = backbone.net(Tensor(batch.images))
             parts.append(features.asnumpy()[: batch.size])
             count(batch.size)
@@ -65,5 +65,5 @@ def fit(config: Config, samples: tuple, backbone: Backbone, job: Job, start: Opt
     return assemble(config, backbone, mean, Calibration(good, good))
 
 
-def load(found: State, config: Config, backbone: Backbone) -> NearestMean:
+def load(found: State, config: Config, *, backbone: Backbone) -> NearestMean:
     return assemble(config, backbone, found.array(FILE), found.calibration)
