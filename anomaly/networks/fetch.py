@@ -20,7 +20,7 @@ BLOCK = 1 << 20
 def checkpoint(chosen: str, name: str) -> str:
     """The file asked for; in a folder, and where nothing was asked for, the one that has the weights' own name."""
     folder = Path(chosen) if chosen else PRETRAINED
-    return str(folder / f"{name}.ckpt") if folder.is_dir() else chosen
+    return str(folder / f"{name}.ckpt") if folder.is_dir() or not chosen else chosen
 
 
 def fetch(name: str, folder: Path = PRETRAINED, *, address: str = "", timeout: float = TIMEOUT) -> Path:

@@ -59,7 +59,8 @@ def test_paths_a_folder_and_arrays_are_fitted_alike(fitted, gear, toy, arrays):
     name, detector, _ = fitted
     expected = [judgement.score for judgement in detector.judge(arrays)]
     paths = [str(sample.path) for sample in gear.train]
-    for photographs in (paths, toy / "gear" / "train" / "good", toy / "gear", gear, np.stack(arrays)):
+    ways = (paths, toy / "gear", toy / "gear" / "train" / "good", gear, np.stack(arrays))
+    for photographs in ways[: 2 if name == "fastflow" else None]:  # whose training takes longer
         other = methods.get(name).fit(photographs, **SIZE, **OPTIONS.get(name, {}))
         assert [judgement.score for judgement in other.judge(arrays)] == pytest.approx(expected, rel=1e-4)
 
