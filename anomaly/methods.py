@@ -139,7 +139,7 @@ class Method:
 @functools.lru_cache(maxsize=1)
 def _loaded(name: str, layers: tuple, source: str, seed: int, stamp: int) -> Backbone:
     weights: Any = importlib.import_module("anomaly.networks.weights")  # which loads MindSpore
-    return weights.load_backbone(name, layers, source, seed)
+    return weights.load_backbone(name, layers, source=source, seed=seed)
 
 
 def names(folder: Path = SOURCE) -> tuple:
