@@ -42,9 +42,7 @@ class Config(options.Options):
 
     dataset_path: str = _data("", str, "folder that holds the categories", commands=(TRAIN, EVAL, PREPROCESS))
     category: tuple = _data((), options.names, "one or several categories, or all", aliases=("class_name",), many=True)
-    output_dir: str = _data(
-        "", str, "where results go; left out: output/<method>", aliases=("save_path",)
-    )
+    output_dir: str = _data("", str, "where results go; left out: output/<method>", aliases=("save_path",))
     pre_ckpt_path: str = _network(
         "",
         str,

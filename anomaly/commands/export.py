@@ -54,7 +54,9 @@ def backbone(chosen: Chosen, batch: Optional[int], *, suffix: str) -> Path:
     args, config, method = chosen.args, chosen.resolved, chosen.method
     target = args.file_name or chosen.output / f"{config.backbone}{suffix}"
     loaded = method.backbone(config)
-    return exporter().export_backbone(loaded, config.transform, method.layers, target, args.file_format, batch)
+    return exporter().export_backbone(
+        loaded, config.transform, layers=method.layers, target=target, file_format=args.file_format, batch=batch
+    )
 
 
 def whole(chosen: Chosen, batch: Optional[int], *, suffix: str) -> Path:

@@ -14,7 +14,7 @@ from anomaly.detector import Detector
 from anomaly.run.errors import DataError
 from anomaly.run.files import require_writable, sha256
 
-# Each has open(path, target, device_id) -> (run, what it runs on); run: B H W 3 uint8 -> [map, score].
+# Each has open(path, target, device_id=) -> (run, what it runs on); run: B H W 3 uint8 -> [map, score].
 ENGINES = {".mindir": "anomaly.deploy.mindir_engine", ".onnx": "anomaly.deploy.onnx_engine"}
 
 
@@ -48,7 +48,7 @@ def load(path: Path, target: str = "", *, device_id: int = 0) -> Exported:
     about = description.read(path)
     if about.checksums.get(path.suffix[1:]) != sha256(path):
         raise DataError(f"{path}: is not the model that {about.source.name} describes; export it again")
-    run, runs_on = importlib.import_module(ENGINES[path.suffix]).open(path, target, device_id)
+    run, runs_on = importlib.import_module(ENGINES[path.suffix]).open(path, target, device_id=device_id)
     return Exported(
         method=about.method,
         backbone=about.backbone,

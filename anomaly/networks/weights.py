@@ -203,5 +203,5 @@ def load_backbone(name: str, layers: tuple, *, source: str, seed: int) -> Backbo
     digest = hashlib.sha256()
     for key in sorted(folded):
         digest.update(folded[key].tobytes())
-    net = record.module.build(record, layers, folded)
+    net = record.module.build(record, layers, folded=folded)
     return Backbone(name, source, source == RANDOM, digest.hexdigest()[:16], net)
