@@ -1,0 +1,52 @@
+"""What docs/adding.md tells to write works, and its counts are those of the tree."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from anomaly.data import layouts
+from anomaly.networks import registry, weights
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docs" / "adding.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+FOURTH = ROOT / "tests" / "fourth" / "nearest_mean"
+
+
+def executed(word: str) -> dict:
+    [block] = [block for block in BLOCKS if word in block]
+    names: dict = {"__name__": "page"}
+    exec(block, names)
+    return names
+
+
+def test_the_record_makes_a_network(monkeypatch):
+    record = executed("WIDE101")["WIDE101"]
+    monkeypatch.setattr(registry, "RECORDS", (*registry.RECORDS, record))
+    loaded = weights.load_backbone("wide_resnet101", record.layers, source="random", seed=1)
+    assert loaded.net is not None and registry.get("wide_resnet101").channels_of("layer3") == 1024
+
+
+def test_the_layout_reads_its_folders(toy, tmp_path, monkeypatch):
+    shutil.copytree(toy / "gear" / "train" / "good", tmp_path / "part" / "ok")
+    shutil.copytree(toy / "gear" / "test" / "rust", tmp_path / "part" / "not_ok")
+    monkeypatch.setitem(layouts.LAYOUTS, "two_folders", executed("TWO_FOLDERS")["TWO_FOLDERS"])
+    assert layouts.categories(tmp_path) == ["part"]
+    category = layouts.load_category(tmp_path, "part")
+    assert (len(category.train), len(category.test)) == (3, 6)
+    assert [sample.defect for sample in category.test] == ["good"] * 3 + ["bad"] * 3
+
+
+@pytest.mark.parametrize(("name", "lines"), re.findall(r"^\| `([\w/]+\.py)` \| (\d+) \|", TEXT, re.MULTILINE))
+def test_the_lines_of_the_example_are_counted(name, lines):
+    assert len((FOURTH / name).read_text().splitlines()) == int(lines)
+
+
+def test_the_shims_are_those_of_the_other_methods():
+    for path in FOURTH.glob("*.py"):
+        if path.name != "__init__.py":
+            shim = path.read_text().replace("nearest_mean", "padim").replace("nearest mean", "PaDiM")
+            assert shim == (ROOT / "padim" / path.name).read_text()
+            assert len(shim.splitlines()) == 15
