@@ -21,8 +21,28 @@ from anomaly.data import toydata  # noqa: E402
 from anomaly.networks import weights  # noqa: E402
 from anomaly.run import device  # noqa: E402
 
-# Folders and files of tests that take long.
-SLOW = ("benchmark/", "command/", "deploy/", "docs/", "launch/", "library/", "methods/", "project/")
+# Folders and files of tests that take long; `run_tests.sh --fast` leaves them out.
+SLOW = (
+    "benchmark/test_benchmark",
+    "benchmark/test_tables",
+    "command/test_bad_input",
+    "command/test_commands",
+    "deploy/test_cpp",
+    "deploy/test_export",
+    "docs/test_python_page",
+    "launch/",
+    "library/",
+    "methods/test_coupling",
+    "methods/test_fastflow",
+    "methods/test_flow_loss",
+    "methods/test_methods",
+    "methods/test_padim",
+    "methods/test_quality",
+    "networks/test_registry",
+    "project/test_fourth_method",
+    "project/test_packaging",
+    "project/test_realdata",
+)
 
 
 def pytest_configure(config):

@@ -22,13 +22,14 @@ from anomaly.measure.calibration import ANOMALOUS
 from anomaly.measure.judgement import Judgement
 from anomaly.methods import Method
 from anomaly.run import device
-from anomaly.run.errors import DataError
-from anomaly.run.files import write_json, write_text
+from anomaly.run.errors import DataError, UsageError
+from anomaly.run.files import require_own, write_json, write_text
 from anomaly.run.options import PREDICT
 from anomaly.show import pictures
 from anomaly.show.tables import RANDOM_MARK
 
 ANOMALY = 3  # exit code
+HEADER = "path,verdict,score,normalised,threshold,method,backbone"  # of the CSV
 
 
 def flags(group: argparse._ArgumentGroup) -> None:
@@ -46,6 +47,7 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
     folder = chosen.output / chosen.one_category()
     found = None if chosen.args.model_path else state.read(folder)
     paths = samples(chosen.args.image_path)
+    require_places(chosen.args, paths, pictures_in=folder / "predict")
     device.end_in_order()
     detector: Detector = common.open_model(chosen) if found is None else method.load(found, chosen.given)
     config = detector.config if isinstance(detector, Fitted) else chosen.open
@@ -77,6 +79,30 @@ def predict(chosen: Chosen, detector: Detector, *, paths: tuple, config: Config,
     return ANOMALY if args.fail_on_anomaly and any(each["verdict"] == ANOMALOUS for each in rows) else 0
 
 
+def require_places(args: argparse.Namespace, photographs: tuple, *, pictures_in: Path) -> None:
+    """Nothing of the user's is written over: no photograph by its picture, no other file by the verdicts."""
+    if args.save_csv and args.save_json and args.save_csv.resolve() == args.save_json.resolve():
+        raise UsageError(f"--save_csv and --save_json are one file, {args.save_csv}; choose two")
+    for path, ours in ((args.save_csv, (HEADER,)), (args.save_json, ('[\n  {\n    "path"', "[]"))):
+        if path:
+            require_own(path, is_own=begins(path, ours))
+    originals = {sample.path.resolve() for sample in photographs}
+    for sample in () if args.no_pictures else photographs:
+        place = picture_of(sample.path, args.image_path, folder=pictures_in)
+        if place.resolve() in originals:
+            raise DataError(f"{sample.path}: its picture would take its place; move it out of {pictures_in}")
+
+
+def begins(path: Path, texts: tuple) -> bool:
+    """Whether a file begins as those do that this command writes; an empty one holds nothing to lose."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(100)
+    except OSError:
+        return False
+    return not start or start.startswith(tuple(text.encode() for text in texts))
+
+
 def line(judgement: Judgement) -> str:
     """The normalised score, or without a threshold the raw one."""
     value = judgement.score if judgement.normalised is None else judgement.normalised
@@ -96,18 +122,21 @@ def row(judgement: Judgement, detector: Detector) -> dict:
 
 
 def draw(judgement: Judgement, detector: Detector, *, asked: Path, folder: Path) -> None:
-    """Below `folder` as the photograph is below the folder asked for."""
-    path, root = judgement.sample.path, asked if asked.is_dir() else asked.parent
     mark = "RANDOM BACKBONE" if detector.backbone.is_random else ""
     picture = pictures.on_photograph(judgement, detector.transform, mark=mark)
-    write_image(folder / path.relative_to(root).parent / pictures.file_name(path), picture)
+    write_image(picture_of(judgement.sample.path, asked, folder=folder), picture)
+
+
+def picture_of(path: Path, asked: Path, *, folder: Path) -> Path:
+    """Below `folder` as the photograph is below the folder asked for."""
+    root = asked if asked.is_dir() else asked.parent
+    return folder / path.relative_to(root).parent / pictures.file_name(path)
 
 
 def save(rows: list, csv_path: Optional[Path], *, json_path: Optional[Path]) -> None:
     if csv_path:
         text = io.StringIO()
-        fields = ("path", "verdict", "score", "normalised", "threshold", "method", "backbone")
-        writer = csv.DictWriter(text, fields, lineterminator="\n")
+        writer = csv.DictWriter(text, HEADER.split(","), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_text(csv_path, text.getvalue())

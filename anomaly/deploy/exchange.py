@@ -21,7 +21,7 @@ from anomaly.data.samples import Category, Sample
 from anomaly.measure.calibration import Scales
 from anomaly.measure.judgement import Judgement, judgement
 from anomaly.run.errors import DataError
-from anomaly.run.files import read_json, replacing_folder, write_json
+from anomaly.run.files import is_name, read_json, replacing_folder, write_json
 from anomaly.run.progress import Callback, Counter
 
 INDEX = "index.json"
@@ -72,7 +72,10 @@ def _is_index(index: Any) -> bool:
         return False
     sides = len(size) == 2 and all(type(side) is int and side > 0 for side in size)
     return sides and all(
-        isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("bin", "path", "defect"))
+        isinstance(entry, dict)
+        and all(isinstance(entry.get(key), str) for key in ("bin", "path", "defect"))
+        and all(is_name(entry[key]) for key in ("bin", "defect"))
+        and is_name(Path(entry["path"]).name)
         for entry in images
     )
 

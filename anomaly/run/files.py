@@ -61,6 +61,17 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def is_name(text: str) -> bool:
+    """Whether it can be the name of a file or folder: nothing that leads elsewhere, as what comes from a file may."""
+    return text not in ("", ".", "..") and not any(sign in text for sign in "/\\\0")
+
+
+def require_own(path: Path, *, is_own: bool) -> None:
+    """What lies at a path that is to be written must be of this program, or nothing."""
+    if os.path.lexists(path) and not is_own:
+        raise DataError(f"{path}: is there already and was not written by this program; choose another place")
+
+
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

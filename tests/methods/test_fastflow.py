@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -127,7 +128,8 @@ def test_ctrl_c_saves_and_going_on_gives_the_same_weights(toy, tmp_path, six_epo
         patch.setattr(training.Training, "_step", step)
         stopped = train(toy, tmp_path, "--num_epochs", "6")
     assert stopped.code == 130 and "stopped in epoch 3 after step 1" in stopped.out
-    assert train(toy, tmp_path, "--num_epochs", "6", "--resume").code == 0
+    result = train(toy, tmp_path, "--num_epochs", "6", "--resume")
+    assert result.code == 0 and "going on after epoch 2, step 1" in result.out
     assert_same(weights(tmp_path), weights(six_epochs))
 
 
@@ -141,7 +143,8 @@ def test_a_killed_process_goes_on(toy, tmp_path, six_epochs):
     process.kill()
     process.wait()
     assert (tmp_path / "gear" / "training.npz").is_file()
-    assert train(toy, tmp_path, "--num_epochs", "6", "--resume").code == 0
+    result = train(toy, tmp_path, "--num_epochs", "6", "--resume")
+    assert result.code == 0 and re.search(r"going on after epoch [1-6], step [01]", result.out)
     assert_same(weights(tmp_path), weights(six_epochs))
 
 
