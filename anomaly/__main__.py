@@ -46,12 +46,12 @@ def run(words: list) -> int:
     if set(words[:2]) & set(HELP):  # after a method they are the command's own
         print(usage(COMMANDS, methods.names()))
         return 0
-    name = one_of((*COMMANDS, TOYDATA), words[:1], "command")
-    method = one_of(methods.names(), words[1:2], "method")
+    name = one_of((*COMMANDS, TOYDATA), words[:1], kind="command")
+    method = one_of(methods.names(), words[1:2], kind="method")
     return called(f"anomaly {name} {method}", command(name, method), words[2:])
 
 
-def one_of(there: tuple, words: list, kind: str) -> str:
+def one_of(there: tuple, words: list, *, kind: str) -> str:
     """The word that stands in the place of a command or method, if it is one."""
     if not words or words[0] not in there:
         asked = f"{words[0]}: no such {kind}" if words else f"no {kind} given"
