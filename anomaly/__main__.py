@@ -37,7 +37,7 @@ def run(words: list) -> int:
         print(__version__)
         return 0
     if words[:1] == [TOYDATA]:
-        return called(f"anomaly {TOYDATA}", importlib.import_module("anomaly.data.toydata").main, words[1:])
+        return called(f"anomaly {TOYDATA}", importlib.import_module("anomaly.data.toydata").main, arguments=words[1:])
     # Only now: the rooms of the methods bring numpy and opencv with them.
     from anomaly import methods
     from anomaly.commands import command
@@ -48,7 +48,7 @@ def run(words: list) -> int:
         return 0
     name = one_of((*COMMANDS, TOYDATA), words[:1], kind="command")
     method = one_of(methods.names(), words[1:2], kind="method")
-    return called(f"anomaly {name} {method}", command(name, method), words[2:])
+    return called(f"anomaly {name} {method}", command(name, method), arguments=words[2:])
 
 
 def one_of(there: tuple, words: list, *, kind: str) -> str:
@@ -59,7 +59,7 @@ def one_of(there: tuple, words: list, *, kind: str) -> str:
     return words[0]
 
 
-def called(program: str, function: Callable, arguments: list) -> int:
+def called(program: str, function: Callable, *, arguments: list) -> int:
     """Under the program's name, which argparse shows in the usage."""
     sys.argv[0] = program
     return function(arguments) or 0

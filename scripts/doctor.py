@@ -232,7 +232,7 @@ def main() -> int:
     tasks = {f"train, evaluate on {target}": for_device(target, devices, reason) for target in reversed(TARGETS)}
     possible = any(not needs for needs in tasks.values())
     missing = [name for name in ADDRESSES if ".ckpt" not in files_of(name)]
-    tasks["have all default weights"] = [f"python pretrained/fetch.py {name}" for name in missing]
+    tasks["have the weights of all networks"] = [f"python pretrained/fetch.py {name}" for name in missing]
     tasks["convert weights"] = for_run(devices, reason) + wanting(CONVERT)
     tasks["export to ONNX, run it"] = for_run(devices, reason)
     tasks["build the C++ program"] = for_cpp()

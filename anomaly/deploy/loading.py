@@ -7,6 +7,7 @@ from anomaly import methods
 from anomaly.deploy import engines, state
 from anomaly.detector import Detector
 from anomaly.networks.registry import Backbone
+from anomaly.run.errors import DataError
 from anomaly.run.options import known
 
 
@@ -17,6 +18,8 @@ def load(path: Union[str, Path], *, network: Optional[Backbone] = None, **chosen
     another detector's `.backbone`, so that it is not loaded again.
     """
     path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder; a detector is the folder of a state, an .onnx or a .mindir")
     if not path.is_dir():
         target, number = str(chosen.pop("device_target", "")), int(chosen.pop("device_id", 0))
         rate = chosen.pop("false_alarm_rate", None)

@@ -20,6 +20,7 @@ SIZE = ("--backbone", "resnet18", "--resize", "64", "--crop", "none")
 ONLY_IN_THE_PROJECT = {
     *("scripts/bundle.sh", "scripts/bundle.md", "scripts/bundle_CN.md", "scripts/run_tests.sh"),
     "benchmarks/flow_step.py",
+    *("CHANGELOG.md", "CONTRIBUTING.md", "docs/adding.md", "docs/python.md"),
 }
 
 

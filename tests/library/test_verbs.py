@@ -195,6 +195,12 @@ def test_what_is_no_photograph_is_refused(photographs, words):
         patchcore.fit(photographs, **SIZE)
 
 
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.onnx"])
+def test_a_detector_that_is_not_there_is_said(tmp_path, name):
+    with pytest.raises(anomaly.DataError, match="no such file or folder"):
+        anomaly.load(tmp_path / name)
+
+
 def test_options_are_those_of_the_command_line():
     import padim
     import patchcore
