@@ -35,10 +35,16 @@ class Exported(Detector):
         return np.concatenate(maps), np.concatenate(scores)
 
     def save(self, folder: Path) -> None:
-        """Copies the model and its description."""
-        require_writable(Path(folder))
+        """Copies the model and its description, and the folder of numbers that a large MINDIR has."""
+        folder = Path(folder)
+        require_writable(folder)
+        if folder.resolve() == self.path.parent.resolve():
+            return
         for path in (self.path, description.beside(self.path)):
             shutil.copy(path, folder)
+        numbers = self.path.with_name(f"{self.path.stem.removesuffix('_graph')}_variables")
+        if numbers.is_dir():
+            shutil.copytree(numbers, folder / numbers.name, dirs_exist_ok=True)
 
 
 def load(path: Path, target: str = "", *, device_id: int = 0) -> Exported:

@@ -110,6 +110,15 @@ def test_a_description_of_another_format_is_refused(exported, tmp_path, key, val
         anomaly.load(tmp_path / "a.onnx")
 
 
+def test_a_model_is_saved_beside_its_description_and_judges_the_same(exported, tmp_path):
+    detector = anomaly.load(exported)
+    for folder in (tmp_path / "copy", exported.parent):  # the second is where it lies already
+        detector.save(folder)
+        again = anomaly.load(folder / exported.name)
+        assert again.scales == detector.scales
+        assert [each.score for each in again.judge(PHOTOGRAPHS)] == [each.score for each in detector.judge(PHOTOGRAPHS)]
+
+
 def test_an_onnx_file_is_judged_without_mindspore(exported, tmp_path):
     import subprocess
     import sys
