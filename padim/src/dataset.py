@@ -9,10 +9,13 @@ import numpy as np
 from anomaly.data.loader import batches
 from anomaly.data.samples import Sample
 from anomaly.measure.calibration import Calibration
+from anomaly.run.device import available_memory
 from anomaly.run.files import sha256
 from anomaly.run.progress import Counter
 from padim.src.backbone import Embedding
 from padim.src.config import Config
+
+MEMORY_SHARE = 0.25  # of what is free, for embeddings that are kept
 
 
 def embed(config: Config, samples: list, *, embedding: Embedding, count: Counter) -> Iterator[np.ndarray]:
@@ -20,6 +23,20 @@ def embed(config: Config, samples: list, *, embedding: Embedding, count: Counter
     for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
         yield embedding.numpy(batch.images)[: batch.size]
         count(batch.size)
+
+
+def can_be_kept(images: int, embedding: Embedding) -> bool:
+    """Whether the embeddings of so many images fit into a part of the memory that is free."""
+    needed = 4 * images * embedding.grid[0] * embedding.grid[1] * embedding.dimensions
+    return needed < MEMORY_SHARE * available_memory()
+
+
+def counted(kept: list, count: Counter) -> Iterator[np.ndarray]:
+    """The embeddings that were kept, B P D at a time; each is let go when it has been used."""
+    while kept:
+        features = kept.pop(0)
+        yield features
+        count(len(features))
 
 
 def describe(samples: list) -> list:

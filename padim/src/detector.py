@@ -48,7 +48,9 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     new = dataset.unseen(samples, known) if start else list(samples)
     if not new:
         raise DataError(f"has seen all {len(samples)} images already; nothing to add")
-    gaussians = accumulate(config, new, positions=positions, start=start.gaussians if start else None, job=job)
+    kept: Optional[list] = None if start or not dataset.can_be_kept(len(new), positions) else []
+    earlier = start.gaussians if start else None
+    gaussians = accumulate(config, new, positions=positions, start=earlier, job=job, kept=kept)
     kind = "low rank" if gaussians.low_rank else "full"
     log.info("%d images, %d positions, %d dimensions: %s", gaussians.count, *gaussians.mean.shape, kind)
     anomaly_map = AnomalyMap(positions.grid, config.transform.size)
@@ -61,6 +63,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
         present=present,
         earlier=start.calibration if start else None,
         job=job,
+        kept=kept,
     )
     return PaDiM(
         **common(config, backbone, calibration=calibration),
@@ -72,9 +75,15 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
 
 
 def accumulate(
-    config: Config, samples: list, *, positions: Embedding, start: Optional[Gaussians], job: Job
+    config: Config,
+    samples: list,
+    *,
+    positions: Embedding,
+    start: Optional[Gaussians],
+    job: Job,
+    kept: Optional[list],
 ) -> Gaussians:
-    """The Gaussians of the samples and of what `start` has seen."""
+    """The Gaussians of the samples and of what `start` has seen; `kept` takes in the embeddings, if there is one."""
     number, d, ranks = positions.grid[0] * positions.grid[1], config.embedding_dim, job.ranks
     known = start.count if start else 0
     total = len(samples) + known
@@ -90,6 +99,8 @@ def accumulate(
         )
         for features in dataset.embed(config, mine, embedding=positions, count=count):
             sums.add(features)
+            if kept is not None:
+                kept.append(features)
         sums.reduce(ranks)
     with job.phase("gaussians", number // ranks.size) as count:
         return sums.gaussians(count, ranks)
@@ -104,11 +115,18 @@ def recalibrate(
     present: list,
     earlier: Optional[Calibration],
     job: Job,
+    kept: Optional[list],
 ) -> Calibration:
-    """Leaves out each image in turn; of `present` those of an earlier run that are gone, None, keep their scores."""
+    """Leaves out each image in turn; of `present` those of an earlier run that are gone, None, keep their scores.
+
+    Without embeddings that were `kept` the photographs go through the network a second time.
+    """
     mine, _ = job.ranks.share([sample for sample in present if sample])
     with job.phase("calibration", len(mine)) as count:
-        features = dataset.embed(config, mine, embedding=positions, count=count)
+        if kept is None:
+            features = dataset.embed(config, mine, embedding=positions, count=count)
+        else:
+            features = dataset.counted(kept, count)
         fresh = job.ranks.gather(calibrate(gaussians, anomaly_map, features=features))
     if None in present:
         log.info("%d images of before are gone: their scores for the threshold stay", present.count(None))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from commands import CPU, RANDOM, run
 
+import padim
 from anomaly.run.errors import UsageError
 from padim import eval as padim_eval
 from padim import train as padim_train
@@ -54,6 +55,25 @@ def test_the_embedding_is_that_of_pytorch(kind, torch_resnet18, resnet18_ckpt):
         expected = torch.cat(layers, 1).flatten(2).transpose(1, 2) @ torch.from_numpy(drawn(30, kind))
     found = Embedding(backbone, (64, 96), d=30, kind=kind, seed=1).numpy(images)
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("free", [1 << 40, 0])
+def test_each_photograph_goes_through_the_network_once_where_memory_allows(toy, monkeypatch, free):
+    from padim.src import dataset
+
+    seen, real = [], Embedding.numpy
+
+    def counted(self, images):
+        seen.append(len(images))
+        return real(self, images)
+
+    options = {"backbone": "resnet18", "resize": 64, "crop": None, "pre_ckpt_path": "random", "embedding_dim": 20}
+    expected = padim.fit(toy / "gear", device_target="CPU", batch_size=2, **options)
+    monkeypatch.setattr(Embedding, "numpy", counted)
+    monkeypatch.setattr(dataset, "available_memory", lambda: free)
+    found = padim.fit(toy / "gear", device_target="CPU", batch_size=2, **options)
+    assert sum(seen) == (6 if free else 12)
+    np.testing.assert_allclose(found.calibration.scores, expected.calibration.scores, rtol=1e-5)
 
 
 def split_data(toy, folder):
