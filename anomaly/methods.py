@@ -116,6 +116,7 @@ class Method:
             raise UsageError(f"{self.name} cannot take photographs into a detector of {start.method}; leave start out")
         if not train:
             raise UsageError("there is no photograph to train on")
+        self._require_network(config, backbone)
         return self.part("detector").fit(
             config, train, backbone=backbone or self.backbone(config), job=job, start=start
         )
@@ -124,9 +125,21 @@ class Method:
         """The detector in a state (deploy/state.py), with those options that may still be chosen."""
         state.require_method(self.name)
         config = options.read_back(self.config, state.options(self.config), folder=state.folder, chosen=chosen)
+        self._require_network(config, backbone)
         backbone = backbone or self.backbone(config)
         state.require_backbone(backbone)
         return self.part("detector").load(state, config, backbone=backbone)
+
+    def _require_network(self, config: Config, backbone: Optional[Backbone]) -> None:
+        """A network that is handed over must be the one of the options, and give the layers that are looked at."""
+        if backbone is None:
+            return
+        layers = getattr(backbone.net, "layers", None)
+        if backbone.name != config.backbone or layers != self.layers:
+            raise UsageError(
+                f"network: is {backbone.name} with the layers {layers}; {self.name} with backbone={config.backbone} "
+                f"needs {self.layers}; leave network out"
+            )
 
     def model(self, detector: Fitted) -> Any:
         return self.part("model").model(detector)

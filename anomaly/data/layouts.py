@@ -105,4 +105,8 @@ def to_test_on(photographs: Any) -> tuple:
 def _category(photographs: Any) -> Optional[Category]:
     if isinstance(photographs, (str, Path)) and recognised(Path(photographs)):
         return load_category(Path(photographs))
+    if isinstance(photographs, (str, Path)) and Path(photographs).is_dir():
+        inside = sorted(path.name for path in Path(photographs).iterdir() if path.is_dir() and recognised(path))
+        if inside:
+            raise DataError(f"{photographs}: holds categories; name one of them: {Path(photographs) / inside[0]}")
     return photographs if isinstance(photographs, Category) else None

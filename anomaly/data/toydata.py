@@ -16,9 +16,10 @@ import numpy as np
 
 from anomaly.data.images import write_image
 from anomaly.run.errors import guarded
-from anomaly.run.files import replacing_folder, require_writable
+from anomaly.run.files import replacing_folder, require_own, require_writable
 
 CHANGED = 6  # grey levels
+MARKER = ".drawn_by_anomaly"  # tells a category that may be drawn anew from one of the user's
 
 
 def fabric(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -118,7 +119,10 @@ def make(
     dest: Path, *, seed: int = 0, train: int = 24, test: int = 6, size: int = 256, categories: tuple = tuple(CATEGORIES)
 ) -> None:
     for number, category in enumerate(categories):
-        with replacing_folder(Path(dest) / category) as folder:
+        place = Path(dest) / category
+        require_own(place, is_own=(place / MARKER).is_file())
+        with replacing_folder(place) as folder:
+            (folder / MARKER).touch()
             for part, defect, count in [
                 ("train", "good", train),
                 ("test", "good", test),

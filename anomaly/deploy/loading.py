@@ -7,7 +7,7 @@ from anomaly import methods
 from anomaly.deploy import engines, state
 from anomaly.detector import Detector
 from anomaly.networks.registry import Backbone
-from anomaly.run.errors import DataError
+from anomaly.run.errors import DataError, UsageError
 from anomaly.run.options import known
 
 
@@ -23,6 +23,8 @@ def load(path: Union[str, Path], *, network: Optional[Backbone] = None, **chosen
     if not path.is_dir():
         target, number = str(chosen.pop("device_target", "")), int(chosen.pop("device_id", 0))
         rate = chosen.pop("false_alarm_rate", None)
+        if chosen:
+            raise UsageError(f"{path}: an exported model has no option {', '.join(chosen)}")
         detector: Detector = engines.load(path, target, device_id=number)
         return detector if rate is None else detector.with_rate(rate)
     found = state.read(path)

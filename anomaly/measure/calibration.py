@@ -5,8 +5,11 @@ after training. Normalised scores are 0.5 at the threshold and 0.25 at the middl
 """
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
+
+from anomaly.run.errors import UsageError
 
 NORMAL, ANOMALOUS, UNKNOWN = "NORMAL", "ANOMALOUS", "UNKNOWN"
 
@@ -86,6 +89,8 @@ class Calibration:
             object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
 
     def at(self, false_alarm_rate: float) -> Scales:
+        if not isinstance(false_alarm_rate, Real) or not 0 < false_alarm_rate < 1:
+            raise UsageError(f"false_alarm_rate: {false_alarm_rate!r} is not allowed (a number between 0 and 1)")
         return Scales(scale(self.scores, false_alarm_rate), scale(self.peaks, false_alarm_rate), false_alarm_rate)
 
 

@@ -74,7 +74,7 @@ class FastFlow(Fitted):
 
     def save(self, folder: Path) -> None:
         folder = Path(folder)
-        name = checkpoint(folder.name)
+        name = checkpoint(folder.resolve().name)
         state.begin(folder)
         save_checkpoint(self.squares.flows, folder / name)
         state.save(folder, self, files=(name,))
@@ -110,7 +110,8 @@ def assemble(config: Config, backbone: Backbone, *, flows: Flows, calibration: C
 
 def load(found: State, config: Config, *, backbone: Backbone) -> FastFlow:
     flows = build_flows(config)
-    path = found.folder / checkpoint(found.folder.name)
+    names = [name for name in found.record["files"] if name.endswith(".ckpt")]
+    path = found.folder / (names[0] if names else checkpoint(found.folder.name))
     with found.file(path.name):  # checked while it is read
         try:
             parameters = mindspore.load_checkpoint(str(path))

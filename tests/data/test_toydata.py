@@ -7,6 +7,7 @@ import pytest
 
 from anomaly.data import toydata
 from anomaly.data.layouts import categories, load_category
+from anomaly.run.errors import DataError
 
 
 def test_it_has_the_layout_of_mvtec_with_a_mask_for_every_defect(toy):
@@ -65,3 +66,14 @@ def test_the_command_refuses_a_folder_below_a_file(tmp_path):
     assert done.code == 1
     assert done.err.startswith("error: ")
     assert str(tmp_path / "file") in done.err
+
+
+def test_a_folder_of_the_users_is_not_drawn_over(tmp_path):
+    mine = tmp_path / "gear" / "train" / "good" / "mine.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    with pytest.raises(DataError, match="was not written by this program"):
+        toydata.make(tmp_path, train=1, test=1, size=48)
+    assert mine.read_bytes() == b"mine"
+    for _ in range(2):  # its own it may draw anew
+        toydata.make(tmp_path / "new", train=1, test=1, size=48, categories=("gear",))

@@ -231,6 +231,44 @@ def test_further_photographs_can_be_taken_in(arrays):
         patchcore.fit(arrays, start=part)
 
 
+def test_a_network_of_another_method_or_name_is_refused(arrays, tmp_path):
+    import padim
+    import patchcore
+
+    other = padim.fit(arrays, embedding_dim=20, **SIZE)
+    with pytest.raises(anomaly.UsageError, match="leave network out"):
+        patchcore.fit(arrays, network=other.backbone, **SIZE)
+    with pytest.raises(anomaly.UsageError, match="wide_resnet50 needs"):
+        padim.fit(arrays, network=other.backbone, **{**SIZE, "backbone": "wide_resnet50"})
+    detector = patchcore.fit(arrays, **SIZE)
+    detector.save(tmp_path / "gear")
+    with pytest.raises(anomaly.UsageError, match="leave network out"):
+        anomaly.load(tmp_path / "gear", network=other.backbone)
+
+
+def test_a_state_may_be_renamed(fitted, arrays, tmp_path):
+    _, detector, _ = fitted
+    detector.save(tmp_path / "before")
+    (tmp_path / "before").rename(tmp_path / "after")
+    again = anomaly.load(tmp_path / "after", device_target="CPU", network=detector.backbone)
+    assert again.judge(arrays[0]).score == detector.judge(arrays[0]).score
+
+
+def test_the_folder_of_a_data_set_is_not_taken_for_photographs(fitted, toy):
+    name, detector, _ = fitted
+    with pytest.raises(anomaly.DataError, match="holds categories; name one of them"):
+        methods.get(name).fit(toy, **SIZE)
+    with pytest.raises(anomaly.DataError, match="holds categories"):
+        anomaly.evaluate(detector, toy)
+
+
+@pytest.mark.parametrize("rate", [0, 1, 5, -1, float("nan"), "0.1"])
+def test_a_rate_that_is_none_is_refused(fitted, rate):
+    _, detector, _ = fitted
+    with pytest.raises(anomaly.UsageError, match="false_alarm_rate"):
+        detector.with_rate(rate)
+
+
 def test_scores_that_are_not_finite_are_no_verdicts(fitted, arrays, monkeypatch):
     _, detector, _ = fitted
     real = type(detector).score
