@@ -64,6 +64,10 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def bare_python():
+    subprocess.run([sys.executable, "-c", "import numpy"], check=True)
+
+
 def at_once(call) -> bool:
     """Whether the best of a few calls takes less than 0.4 s, or on a busy machine than a bare Python three times.
 
@@ -71,8 +75,7 @@ def at_once(call) -> bool:
     """
     for _ in range(4):
         taken = []
-        bare = [sys.executable, "-c", "import numpy"]
-        for each in (call, lambda: subprocess.run(bare, check=True)):
+        for each in (call, bare_python):
             start = time.perf_counter()
             each()
             taken.append(time.perf_counter() - start)
