@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Optional
 
@@ -32,12 +33,12 @@ class Chosen:
     args: argparse.Namespace  # the flags that are not options of the method
     given: dict  # the options
 
-    @property
+    @cached_property
     def open(self) -> Config:
         """The options that training does not decide."""
         return untrained(self.method.config, self.given)
 
-    @property
+    @cached_property
     def resolved(self) -> Config:
         """All options, as training takes them."""
         return options.resolve(self.method.config, self.given, presets=self.method.presets)

@@ -38,12 +38,6 @@ def no_state(output: Path) -> bool:
 
 
 @pytest.fixture
-def data(tmp_path, toy) -> Path:
-    shutil.copytree(toy / "gear", tmp_path / "data" / "gear")
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def output(tmp_path, trained) -> Path:
     """A trained state of one category, to damage."""
     shutil.copytree(trained[0] / "gear", tmp_path / "output" / "gear")

@@ -44,13 +44,6 @@ def picture(folder: Path, stem: str) -> np.ndarray:
 
 
 @pytest.fixture
-def data(tmp_path, toy) -> Path:
-    """One category of the drawn data, to change."""
-    shutil.copytree(toy / "gear", tmp_path / "data" / "gear")
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def output(tmp_path, trained) -> Path:
     """A trained state, to change."""
     shutil.copytree(trained[0], tmp_path / "output")
