@@ -1,8 +1,6 @@
 """What the tests share: a small drawn data set, weights, and photographs where they are present."""
 
-import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -136,23 +134,10 @@ def trained(tmp_path_factory, toy):
     return output, result
 
 
-def cpp_is_missing() -> str:
-    """What the C++ program cannot be built without, or nothing."""
-    for tool in ("g++", "cmake", "make"):
-        if not shutil.which(tool):
-            return f"{tool} is not installed"
-    if importlib.util.find_spec("openvino") is None:
-        return "the package openvino is not installed"
-    for folder, package in (("opencv4", "libopencv-dev"), ("nlohmann", "nlohmann-json3-dev")):
-        if not any((Path(prefix) / "include" / folder).is_dir() for prefix in ("/usr", "/usr/local")):
-            return f"{package} is not installed"
-    return ""
-
-
 @pytest.fixture(scope="session")
 def program(tmp_path_factory) -> Path:
     """The C++ program, built by its own script."""
-    reason = cpp_is_missing()
+    reason = skips.cpp_is_missing()
     if reason:
         pytest.skip(reason)
     build = tmp_path_factory.mktemp("cpp")

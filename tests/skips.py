@@ -1,6 +1,9 @@
 """In CI a test that is skipped is a failure, unless it stands here with a reason. `STRICT_SKIPS` switches this on."""
 
+import importlib.util
 import os
+import shutil
+from pathlib import Path
 
 ALLOWED = {
     "no real photographs or weights here": "they may not be passed on with the project",
@@ -13,6 +16,19 @@ PACKAGES = "NO_DEBIAN_PACKAGES"  # is set where the packages for the C++ program
 
 def is_allowed(reason: str) -> bool:
     return reason in ALLOWED or (reason.endswith("is not installed") and bool(os.environ.get(PACKAGES)))
+
+
+def cpp_is_missing() -> str:
+    """What the C++ program cannot be built without, or nothing."""
+    for tool in ("g++", "cmake", "make"):
+        if not shutil.which(tool):
+            return f"{tool} is not installed"
+    if importlib.util.find_spec("openvino") is None:
+        return "the package openvino is not installed"
+    for folder, package in (("opencv4", "libopencv-dev"), ("nlohmann", "nlohmann-json3-dev")):
+        if not any((Path(prefix) / "include" / folder).is_dir() for prefix in ("/usr", "/usr/local")):
+            return f"{package} is not installed"
+    return ""
 
 
 class Watch:

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import cpp_is_missing
 from shell import ROOT, run
+from skips import cpp_is_missing
 
 METHODS = {
     "patchcore": ("--coreset_ratio", "0.2"),

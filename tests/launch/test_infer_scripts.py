@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from commands import CPU, RANDOM, SMALL, listing
 from commands import run as command
-from conftest import cpp_is_missing
 from shell import ROOT, alive, environment, program, run, until
 from shell import command as script
+from skips import cpp_is_missing
 
 CPP, LITE = "run_infer_cpp.sh", "run_infer_310.sh"
 METHODS = ("patchcore", "padim", "fastflow")
