@@ -12,14 +12,14 @@ from fastflow.src.judging import chunks
 ENOUGH = 20  # held-out images from which on they alone are asked
 
 
-def calibrate(score: Callable, cache: Features, *, index: np.ndarray, kept_out: np.ndarray) -> Calibration:
+def calibrate(score: Callable, cache: Features, *, index: np.ndarray, kept_out: np.ndarray, batch: int) -> Calibration:
     """With few images held out their level is taken, and the spread around it from the images trained on.
 
-    `score`: features -> maps and scores.
+    `score`: features -> maps and scores; `batch`: how many at once, as in evaluation, so that it is compiled once.
     """
 
     def scores(of: np.ndarray) -> np.ndarray:
-        found = [score(cache.take(part))[1][:count] for part, count in chunks(of)]
+        found = [score(cache.take(part))[1][:count] for part, count in chunks(of, batch)]
         return np.concatenate(found) if found else np.zeros(0)
 
     fresh = scores(kept_out)

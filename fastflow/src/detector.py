@@ -95,7 +95,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     if not job.ranks.writes:
         return detector
     with job.phase("calibration"):
-        calibration = calibrate(score, cache, index=index, kept_out=kept_out)
+        calibration = calibrate(score, cache, index=index, kept_out=kept_out, batch=config.batch_size)
     return replace(detector, **common(config, backbone, calibration=calibration))
 
 

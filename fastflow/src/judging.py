@@ -17,12 +17,9 @@ from fastflow.src.dataset import Features
 from fastflow.src.flows import Flows
 from fastflow.src.training import HeldOut
 
-BATCH = 8  # images judged at once
 
-
-def chunks(index: np.ndarray) -> Iterator[tuple]:
+def chunks(index: np.ndarray, size: int) -> Iterator[tuple]:
     """Indices in batches of one shape, and how many of each count."""
-    size = max(min(BATCH, len(index)), 1)
     for start in range(0, len(index), size):
         part = index[start : start + size]
         yield np.r_[part, np.repeat(part[:1], size - len(part))], len(part)
@@ -41,10 +38,10 @@ def by(
         return test_images(config, score, backbone=backbone, job=job)
     if config.select == LAST or not len(kept_out):
         return None
-    cell = HeldOut(flows)
+    cell, size = HeldOut(flows), min(config.batch_size, len(kept_out))
 
     def held_out() -> float:
-        found = [cell(cache.take(index)).asnumpy()[:count] for index, count in chunks(kept_out)]
+        found = [cell(cache.take(index)).asnumpy()[:count] for index, count in chunks(kept_out, size)]
         return float(np.concatenate(found).mean())
 
     return held_out
@@ -58,7 +55,7 @@ def test_images(config: Config, score: Callable, *, backbone: nn.Cell, job: Job)
 
     def minus_pixel_auc() -> float:
         pixels, done = metrics.PixelScores(), 0
-        for index, count in chunks(np.arange(len(masks))):
+        for index, count in chunks(np.arange(len(masks)), config.batch_size):
             maps, _ = score(cache.take(index))
             for values, mask in zip(maps[:count], masks[done : done + count]):
                 if mask is not None:
