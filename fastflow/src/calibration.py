@@ -6,8 +6,7 @@ import numpy as np
 
 from anomaly.measure.calibration import Calibration
 from anomaly.run.progress import log
-from fastflow.src.dataset import Features
-from fastflow.src.judging import chunks
+from fastflow.src.dataset import Features, chunks
 
 ENOUGH = 20  # held-out images from which on they alone are asked
 

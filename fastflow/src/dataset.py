@@ -8,6 +8,7 @@ and compile anew at every step.
 
 import hashlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -22,6 +23,13 @@ from anomaly.run.progress import log
 from fastflow.src.config import Config
 
 MEMORY_SHARE = 0.5  # of what is free, for `auto`
+
+
+def chunks(index: np.ndarray, size: int) -> Iterator[tuple]:
+    """Indices in parts of one shape, for which everything is compiled once, and how many of each count."""
+    for start in range(0, len(index), size):
+        part = index[start : start + size]
+        yield np.r_[part, np.repeat(part[:1], size - len(part))], len(part)
 
 
 class Cached:

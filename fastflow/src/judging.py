@@ -1,6 +1,6 @@
 """By what the epoch to keep is chosen. Lower is better."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Optional
 
 import numpy as np
@@ -13,16 +13,9 @@ from anomaly.run.job import Job
 from fastflow.src import dataset
 from fastflow.src.backbone import shapes
 from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config
-from fastflow.src.dataset import Features
+from fastflow.src.dataset import Features, chunks
 from fastflow.src.flows import Flows
 from fastflow.src.training import HeldOut
-
-
-def chunks(index: np.ndarray, size: int) -> Iterator[tuple]:
-    """Indices in batches of one shape, and how many of each count."""
-    for start in range(0, len(index), size):
-        part = index[start : start + size]
-        yield np.r_[part, np.repeat(part[:1], size - len(part))], len(part)
 
 
 def by(

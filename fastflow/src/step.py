@@ -4,10 +4,11 @@ Adam's epsilon stands beside √v and not beside √v̂, as in Kingma and Ba's r
 size of epsilon.
 """
 
+from collections.abc import Iterable
 from typing import Optional, Union
 
 import mindspore as ms
-from mindspore import nn
+from mindspore import nn, ops
 
 from fastflow.src.loss import Loss
 
@@ -23,23 +24,55 @@ def set_learning_rate(optimizer: nn.Optimizer, value: float) -> None:
     optimizer.learning_rate.set_data(ms.Tensor(value, ms.float32))
 
 
-class TrainStep(nn.Cell):
-    """Features, a tuple of B C H W, and weights B -> loss; the weights of images that only fill a batch up are 0.
+class Gradients(nn.Cell):
+    """Features, a tuple of B C H W, and weights B -> loss; its gradients are added to `sums`."""
 
-    `reducer`: nn.DistributedGradReducer(optimizer.parameters) where several processes share a batch.
-    """
-
-    def __init__(self, flows: nn.Cell, optimizer: nn.Optimizer, *, reducer: Optional[nn.Cell] = None) -> None:
+    def __init__(self, flows: nn.Cell, optimizer: nn.Optimizer, *, sums: ms.ParameterTuple) -> None:
         super().__init__(auto_prefix=False)
         self.loss = Loss(flows)
-        self.optimizer = optimizer
-        self.reducer = reducer
+        self.sums = sums
         self.value_and_grad = ms.value_and_grad(self.loss, None, optimizer.parameters)
 
     @ms.jit
     def construct(self, features, weights):
         loss, gradients = self.value_and_grad(features, weights)
+        for i in range(len(self.sums)):
+            ops.assign_add(self.sums[i], gradients[i])
+        return loss
+
+
+class Update(nn.Cell):
+    """The optimiser's step by `sums`, which are 0 afterwards; several processes take the mean of theirs."""
+
+    def __init__(self, optimizer: nn.Optimizer, *, sums: ms.ParameterTuple, reducer: Optional[nn.Cell]) -> None:
+        super().__init__(auto_prefix=False)
+        self.optimizer = optimizer
+        self.sums = sums
+        self.reducer = reducer
+
+    @ms.jit
+    def construct(self):
+        gradients = self.sums
         if self.reducer is not None:
             gradients = self.reducer(gradients)
         self.optimizer(gradients)
+        for i in range(len(self.sums)):
+            ops.assign(self.sums[i], ops.zeros_like(self.sums[i]))
+
+
+class TrainStep:
+    """Parts of a batch, each features and weights -> the loss of all of them.
+
+    The memory for a step is that of one part. All parts have one shape; the weights of images that only fill one up
+    are 0. `reducer`: nn.DistributedGradReducer(optimizer.parameters) where several processes share a batch.
+    """
+
+    def __init__(self, flows: nn.Cell, optimizer: nn.Optimizer, *, reducer: Optional[nn.Cell] = None) -> None:
+        sums = optimizer.parameters.clone("sum", init="zeros")
+        self.gradients = Gradients(flows, optimizer, sums=sums)
+        self.update = Update(optimizer, sums=sums, reducer=reducer)
+
+    def __call__(self, parts: Iterable[tuple]) -> float:
+        loss = sum(float(self.gradients(*part).asnumpy()) for part in parts)
+        self.update()
         return loss

@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from typing import Optional
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 from mindspore import dtype as mstype
 
+from anomaly.run import device
 from anomaly.run.errors import DataError
 from anomaly.run.job import Job
 from anomaly.run.progress import log
 from fastflow.src import history
 from fastflow.src.config import LAST, Config
 from fastflow.src.coupling import Subnet
-from fastflow.src.dataset import Features
+from fastflow.src.dataset import Features, chunks
 from fastflow.src.flows import Flows
 from fastflow.src.loss import likelihood
 from fastflow.src.schedule import learning_rate
@@ -44,6 +45,8 @@ COURSE = (
     "amp_level",
 )
 
+MOST_AT_ONCE = 8  # images, on a CPU
+
 
 class HeldOut(nn.Cell):
     """Features -> the negative log-likelihood of each image, B."""
@@ -64,17 +67,20 @@ def split(count: int, share: float, *, seed: int) -> tuple:
     return np.sort(order[kept_out:]), np.sort(order[:kept_out])
 
 
-def batches(index: np.ndarray, size: int, *, seed: int, epoch: int) -> Iterator[tuple]:
-    """All indices in this epoch's order, `size` at a time, with weights that sum to 1.
-
-    A last batch that is too small is filled up with images of weight 0, so that every batch has one shape.
-    """
+def batches(index: np.ndarray, size: int, *, seed: int, epoch: int) -> Iterator[np.ndarray]:
+    """All indices in this epoch's order, `size` at a time; the last batch has what is left."""
     order = np.random.default_rng([seed, epoch]).permutation(index)
-    for start in range(0, len(order), size):
-        real = order[start : start + size]
-        weights = np.zeros(size, np.float32)
-        weights[: len(real)] = 1 / len(real)
-        yield np.r_[real, np.repeat(real[:1], size - len(real))], weights, len(real)
+    return (order[start : start + size] for start in range(0, len(order), size))
+
+
+def at_once(config: Config, share: int) -> int:
+    """How many of a process's images of a batch go through the flow at once: the more, the more memory.
+
+    On a CPU four to eight take as long an image as many do; of these, what needs the fewest images to fill a part up.
+    """
+    if config.micro_batch or device.current() != "CPU" or share <= MOST_AT_ONCE:
+        return min(config.micro_batch or share, share)
+    return min(range(MOST_AT_ONCE, 3, -1), key=lambda size: -share % size)
 
 
 @contextmanager
@@ -114,10 +120,10 @@ class Training:
         self.snapshot = job.folder / FILE if job.folder else None
         self.key = {name: _plain(getattr(config, name)) for name in COURSE}
         self.key.update(origin)
-        size, ranks = min(config.train_batch_size, len(index)), job.ranks
-        self.batch = -(-size // ranks.size) * ranks.size  # every process gets the same number
+        self.batch = min(config.train_batch_size, len(index))
+        self.at_once = at_once(config, -(-self.batch // job.ranks.size))
         self.optimizer = adam(flows, config.lr, weight_decay=config.weight_decay)
-        reducer = nn.DistributedGradReducer(self.optimizer.parameters) if ranks.size > 1 else None
+        reducer = nn.DistributedGradReducer(self.optimizer.parameters) if job.ranks.size > 1 else None
         if config.amp_level == "O2":
             in_half_precision(flows)
         self.step = TrainStep(flows, self.optimizer, reducer=reducer)
@@ -163,20 +169,18 @@ class Training:
         """The rest of the current epoch; returns its mean loss."""
         progress, config = self.progress, self.config
         steps = -(-len(self.index) // self.batch)
-        for number, (index, weights, count) in enumerate(
-            batches(self.index, self.batch, seed=config.seed, epoch=progress.epoch)
-        ):
+        for number, index in enumerate(batches(self.index, self.batch, seed=config.seed, epoch=progress.epoch)):
             if number < progress.step:
                 continue
             set_learning_rate(self.optimizer, learning_rate(config, progress.epoch + number / steps))
-            loss = self._step(index, weights)
+            loss = self._step(index)
             if not np.isfinite(loss):
                 kept = self.snapshot
                 last = f"the last good state is {kept}" if kept and kept.is_file() else "no state was saved before"
                 raise DataError(
                     f"the loss is {loss} in epoch {progress.epoch + 1}, step {number + 1}; {last}; try a smaller --lr"
                 )
-            progress.loss += loss * count
+            progress.loss += loss * len(index)
             progress.step = number + 1
             if stop:
                 self._save()
@@ -184,14 +188,15 @@ class Training:
                 raise KeyboardInterrupt
         return progress.loss / len(self.index)
 
-    def _step(self, index: np.ndarray, weights: np.ndarray) -> float:
+    def _step(self, index: np.ndarray) -> float:
         """Every process takes its part of the batch; gradients and losses are averaged, hence the factor."""
-        part = slice(self.ranks.rank, None, self.ranks.size)
-        features = self.features.take(index[part])
-        loss = self.step(features, Tensor(weights[part] * self.ranks.size))
-        if self.ranks.size > 1:
-            loss = ops.AllReduce()(loss) / self.ranks.size
-        return float(loss.asnumpy())
+        loss = self.step(self._parts(index[self.ranks.rank :: self.ranks.size], self.ranks.size / len(index)))
+        return float(self.ranks.all_reduce(np.array([loss], np.float32))[0]) / self.ranks.size
+
+    def _parts(self, index: np.ndarray, weight: float) -> Iterator[tuple]:
+        for part, count in chunks(index, self.at_once):
+            weights = np.where(np.arange(len(part)) < count, weight, 0)
+            yield self.features.take(part), Tensor(weights.astype(np.float32))
 
     def _end_epoch(self, loss: float, seconds: float) -> None:
         progress, config = self.progress, self.config

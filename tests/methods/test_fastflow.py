@@ -16,12 +16,14 @@ from commands import CPU, RANDOM, run
 from shell import free_port
 
 from anomaly.networks.resnet import ResNet
+from anomaly.run import device
 from fastflow import eval as fastflow_eval
 from fastflow import train as fastflow_train
 from fastflow.src.config import Config
+from fastflow.src.dataset import chunks
 from fastflow.src.history import FIELDS
 from fastflow.src.schedule import learning_rate
-from fastflow.src.training import batches, split
+from fastflow.src.training import at_once, batches, split
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--backbone", "resnet18", "--resize", "64", "--flow_step", "1", "--hidden_ratio", "0.25")
@@ -37,6 +39,12 @@ def train(toy, output, *more):
 def weights(output) -> dict:
     path = output / "gear" / "fastflow_gear.ckpt"
     return {name: value.asnumpy() for name, value in mindspore.load_checkpoint(str(path)).items()}
+
+
+def curve(output) -> list:
+    """The loss of each epoch."""
+    rows = (output / "gear" / "loss.csv").read_text().splitlines()[1:]
+    return [float(row.split(",")[1]) for row in rows]
 
 
 def assert_same(a: dict, b: dict):
@@ -61,15 +69,26 @@ def test_a_split_is_seeded_and_complete():
     assert len(split(30, 0.0, seed=1)[1]) == 0
 
 
-def test_every_image_counts_once_an_epoch_and_all_batches_have_one_shape():
-    index, seen = np.arange(10, 21), []
-    for part, part_weights, count in batches(index, 4, seed=1, epoch=0):
-        assert len(part) == len(part_weights) == 4
-        assert part_weights.sum() == pytest.approx(1) and (part_weights > 0).sum() == count
-        seen += list(part[:count])
-    assert sorted(seen) == list(index)
-    orders = [np.concatenate([b[0] for b in batches(index, 4, seed=1, epoch=epoch)]) for epoch in (0, 0, 1)]
+def test_every_image_comes_once_an_epoch_in_an_order_of_its_own():
+    index = np.arange(10, 21)
+    found = list(batches(index, 4, seed=1, epoch=0))
+    assert [len(part) for part in found] == [4, 4, 3] and sorted(np.concatenate(found)) == list(index)
+    orders = [np.concatenate(list(batches(index, 4, seed=1, epoch=epoch))) for epoch in (0, 0, 1)]
     assert (orders[0] == orders[1]).all() and (orders[0] != orders[2]).any()
+
+
+def test_parts_of_a_batch_have_one_shape():
+    parts = list(chunks(np.arange(10, 21), 4))
+    assert [count for _, count in parts] == [4, 4, 3] and all(len(part) == 4 for part, _ in parts)
+    assert [i for part, count in parts for i in part[:count]] == list(range(10, 21))
+
+
+def test_how_many_images_are_computed_at_once(monkeypatch):
+    shares = (3, 8, 9, 10, 16, 25, 32, 64)
+    assert [at_once(Config(), share) for share in shares] == [3, 8, 5, 5, 8, 5, 8, 8]
+    assert [at_once(Config(micro_batch=16), share) for share in (3, 16, 25)] == [3, 16, 16]
+    monkeypatch.setattr(device, "current", lambda: "Ascend")
+    assert at_once(Config(), 25) == 25 and at_once(Config(micro_batch=4), 25) == 4
 
 
 def test_schedules():
@@ -83,8 +102,8 @@ def test_schedules():
 
 def test_training_leaves_the_course_of_the_loss(six_epochs):
     lines = (six_epochs / "gear" / "loss.csv").read_text().splitlines()
-    assert lines[0] == ",".join(FIELDS) and len(lines) == 7
-    losses = [float(line.split(",")[1]) for line in lines[1:]]
+    losses = curve(six_epochs)
+    assert lines[0] == ",".join(FIELDS) and len(losses) == 6
     assert losses[-1] < losses[0]
     assert (six_epochs / "gear" / "loss.png").stat().st_size > 1000
 
@@ -161,14 +180,16 @@ def test_where_features_are_kept_changes_nothing(toy, tmp_path, six_epochs, cach
     assert not list((tmp_path / "gear").glob(".features*"))
 
 
+@pytest.mark.parametrize("size", ["2", "3"])
+def test_parts_of_a_batch_train_as_the_whole_of_it(toy, tmp_path, six_epochs, size):
+    assert train(toy, tmp_path, "--num_epochs", "6", "--micro_batch", size, "--select", "last").code == 0
+    np.testing.assert_allclose(curve(tmp_path), curve(six_epochs), rtol=1e-4)
+
+
 def test_half_precision_stays_close_and_keeps_its_parameters_in_single(toy, tmp_path, six_epochs):
     assert train(toy, tmp_path, "--num_epochs", "6", "--amp_level", "O2").code == 0
-    curves = []
-    for output in (tmp_path, six_epochs):
-        rows = (output / "gear" / "loss.csv").read_text().splitlines()[1:]
-        curves.append([float(row.split(",")[1]) for row in rows])
-    np.testing.assert_allclose(curves[0], curves[1], rtol=5e-3)
-    assert curves[0] != curves[1]
+    np.testing.assert_allclose(curve(tmp_path), curve(six_epochs), rtol=5e-3)
+    assert curve(tmp_path) != curve(six_epochs)
     assert all(value.dtype == np.float32 for value in weights(tmp_path).values())
 
 
@@ -211,8 +232,4 @@ def test_two_processes_give_the_loss_of_one(toy, tmp_path, six_epochs):
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, env=environment, timeout=150)
     logs = "".join(path.read_text() for path in (tmp_path / "log").glob("worker_*.log"))
     assert done.returncode == 0, logs[-2000:] + done.stdout[-500:]
-    curves = []
-    for output in (tmp_path / "out", six_epochs):
-        rows = (output / "gear" / "loss.csv").read_text().splitlines()[1:]
-        curves.append([float(row.split(",")[1]) for row in rows])
-    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-4)
+    np.testing.assert_allclose(curve(tmp_path / "out"), curve(six_epochs), rtol=1e-4)
