@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Optional, TypeVar
 
 from anomaly.data.images import Transform
+from anomaly.engines import choice
+from anomaly.engines.choice import AUTO, ENGINES, FLOAT32, PRECISIONS, Runtime
 from anomaly.networks import registry
-from anomaly.run import options
+from anomaly.run import device, options
 from anomaly.run.device import TARGETS
 from anomaly.run.errors import DataError
 from anomaly.run.options import COMMANDS, EVAL, EXPORT, POSTPROCESS, PREDICT, PREPROCESS, TRAIN, count, positive, size
@@ -74,10 +76,24 @@ class Config(options.Options):
     workers: int = _run(4, positive, "threads that decode images", commands=(TRAIN, EVAL, PREDICT, PREPROCESS))
     device_target: str = _run("", str, "the device; left out: the best present", choices=("", *TARGETS))
     device_id: int = _run(0, count, "which of several devices")
+    engine: str = _run(AUTO, str, "what runs the network on a CPU; auto: the fastest installed", choices=ENGINES)
+    precision: str = _run(
+        FLOAT32,
+        str,
+        "in which the network computes on a CPU; bfloat16 needs a processor that has it, and openvino",
+        choices=PRECISIONS,
+        commands=(TRAIN,),
+        trained=True,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _ = self.transform  # refuses sizes that cannot be
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the network runs on; the device has been chosen before."""
+        return choice.choose(self.engine, self.precision, target=device.current())
 
     @property
     def transform(self) -> Transform:

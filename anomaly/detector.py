@@ -12,13 +12,13 @@ import numpy as np
 from anomaly.config import Config
 from anomaly.data import layouts, loader
 from anomaly.data.images import Transform
+from anomaly.data.loader import Batch, ahead
 from anomaly.data.samples import samples
 from anomaly.measure import evaluation
 from anomaly.measure.calibration import Calibration, Scales
 from anomaly.measure.evaluation import Evaluation
 from anomaly.measure.judgement import Judgement, judgement
 from anomaly.networks.registry import Backbone
-from anomaly.run import device
 
 Self = TypeVar("Self", bound="Detector")
 
@@ -37,6 +37,11 @@ class Detector(ABC):
     @abstractmethod
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """B H W 3 uint8, as `transform` makes them -> maps, B H W, and image scores, B."""
+
+    @property
+    def runs_beside(self) -> bool:
+        """Whether `score` may run in a thread of its own while the main one works."""
+        return False
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -74,7 +79,7 @@ def common(config: Config, backbone: Backbone, *, calibration: Calibration) -> d
         "transform": config.transform,
         "calibration": calibration,
         "scales": calibration.at(config.false_alarm_rate),
-        "runs_on": device.current(),
+        "runs_on": str(config.runtime),
     }
 
 
@@ -92,24 +97,28 @@ class Judging:
     seconds: float = field(default=0.0, init=False)  # in which the detector was at work
 
     def __iter__(self) -> Iterator[Judgement]:
-        detector, scales = self.detector, self.detector.scales
-        for batch in loader.batches(
+        scales = self.detector.scales
+        batches = loader.batches(
             self.samples,
-            detector.transform,
+            self.detector.transform,
             batch_size=max(1, min(self.batch_size, len(self.samples))),
             workers=self.workers,
             with_masks=self.with_masks,
             with_photographs=self.with_photographs,
             on_error=self.on_error,
-        ):
-            start = time.perf_counter()
-            maps, scores = detector.score(batch.images)
-            self.seconds += time.perf_counter() - start
+        )
+        for batch, (maps, scores) in ahead(batches, self._score, threads=self.detector.runs_beside):
             parts = (scores, maps, batch.samples, batch.images, batch.masks, batch.photographs)
             for score, values, sample, image, mask, photograph in zip(*parts):
                 yield judgement(
                     score, values, scales=scales, sample=sample, image=image, mask=mask, photograph=photograph
                 )
+
+    def _score(self, batch: Batch) -> tuple:
+        start = time.perf_counter()
+        found = self.detector.score(batch.images)
+        self.seconds += time.perf_counter() - start
+        return found
 
 
 def evaluate(detector: Detector, photographs: Any, *, batch_size: int = 8, workers: int = 4) -> Evaluation:

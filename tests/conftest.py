@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +48,14 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by run_tests.sh --fast")
     if os.environ.get("STRICT_SKIPS") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(skips.Watch())
+    if not hasattr(config, "workerinput"):  # graphs are kept for this run alone, and shared by its processes
+        config.graphs = tempfile.TemporaryDirectory(prefix="graphs.")
+        os.environ["XDG_CACHE_HOME"] = config.graphs.name
+
+
+def pytest_unconfigure(config):
+    if hasattr(config, "graphs"):
+        config.graphs.cleanup()
 
 
 def pytest_collection_modifyitems(items):

@@ -12,8 +12,8 @@ from anomaly import config as options
 from anomaly.config import GROUPS, Config
 from anomaly.data.layouts import choose
 from anomaly.data.samples import Category
-from anomaly.deploy import engines, state
-from anomaly.deploy.engines import Exported
+from anomaly.deploy import exported, state
+from anomaly.deploy.exported import Exported
 from anomaly.methods import Method
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError, UsageError
@@ -91,7 +91,7 @@ def choose_categories(chosen: Chosen) -> list:
 def open_model(chosen: Chosen) -> Exported:
     """The model of --model_path, with the threshold asked for or its own."""
     path, config = chosen.args.model_path, chosen.open
-    detector = engines.load(path, config.device_target, device_id=config.device_id)
+    detector = exported.load(path, config.device_target, device_id=config.device_id)
     detector.about.require_method(chosen.method.name)
     decided = {"resize": detector.transform.resize, "crop": detector.transform.crop, "backbone": detector.backbone.name}
     for name, value in decided.items():

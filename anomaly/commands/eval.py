@@ -13,7 +13,7 @@ from anomaly.commands import common, results
 from anomaly.commands.common import MODEL, Chosen
 from anomaly.data.layouts import load_category
 from anomaly.deploy import state
-from anomaly.deploy.engines import Exported
+from anomaly.deploy.exported import Exported
 from anomaly.detector import Fitted
 from anomaly.methods import Method
 from anomaly.run import device

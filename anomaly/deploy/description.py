@@ -12,6 +12,8 @@ import numpy as np
 
 from anomaly.data.images import Transform
 from anomaly.detector import Fitted
+from anomaly.engines.choice import FLOAT32
+from anomaly.engines.frozen import IMAGE
 from anomaly.measure.calibration import NONE, UNSCALED, Calibration, Scale, Scales
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError
@@ -19,7 +21,7 @@ from anomaly.run.files import read_json, sha256, write_json
 
 FORMAT_VERSION = 1
 SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "AIR": ".air"}
-INPUT = "image"
+INPUT = IMAGE
 OUTPUTS = ("map", "score", "normalised")
 DYNAMIC = "dynamic"
 COLOUR = "RGB"
@@ -38,6 +40,7 @@ class Description:
     transform: Optional[Transform]
     calibration: Calibration
     scales: Scales  # the threshold as it stands in the file
+    precision: str  # in which it computes, where that can be chosen
     checksums: dict  # by the ending of the model's file
     source: Path  # where the description stands
     content: dict  # the whole of it
@@ -60,7 +63,7 @@ class Description:
 def unknown(method: str) -> Description:
     """Of a model of which nothing else is known, not even a threshold."""
     nothing = Scales(UNSCALED, UNSCALED, 0.01)
-    return Description(method, "", Backbone("unknown", ""), "", None, None, NONE, nothing, {}, Path(), {})
+    return Description(method, "", Backbone("unknown", ""), "", None, None, NONE, nothing, FLOAT32, {}, Path(), {})
 
 
 def common(backbone: Backbone, transform: Transform, *, batch: Optional[int]) -> dict:
@@ -89,6 +92,7 @@ def describe(detector: Fitted, category: str, *, batch: Optional[int]) -> dict:
         **common(detector.backbone, detector.transform, batch=batch),
         "method": detector.method,
         "category": category,
+        "precision": detector.config.precision,
         "remark": detector.remark,
         "outputs": {"map": {"shape": list(detector.transform.size)}, "score": {}, "normalised": {}},
         "false_alarm_rate": scales.false_alarm_rate,
@@ -149,6 +153,7 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
             Transform(tuple(info["input"]["resize"]), tuple(crop) if crop else None),
             Calibration(np.array(info["good_scores"], float), np.array(info["good_peaks"], float)),
             Scales(_scale(info, ""), _scale(info, "pixel_"), rate),
+            info.get("precision", FLOAT32),
             dict(info["sha256"]),
             source,
             info,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 from anomaly import methods
-from anomaly.deploy import engines, state
+from anomaly.deploy import exported, state
 from anomaly.detector import Detector
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError, UsageError
@@ -25,7 +25,7 @@ def load(path: Union[str, Path], *, network: Optional[Backbone] = None, **chosen
         rate = chosen.pop("false_alarm_rate", None)
         if chosen:
             raise UsageError(f"{path}: an exported model has no option {', '.join(chosen)}")
-        detector: Detector = engines.load(path, target, device_id=number)
+        detector: Detector = exported.load(path, target, device_id=number)
         return detector if rate is None else detector.with_rate(rate)
     found = state.read(path)
     method = methods.get(found.method)

@@ -3,9 +3,6 @@
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Optional, Union
 
@@ -14,12 +11,13 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from anomaly.deploy.description import INPUT
+from anomaly.engines import onnx_file
+from anomaly.engines.onnx_file import plain_folder
 from anomaly.run.errors import DataError, UsageError, first_line
 from anomaly.run.files import replacing, writing
 
 LIMIT = 2**31 - 1  # bytes of a protobuf
 PLAIN = "0-9a-zA-Z@_.-"  # of what MindSpore lets the name of a file consist
-BATCH = "batch"  # what an ONNX file calls an axis of any length
 
 
 def constant(array: np.ndarray) -> Union[Tensor, Parameter]:
@@ -34,12 +32,8 @@ def constant(array: np.ndarray) -> Union[Tensor, Parameter]:
 
 
 def size_of(cell: nn.Cell) -> int:
-    """Bytes of the numbers in a Cell: its parameters and the tensors that are its attributes."""
-    total = sum(parameter.nbytes for parameter in cell.get_parameters())
-    for _, part in cell.cells_and_names():
-        for value in vars(part).values():
-            total += sum(each.nbytes for each in (value if type(value) is tuple else (value,)) if type(each) is Tensor)
-    return total
+    """Bytes of the numbers in a Cell."""
+    return sum(value.nbytes for _, value in onnx_file.numbers(cell))
 
 
 def fits(cell: nn.Cell, file_format: str) -> bool:
@@ -57,7 +51,10 @@ def write(cell: nn.Cell, size: tuple, *, batch: Optional[int], target: Path, fil
         )
     try:
         if file_format == "ONNX":
-            return _onnx(cell, Tensor(np.zeros((batch or 1, *size, 3), np.uint8)), batch is None, target, outputs)
+            examples = {INPUT: np.zeros((batch or 1, *size, 3), np.uint8)}
+            with replacing(target) as temporary:
+                onnx_file.write(cell, examples, outputs=outputs, target=temporary, dynamic=batch is None)
+            return target
         images = Tensor(shape=[batch, *size, 3], dtype=mindspore.uint8, init=None)
         if batch:
             images = Tensor(np.zeros((batch, *size, 3), np.uint8))
@@ -66,42 +63,10 @@ def write(cell: nn.Cell, size: tuple, *, batch: Optional[int], target: Path, fil
         raise DataError(f"{target}: could not be exported ({first_line(error)})") from error
 
 
-@contextmanager
-def _plain_folder(parent: Path) -> Iterator[tuple]:
-    """A temporary folder, and a path to it with no sign that MindSpore refuses to write to."""
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".export.") as folder:
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            yield Path(folder), f"/proc/self/fd/{number}"
-        finally:
-            os.close(number)
-
-
-def _onnx(cell: nn.Cell, images: Tensor, dynamic: bool, target: Path, outputs: tuple) -> Path:
-    import onnx
-    from mindspore import onnx as exporter
-
-    names = {"input_names": [INPUT], "output_names": list(outputs)}
-    axes = {INPUT: {0: BATCH}} if dynamic else None
-    with replacing(target) as temporary, _plain_folder(target.parent) as (folder, plain):
-        exporter.export(cell, images, file_name=f"{plain}/model.onnx", dynamic_axes=axes, **names)
-        if not (folder / "model.onnx").is_file():  # it logs what went wrong and returns
-            raise DataError(f"{target}: cannot be written; the disk may be full")
-        os.replace(folder / "model.onnx", temporary)
-        temporary.chmod(0o644)
-        if dynamic:  # the exporter leaves the outputs with the batch that it was shown
-            model = onnx.load(temporary)
-            for output in model.graph.output:
-                output.type.tensor_type.shape.dim[0].dim_param = BATCH
-            onnx.save(model, temporary)
-    return target
-
-
 def _mindspore(cell: nn.Cell, images: Tensor, target: Path, file_format: str) -> Path:
     """In a folder of its own first: one file, or a graph with a folder of variables, whose name is in the graph."""
     stem = re.sub(f"[^{PLAIN}]", "_", target.stem)
-    with writing(target), _plain_folder(target.parent) as (folder, plain):
+    with writing(target), plain_folder(target.parent) as (folder, plain):
         mindspore.export(cell, images, file_name=f"{plain}/{stem}{target.suffix}", file_format=file_format)
         made = sorted(folder.iterdir(), key=Path.is_file)  # the model itself last
         for path in made:

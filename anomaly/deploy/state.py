@@ -56,6 +56,7 @@ def save(folder: Path, detector: Fitted, *, files: tuple, details: Optional[dict
         "good_peaks": calibration.peaks.tolist(),
         "files": {name: sha256(folder / name) for name in (*files, CONFIG)},
         "details": details or {},
+        "runs_on": detector.runs_on,
     }
     write_json(folder / RECORD, {**record, "checksum": checksum(record)})
 

@@ -7,6 +7,7 @@ from anomaly.run.errors import DataError
 from anomaly.run.processes import launched
 
 TARGETS = ("Ascend", "GPU", "CPU")  # best first
+LOCK = threading.RLock()  # MindSpore computes for one thread at a time: two at once crash it
 _used: list = []  # what was set last
 
 

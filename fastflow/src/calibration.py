@@ -18,7 +18,7 @@ def calibrate(score: Callable, cache: Features, *, index: np.ndarray, kept_out: 
     """
 
     def scores(of: np.ndarray) -> np.ndarray:
-        found = [score(cache.take(part))[1][:count] for part, count in chunks(of, batch)]
+        found = [score(cache.arrays(part))[1][:count] for part, count in chunks(of, batch)]
         return np.concatenate(found) if found else np.zeros(0)
 
     fresh = scores(kept_out)

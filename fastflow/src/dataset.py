@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
-from mindspore import Tensor, mutable, nn
+from mindspore import Tensor, mutable
 
 from anomaly.data.loader import batches
+from anomaly.engines.frozen import Frozen
 from anomaly.run.device import available_memory
 from anomaly.run.errors import UsageError
 from anomaly.run.job import Job
@@ -36,22 +37,28 @@ class Cached:
     """Arrays N C H W, one a scale."""
 
     def __init__(self, arrays: list, folder: Optional[tempfile.TemporaryDirectory] = None) -> None:
-        self.arrays = arrays
+        self.layers = arrays
         self.folder = folder  # of the mapped files; they go with this object
 
+    def arrays(self, index: np.ndarray) -> list:
+        return [np.ascontiguousarray(array[index]) for array in self.layers]
+
     def take(self, index: np.ndarray) -> tuple:
-        return mutable(tuple(Tensor(np.ascontiguousarray(array[index])) for array in self.arrays))
+        return mutable(tuple(Tensor(array) for array in self.arrays(index)))
 
 
 class Uncached:
     """Decoded images N H W 3; the backbone runs whenever features are asked for."""
 
-    def __init__(self, images: np.ndarray, backbone: nn.Cell) -> None:
+    def __init__(self, images: np.ndarray, backbone: Frozen) -> None:
         self.images = images
         self.backbone = backbone
 
+    def arrays(self, index: np.ndarray) -> list:
+        return self.backbone(self.images[index])
+
     def take(self, index: np.ndarray) -> tuple:
-        return mutable(self.backbone(Tensor(self.images[index])))
+        return mutable(tuple(Tensor(array) for array in self.arrays(index)))
 
 
 Features = Union[Cached, Uncached]
@@ -68,7 +75,7 @@ def place(config: Config, needed: int, *, scratch: Optional[Path]) -> str:
     return "file" if scratch else "off"
 
 
-def collect(config: Config, samples: tuple, *, backbone: nn.Cell, shapes: tuple, job: Job) -> Features:
+def collect(config: Config, samples: tuple, *, backbone: Frozen, shapes: tuple, job: Job) -> Features:
     """Runs decoding and the backbone over all samples."""
     height, width = config.transform.size
     needed = 4 * len(samples) * sum(int(np.prod(shape)) for shape in shapes)
@@ -88,7 +95,7 @@ def collect(config: Config, samples: tuple, *, backbone: nn.Cell, shapes: tuple,
     done = 0
     with job.phase("features", len(samples)) as count:
         for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
-            parts = [batch.images] if where == "off" else [x.asnumpy() for x in backbone(Tensor(batch.images))]
+            parts = [batch.images] if where == "off" else backbone(batch.images)
             for array, part in zip(arrays, parts):
                 array[done : done + batch.size] = part[: batch.size]
             done += batch.size

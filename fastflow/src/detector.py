@@ -1,16 +1,19 @@
 """FastFlow as a whole: photographs in, anomaly maps and image scores out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
 import mindspore
 import numpy as np
-from mindspore import Tensor, mutable, nn
+from mindspore import nn
 
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
+from anomaly.engines.choice import MINDSPORE
+from anomaly.engines.frozen import Frozen, layers
 from anomaly.measure.calibration import NONE, Calibration
 from anomaly.networks.registry import Backbone
 from anomaly.networks.weights import save_checkpoint
@@ -21,10 +24,11 @@ from fastflow.src import dataset, judging
 from fastflow.src.anomaly_map import AnomalyMap, image_scores
 from fastflow.src.backbone import grids, shapes
 from fastflow.src.calibration import calibrate
-from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config
+from fastflow.src.config import LAST, LAYERS, TEST_PIXEL_AUC, Config
 from fastflow.src.flows import Flows
 from fastflow.src.training import Training, split
 
+SQUARES = tuple(f"squares_of_{layer}" for layer in LAYERS)  # the outputs of the flow
 ON_TEST_DATA = "the epoch was chosen on the TEST images (--select test_pixel_auc, the zoo's way): this flatters"
 
 
@@ -43,14 +47,14 @@ def checkpoint(category: str) -> str:
 
 
 class Squares(nn.Cell):
-    """Features, B C h w a scale -> the mean of z^2 over the channels, B h w a scale."""
+    """Features, B C h w for each scale -> the mean of z^2 over the channels, B h w a scale."""
 
     def __init__(self, flows: Flows) -> None:
         super().__init__(auto_prefix=False)  # the parameters keep the names that they have in the checkpoint
         self.flows = flows
         self.set_train(False)
 
-    def construct(self, features):
+    def construct(self, *features):
         zs, _ = self.flows(features)
         squares = ()
         for z in zs:
@@ -61,49 +65,61 @@ class Squares(nn.Cell):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FastFlow(Fitted):
     method: str = "fastflow"
-    squares: Squares
+    network: Frozen
+    squares: Frozen
     anomaly_map: AnomalyMap
 
-    def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        assert self.backbone.net is not None
-        return self.score_features(mutable(self.backbone.net(Tensor(images))))
+    @property
+    def runs_beside(self) -> bool:
+        return self.network.runs_beside
 
-    def score_features(self, features: tuple) -> tuple[np.ndarray, np.ndarray]:
-        maps = self.anomaly_map([square.asnumpy() for square in self.squares(features)])
+    def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.score_features(self.network(images))
+
+    def score_features(self, features: Sequence) -> tuple[np.ndarray, np.ndarray]:
+        maps = self.anomaly_map(self.squares(*features))
         return maps, image_scores(maps)
 
     def save(self, folder: Path) -> None:
         folder = Path(folder)
         name = checkpoint(folder.resolve().name)
         state.begin(folder)
-        save_checkpoint(self.squares.flows, folder / name)
+        save_checkpoint(self.squares.cell.flows, folder / name)
         state.save(folder, self, files=(name,))
 
 
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> FastFlow:
-    assert backbone.net is not None
     flows = build_flows(config)
     held_out = 0.0 if config.select == TEST_PIXEL_AUC else config.held_out  # the zoo trains on all of them
     index, kept_out = split(len(samples), held_out, seed=config.seed)
-    cache = dataset.collect(config, samples, backbone=backbone.net, shapes=shapes(config), job=job)
-    detector = assemble(config, backbone, flows=flows)
-    score = detector.score_features
-    judge = judging.by(config, flows, score=score, backbone=backbone.net, cache=cache, kept_out=kept_out, job=job)
+    network = layers(backbone, config.transform.size, runtime=config.runtime)
+    cache = dataset.collect(config, samples, backbone=network, shapes=shapes(config), job=job)
+    learning = assemble(config, backbone, flows=flows, engine=MINDSPORE)  # while its numbers change it is not frozen
+    score = learning.score_features
+    judge = judging.by(config, flows, score=score, backbone=network, cache=cache, kept_out=kept_out, job=job)
     origin = {"weights": backbone.fingerprint, "images": dataset.digest(samples)}
     progress = Training(config, flows, features=cache, index=index, job=job, origin=origin, judge=judge).run()
     log.info("kept: epoch %d, chosen by %s", progress.kept_epoch, config.select if progress.best else LAST)
+    detector = assemble(config, backbone, flows=flows)
     if not job.ranks.writes:
         return detector
     with job.phase("calibration"):
-        calibration = calibrate(score, cache, index=index, kept_out=kept_out, batch=config.batch_size)
+        calibration = calibrate(detector.score_features, cache, index=index, kept_out=kept_out, batch=config.batch_size)
     return replace(detector, **common(config, backbone, calibration=calibration))
 
 
-def assemble(config: Config, backbone: Backbone, *, flows: Flows, calibration: Calibration = NONE) -> FastFlow:
+def assemble(
+    config: Config, backbone: Backbone, *, flows: Flows, calibration: Calibration = NONE, engine: str = ""
+) -> FastFlow:
+    """`engine`: of the flow, where it is not to be that of the network."""
+    runtime = config.runtime
+    examples = {layer: np.zeros((1, *shape), np.float32) for layer, shape in zip(LAYERS, shapes(config))}
+    own = replace(runtime, engine=engine) if engine else runtime
     return FastFlow(
         **common(config, backbone, calibration=calibration),
         remark=ON_TEST_DATA if config.select == TEST_PIXEL_AUC else "",
-        squares=Squares(flows),
+        network=layers(backbone, config.transform.size, runtime=runtime),
+        squares=Frozen(Squares(flows), examples, outputs=SQUARES, runtime=own),
         anomaly_map=AnomalyMap(grids(config), config.transform.size),
     )
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Optional
 
 import numpy as np
-from mindspore import nn
 
 from anomaly.data.loader import batches
+from anomaly.engines.frozen import Frozen
 from anomaly.measure import metrics
 from anomaly.run.errors import UsageError
 from anomaly.run.job import Job
@@ -19,7 +19,7 @@ from fastflow.src.training import HeldOut
 
 
 def by(
-    config: Config, flows: Flows, *, score: Callable, backbone: nn.Cell, cache: Features, kept_out: np.ndarray, job: Job
+    config: Config, flows: Flows, *, score: Callable, backbone: Frozen, cache: Features, kept_out: np.ndarray, job: Job
 ) -> Optional[Callable]:
     """A function that judges the flow as it then is; None where there is nothing to judge by.
 
@@ -40,7 +40,7 @@ def by(
     return held_out
 
 
-def test_images(config: Config, score: Callable, *, backbone: nn.Cell, job: Job) -> Callable:
+def test_images(config: Config, score: Callable, *, backbone: Frozen, job: Job) -> Callable:
     """The zoo's way; the test images too go through the backbone once."""
     cache = dataset.collect(config, job.test, backbone=backbone, shapes=shapes(config), job=job)
     decoded = batches(job.test, config.transform, batch_size=config.batch_size, workers=config.workers, with_masks=True)
@@ -49,7 +49,7 @@ def test_images(config: Config, score: Callable, *, backbone: nn.Cell, job: Job)
     def minus_pixel_auc() -> float:
         pixels, done = metrics.PixelScores(), 0
         for index, count in chunks(np.arange(len(masks)), config.batch_size):
-            maps, _ = score(cache.take(index))
+            maps, _ = score(cache.arrays(index))
             for values, mask in zip(maps[:count], masks[done : done + count]):
                 if mask is not None:
                     pixels.add(values, mask)

@@ -13,7 +13,7 @@ class Model(nn.Cell):
     def __init__(self, detector: FastFlow) -> None:
         super().__init__()
         self.backbone = detector.backbone.net
-        self.squares = detector.squares
+        self.squares = detector.squares.cell
         self.enlarges = nn.CellList([EnlargeCell(scale) for scale in detector.anomaly_map.scales])
         # A tensor: of a division by a number the exporter makes two operations and names the wrong one as the output.
         self.share = Tensor(np.array(1 / len(self.enlarges), np.float32))
@@ -21,7 +21,8 @@ class Model(nn.Cell):
         self.set_train(False)
 
     def construct(self, images):
-        squares = self.squares(self.backbone(images))
+        layer1, layer2, layer3 = self.backbone(images)
+        squares = self.squares(layer1, layer2, layer3)
         total = 0
         for i in range(len(self.enlarges)):
             total = total + self.enlarges[i](-ops.exp(-0.5 * squares[i]))

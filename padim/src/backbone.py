@@ -12,6 +12,8 @@ import functools
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from anomaly.engines.choice import Runtime
+from anomaly.engines.frozen import Frozen, photographs
 from anomaly.networks import registry
 from anomaly.networks.grid import Resample
 from anomaly.networks.registry import Backbone
@@ -53,13 +55,15 @@ class Embedding(nn.Cell):
         x = x + self.resample3(self.project(layer3, self.part3))
         return x.reshape(-1, self.grid[0] * self.grid[1], self.dimensions)  # B P D
 
-    def numpy(self, images: np.ndarray) -> np.ndarray:
-        return self(Tensor(images)).asnumpy()
 
-
-def embedding(backbone: Backbone, config: Config) -> Embedding:
+def embedding(backbone: Backbone, config: Config) -> Frozen:
     """The same for every category, since each new one costs a compilation."""
-    return _embedding(backbone, config.transform.size, d=config.embedding_dim, kind=config.embedding, seed=config.seed)
+    drawn = (config.embedding_dim, config.embedding, config.seed)
+    return _embedding(backbone, config.transform.size, drawn=drawn, runtime=config.runtime)
 
 
-_embedding = functools.lru_cache(maxsize=1)(Embedding)
+@functools.lru_cache(maxsize=1)
+def _embedding(backbone: Backbone, size: tuple, *, drawn: tuple, runtime: Runtime) -> Frozen:
+    d, kind, seed = drawn
+    cell = Embedding(backbone, size, d=d, kind=kind, seed=seed)
+    return Frozen(cell, photographs(size), outputs=("positions",), runtime=runtime)

@@ -8,26 +8,27 @@ import numpy as np
 
 from anomaly.data.loader import batches
 from anomaly.data.samples import Sample
+from anomaly.engines.frozen import Frozen
 from anomaly.measure.calibration import Calibration
 from anomaly.run.device import available_memory
 from anomaly.run.files import sha256
 from anomaly.run.progress import Counter
-from padim.src.backbone import Embedding
 from padim.src.config import Config
 
 MEMORY_SHARE = 0.25  # of what is free, for embeddings that are kept
 
 
-def embed(config: Config, samples: list, *, embedding: Embedding, count: Counter) -> Iterator[np.ndarray]:
+def embed(config: Config, samples: list, *, embedding: Frozen, count: Counter) -> Iterator[np.ndarray]:
     """The embeddings of all samples, B P D at a time."""
     for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
-        yield embedding.numpy(batch.images)[: batch.size]
+        yield embedding(batch.images)[0][: batch.size]
         count(batch.size)
 
 
-def can_be_kept(images: int, embedding: Embedding) -> bool:
+def can_be_kept(images: int, embedding: Frozen) -> bool:
     """Whether the embeddings of so many images fit into a part of the memory that is free."""
-    needed = 4 * images * embedding.grid[0] * embedding.grid[1] * embedding.dimensions
+    rows, columns = embedding.cell.grid
+    needed = 4 * images * rows * columns * embedding.cell.dimensions
     return needed < MEMORY_SHARE * available_memory()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
+from anomaly.engines.frozen import Frozen
 from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
 from anomaly.run.device import require_memory
@@ -18,7 +19,7 @@ from anomaly.run.job import Job
 from anomaly.run.progress import log
 from padim.src import dataset
 from padim.src.anomaly_map import AnomalyMap, image_scores
-from padim.src.backbone import Embedding, embedding
+from padim.src.backbone import embedding
 from padim.src.config import Config
 from padim.src.gaussian import FILES, Accumulator, Gaussians
 
@@ -26,13 +27,17 @@ from padim.src.gaussian import FILES, Accumulator, Gaussians
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PaDiM(Fitted):
     method: str = "padim"
-    embedding: Embedding
+    embedding: Frozen
     gaussians: Gaussians
     anomaly_map: AnomalyMap
     images: list  # what it was trained on, as dataset.describe has it
 
+    @property
+    def runs_beside(self) -> bool:
+        return self.embedding.runs_beside
+
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        maps = self.anomaly_map(self.gaussians.distances(self.embedding.numpy(images)))
+        maps = self.anomaly_map(self.gaussians.distances(self.embedding(images)[0]))
         return maps, image_scores(maps)
 
     def save(self, folder: Path) -> None:
@@ -53,7 +58,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     gaussians = accumulate(config, new, positions=positions, start=earlier, job=job, kept=kept)
     kind = "low rank" if gaussians.low_rank else "full"
     log.info("%d images, %d positions, %d dimensions: %s", gaussians.count, *gaussians.mean.shape, kind)
-    anomaly_map = AnomalyMap(positions.grid, config.transform.size)
+    anomaly_map = AnomalyMap(positions.cell.grid, config.transform.size)
     present = dataset.still_there(known, samples if known else ()) + new
     calibration = recalibrate(
         config,
@@ -78,13 +83,14 @@ def accumulate(
     config: Config,
     samples: list,
     *,
-    positions: Embedding,
+    positions: Frozen,
     start: Optional[Gaussians],
     job: Job,
     kept: Optional[list],
 ) -> Gaussians:
     """The Gaussians of the samples and of what `start` has seen; `kept` takes in the embeddings, if there is one."""
-    number, d, ranks = positions.grid[0] * positions.grid[1], config.embedding_dim, job.ranks
+    rows, columns = positions.cell.grid
+    number, d, ranks = rows * columns, config.embedding_dim, job.ranks
     known = start.count if start else 0
     total = len(samples) + known
     require_memory(4 * number * d * min(total, d), "the state needs", hint="use a smaller --embedding_dim or --resize")
@@ -110,7 +116,7 @@ def recalibrate(
     config: Config,
     gaussians: Gaussians,
     *,
-    positions: Embedding,
+    positions: Frozen,
     anomaly_map: AnomalyMap,
     present: list,
     earlier: Optional[Calibration],
@@ -149,6 +155,6 @@ def load(found: State, config: Config, *, backbone: Backbone) -> PaDiM:
         category=found.folder.name,
         embedding=positions,
         gaussians=Gaussians.load(found, len(images)),
-        anomaly_map=AnomalyMap(positions.grid, config.transform.size),
+        anomaly_map=AnomalyMap(positions.cell.grid, config.transform.size),
         images=images,
     )

@@ -18,12 +18,12 @@ class Model(nn.Cell):
     def __init__(self, detector: PaDiM) -> None:
         super().__init__()
         gaussians = detector.gaussians
-        self.embedding = detector.embedding
+        self.embedding = detector.embedding.cell
         self.mean = Tensor(gaussians.mean)  # P D
         self.factor = constant(np.ascontiguousarray(gaussians.factor.transpose(0, 2, 1)))  # P D R
         self.low_rank = gaussians.low_rank and gaussians.count > 1
         self.one_image = gaussians.count == 1
-        self.grid = detector.embedding.grid
+        self.grid = self.embedding.grid
         self.pixels = len(detector.anomaly_map.rows) * detector.anomaly_map.columns.shape[1]
         self.enlarge = EnlargeCell(detector.anomaly_map)
         self.set_train(False)

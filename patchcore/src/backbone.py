@@ -10,14 +10,15 @@ as in the MindSpore zoo's version, so D = C2 + C3.
 
 import functools
 
-import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import nn, ops
 
+from anomaly.engines.choice import Runtime
+from anomaly.engines.frozen import Frozen, photographs
 from anomaly.networks import registry
 from anomaly.networks.grid import Resample
 from anomaly.networks.registry import Backbone
 from anomaly.networks.resample import average3, bilinear
-from patchcore.src.config import LAYERS
+from patchcore.src.config import LAYERS, Config
 
 
 class PatchEmbedding(nn.Cell):
@@ -39,11 +40,12 @@ class PatchEmbedding(nn.Cell):
         patches = self.concat((self.fine(layer2), self.coarse(layer3)))  # B h w D
         return patches.reshape(-1, self.grid[0] * self.grid[1], self.dimensions)  # B N D
 
-    def numpy(self, images: np.ndarray) -> np.ndarray:
-        return self(Tensor(images)).asnumpy()
+
+def embedding(backbone: Backbone, config: Config) -> Frozen:
+    """The same for every category, since each new one costs a compilation."""
+    return _embedding(backbone, config.transform.size, runtime=config.runtime)
 
 
 @functools.lru_cache(maxsize=1)
-def embedding(backbone: Backbone, size: tuple) -> PatchEmbedding:
-    """The same for every category, since each new one costs a compilation."""
-    return PatchEmbedding(backbone, size)
+def _embedding(backbone: Backbone, size: tuple, *, runtime: Runtime) -> Frozen:
+    return Frozen(PatchEmbedding(backbone, size), photographs(size), outputs=("patches",), runtime=runtime)

@@ -3,20 +3,20 @@
 import numpy as np
 
 from anomaly.data.loader import batches
+from anomaly.engines.frozen import Frozen
 from anomaly.run.device import require_memory
 from anomaly.run.progress import Counter
-from patchcore.src.backbone import PatchEmbedding
 from patchcore.src.config import Config
 
 
-def extract(config: Config, samples: tuple, *, embedding: PatchEmbedding, count: Counter) -> np.ndarray:
+def extract(config: Config, samples: tuple, *, embedding: Frozen, count: Counter) -> np.ndarray:
     """images x N x D."""
-    n = embedding.grid[0] * embedding.grid[1]
-    shape = (len(samples), n, embedding.dimensions)
+    rows, columns = embedding.cell.grid
+    shape = (len(samples), rows * columns, embedding.cell.dimensions)
     require_memory(4 * int(np.prod(shape)), f"{shape[0]} images need", hint="use a smaller --resize or fewer images")
     features, done = np.empty(shape, np.float32), 0
     for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
-        features[done : done + batch.size] = embedding.numpy(batch.images)[: batch.size]
+        features[done : done + batch.size] = embedding(batch.images)[0][: batch.size]
         done += batch.size
         count(batch.size)
     return features

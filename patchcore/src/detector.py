@@ -10,13 +10,14 @@ import numpy as np
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
+from anomaly.engines.frozen import Frozen
 from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
 from anomaly.run.job import Job
 from anomaly.run.progress import log
 from patchcore.src import gathering
 from patchcore.src.anomaly_map import AnomalyMap
-from patchcore.src.backbone import PatchEmbedding, embedding
+from patchcore.src.backbone import embedding
 from patchcore.src.config import Config
 from patchcore.src.dataset import extract
 from patchcore.src.memory_bank import INDEX, ROWS, MemoryBank
@@ -27,12 +28,16 @@ APPROXIMATE = "the coreset is an approximation: several processes picked from th
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatchCore(Fitted):
     method: str = "patchcore"
-    embedding: PatchEmbedding
+    embedding: Frozen
     bank: MemoryBank
     anomaly_map: AnomalyMap
 
+    @property
+    def runs_beside(self) -> bool:
+        return self.embedding.runs_beside
+
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        distances, scores = self.bank.score(self.embedding.numpy(images))
+        distances, scores = self.bank.score(self.embedding(images)[0])
         return self.anomaly_map(distances), scores
 
     def save(self, folder: Path) -> None:
@@ -43,7 +48,7 @@ class PatchCore(Fitted):
 
 
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> PatchCore:
-    patches, ranks = embedding(backbone, config.transform.size), job.ranks
+    patches, ranks = embedding(backbone, config), job.ranks
     mine, before = ranks.share(samples)
     with job.phase("features", len(mine)) as count:
         features = extract(config, mine, embedding=patches, count=count)
@@ -51,7 +56,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     with job.phase("coreset", max(1, int(total * config.coreset_ratio))) as count:
         bank, approximate = gathering.fit(config, features, before=before, ranks=ranks, report=count)
     log.info("memory bank: %d of %d patches, %d dimensions", len(bank.vectors), total, bank.vectors.shape[1])
-    anomaly_map = AnomalyMap(patches.grid, config.transform.size)
+    anomaly_map = AnomalyMap(patches.cell.grid, config.transform.size)
     with job.phase("calibration", len(mine)) as count:
         good = ranks.gather(calibrate(bank, anomaly_map, images=features, first=before, report=count))
     return PatchCore(
@@ -81,12 +86,12 @@ def calibrate(
 
 
 def load(found: State, config: Config, *, backbone: Backbone) -> PatchCore:
-    patches = embedding(backbone, config.transform.size)
+    patches = embedding(backbone, config)
     return PatchCore(
         **common(config, backbone, calibration=found.calibration),
         remark=found.details.get("remark", ""),
         category=found.folder.name,
         embedding=patches,
         bank=MemoryBank.load(found, config.k),
-        anomaly_map=AnomalyMap(patches.grid, config.transform.size),
+        anomaly_map=AnomalyMap(patches.cell.grid, config.transform.size),
     )

@@ -24,7 +24,7 @@ class Model(nn.Cell):
         vectors = detector.bank.vectors
         mean = vectors.mean(axis=0)  # distances stay, norms shrink, and with them rounding
         shifted = vectors - mean
-        self.embedding = detector.embedding
+        self.embedding = detector.embedding.cell
         self.mean = Tensor(mean)
         chunks = np.array_split(shifted, min(-(-len(shifted) // CHUNK), MOST))
         stops = np.cumsum([len(chunk) for chunk in chunks]).tolist()
@@ -32,7 +32,7 @@ class Model(nn.Cell):
         self.factors = tuple(Tensor(np.ascontiguousarray(2 * chunk.T)) for chunk in chunks)  # D m
         self.norms = tuple(Tensor((chunk**2).sum(axis=1)) for chunk in chunks)  # m
         self.matmul = ops.MatMul(transpose_b=True)
-        self.grid = detector.embedding.grid
+        self.grid = self.embedding.grid
         self.k = min(detector.bank.k, len(vectors))
         self.enlarge = EnlargeCell(detector.anomaly_map)
         self.set_train(False)

@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 import anomaly
 from anomaly.data.layouts import load_category
 from anomaly.data.loader import batches, read_sample
-from anomaly.deploy import description, engines
+from anomaly.deploy import description
+from anomaly.deploy import exported as engine
 from anomaly.run.errors import DataError
 from anomaly.run.files import sha256
 
@@ -91,7 +92,7 @@ def test_maps_and_scores_are_those_of_the_state(exported, state_maps, toy):
     transform, maps, scores = state_maps
     assert maps.shape == (len(scores), 48, 64)
     for path in models(exported).values():
-        model = engines.load(path)
+        model = engine.load(path)
         assert model.transform == transform
         found_maps, found_scores = judged(model, transform, toy)
         same(found_maps, maps)
@@ -172,12 +173,12 @@ def test_a_model_goes_with_its_description(exported, tmp_path):
     copy = tmp_path / path.name
     shutil.copy(path, copy)
     with pytest.raises(DataError, match="side by side"):
-        engines.load(copy)
+        engine.load(copy)
     shutil.copy(path.with_suffix(".json"), tmp_path)
-    assert engines.load(copy).about.batch is None
+    assert engine.load(copy).about.batch is None
     copy.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match="is not the model"):
-        engines.load(copy)
+        engine.load(copy)
 
 
 def test_any_name_of_a_category_and_a_folder_will_do(toy, tmp_path):
@@ -253,7 +254,7 @@ def test_a_fixed_batch_is_filled_up(exported, state_maps, toy, file_format, tmp_
     base = ("--category", "gear", "--output_dir", output, "--file_name", path)
     result = command(method, "export", *base, "--file_format", file_format, "--batch_size", "2")
     assert result.code == 0, result.err
-    model = engines.load(path)
+    model = engine.load(path)
     assert model.about.batch == 2
     for found, expected in zip(judged(model, state_maps[0], toy), state_maps[1:]):
         same(found, expected)

@@ -6,7 +6,7 @@ from commands import CPU, RANDOM, run
 
 from anomaly.data.layouts import load_category
 from anomaly.data.loader import batches
-from anomaly.deploy import engines, model_file
+from anomaly.deploy import exported, model_file
 from padim import export, train
 
 
@@ -25,7 +25,7 @@ def write(output, path, file_format="ONNX"):
 
 
 def scores(path, toy):
-    model = engines.load(path)
+    model = exported.load(path)
     images = next(batches(load_category(toy, "gear").test, model.transform, batch_size=6, workers=2)).images
     return model.score(images)[1]
 

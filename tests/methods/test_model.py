@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch_resnet
 from commands import picture
+from mindspore import Tensor
 from torch.nn import functional
 
 from anomaly.networks.weights import load_backbone
@@ -25,7 +26,7 @@ def test_patches_are_those_of_the_recipe(resnet18_ckpt, torch_resnet18, size):
     images = np.stack([picture(*size, seed=i) for i in range(2)])
     weights = load_backbone("resnet18", LAYERS, source=str(resnet18_ckpt), seed=0)
     embedding = PatchEmbedding(weights, size)
-    found, wanted = embedding.numpy(images), recipe(torch_resnet18, images)
+    found, wanted = embedding(Tensor(images)).asnumpy(), recipe(torch_resnet18, images)
     assert found.shape == wanted.shape == (2, embedding.grid[0] * embedding.grid[1], embedding.dimensions)
     assert found.dtype == np.float32
     assert np.abs(found - wanted).max() <= 1e-4 * np.abs(wanted).max()
@@ -35,7 +36,7 @@ def test_an_image_has_the_same_patches_in_any_batch(resnet18_ckpt):
     weights = load_backbone("resnet18", LAYERS, source=str(resnet18_ckpt), seed=0)
     embedding = PatchEmbedding(weights, (64, 64))
     images = np.stack([picture(64, 64, seed=i) for i in range(3)])
-    together = embedding.numpy(images)
+    together = embedding(Tensor(images)).asnumpy()
     for i in range(3):
-        alone = embedding.numpy(images[i : i + 1])[0]
+        alone = embedding(Tensor(images[i : i + 1])).asnumpy()[0]
         assert np.abs(alone - together[i]).max() <= 1e-5 * np.abs(alone).max()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from commands import CPU, RANDOM, run
+from mindspore import Tensor
 
 import padim
 from anomaly.run.errors import UsageError
@@ -53,7 +54,7 @@ def test_the_embedding_is_that_of_pytorch(kind, torch_resnet18, resnet18_ckpt):
         size = layers[0].shape[2:]
         layers = [torch.nn.functional.interpolate(x, size, mode="bilinear", align_corners=False) for x in layers]
         expected = torch.cat(layers, 1).flatten(2).transpose(1, 2) @ torch.from_numpy(drawn(30, kind))
-    found = Embedding(backbone, (64, 96), d=30, kind=kind, seed=1).numpy(images)
+    found = Embedding(backbone, (64, 96), d=30, kind=kind, seed=1)(Tensor(images)).asnumpy()
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 

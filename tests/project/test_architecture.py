@@ -19,6 +19,7 @@ FLOORS = (
     "run",
     "data",
     "networks",
+    "engines",
     "config",
     "measure",
     "detector",
@@ -29,7 +30,7 @@ FLOORS = (
     "__main__",
 )
 # What starts at once, and what judges an ONNX file: MindSpore is never imported there.
-LIGHT = ("data", "measure", "show", "run/options.py", "deploy/engines.py", "deploy/onnx_engine.py", "commands")
+LIGHT = ("data", "measure", "show", "run/options.py", "deploy/exported.py", "engines/onnx_runtime.py", "commands")
 HEAVY = {"mindspore", "torch", "sklearn", "faiss", "scipy", "onnxruntime", "onnx"}
 
 
@@ -104,7 +105,13 @@ def test_importing_the_light_rooms_and_all_faces_loads_nothing_heavy():
     modules = ["anomaly", *METHODS]
     for room in ("data", "measure", "show", "commands", "run"):
         modules += [f"anomaly.{room}.{path.stem}" for path in sources(f"anomaly/{room}") if path.stem != "__init__"]
-    modules += ["anomaly.deploy.engines", "anomaly.deploy.state", "anomaly.deploy.loading", "anomaly.networks.registry"]
+    modules += [
+        "anomaly.deploy.exported",
+        "anomaly.deploy.state",
+        "anomaly.deploy.loading",
+        "anomaly.networks.registry",
+        "anomaly.engines.frozen",
+    ]
     program = f"import sys, {', '.join(modules)}; print(sorted(set(sys.modules) & {HEAVY}))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr

@@ -3,20 +3,26 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Union
 
 import numpy as np
 
-from anomaly.deploy.description import INPUT, OUTPUTS
 from anomaly.run.errors import DataError, first_line
 
 PROVIDERS = {"GPU": "CUDAExecutionProvider", "Ascend": "CANNExecutionProvider", "CPU": "CPUExecutionProvider"}
 
 
-def open(path: Path, target: str = "", *, device_id: int = 0) -> tuple[Callable, str]:
+def open(
+    model: Union[Path, bytes], outputs: tuple, *, name: str, target: str = "", device_id: int = 0
+) -> tuple[Callable, str]:
+    """A function from arrays, in the order of the model's inputs, to its outputs of these names; and what it runs on.
+
+    `name`: what errors call the model.
+    """
     try:
         import onnxruntime
     except ImportError:
-        raise DataError(f"{path}: running ONNX files needs onnxruntime: pip install onnxruntime") from None
+        raise DataError(f"{name}: running ONNX files needs onnxruntime: pip install onnxruntime") from None
     present = onnxruntime.get_available_providers()
     if target and PROVIDERS[target] not in present:
         raise DataError(f"--device_target {target}: this onnxruntime has no {PROVIDERS[target]}; use CPU")
@@ -25,16 +31,18 @@ def open(path: Path, target: str = "", *, device_id: int = 0) -> tuple[Callable,
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     options.log_severity_level = 3
-    providers = [(name, {} if name == PROVIDERS["CPU"] else {"device_id": str(device_id)}) for name in wanted]
+    providers = [(each, {} if each == PROVIDERS["CPU"] else {"device_id": str(device_id)}) for each in wanted]
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        source = model if isinstance(model, bytes) else str(model)
+        session = onnxruntime.InferenceSession(source, options, providers=providers)
     except Exception as error:  # onnxruntime has a type of its own for each way in which a file can be wrong
-        raise DataError(f"{path}: not an ONNX file ({first_line(error)})") from None
+        raise DataError(f"{name}: not an ONNX file ({first_line(error)})") from None
+    inputs = [each.name for each in session.get_inputs()]
 
-    def run(images: np.ndarray) -> list:
+    def run(*arrays: np.ndarray) -> list:
         try:
-            return session.run(list(OUTPUTS[:2]), {INPUT: images})
+            return session.run(list(outputs), dict(zip(inputs, arrays)))
         except Exception as error:
-            raise DataError(f"{path}: does not fit its .json, or cannot run ({first_line(error)})") from None
+            raise DataError(f"{name}: does not fit its .json, or cannot run ({first_line(error)})") from None
 
     return run, f"ONNX Runtime ({session.get_providers()[0].removesuffix('ExecutionProvider')})"

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from anomaly.deploy import description
-from anomaly.deploy.description import Description
+from anomaly.deploy.description import OUTPUTS, Description
 from anomaly.detector import Detector
+from anomaly.engines import open_vino
+from anomaly.engines.choice import FLOAT32, OPENVINO, choose
 from anomaly.run.errors import DataError
 from anomaly.run.files import require_writable, sha256
 
-# Each has open(path, target, device_id=) -> (run, what it runs on); run: B H W 3 uint8 -> [map, score].
-ENGINES = {".mindir": "anomaly.deploy.mindir_engine", ".onnx": "anomaly.deploy.onnx_engine"}
+# Each has open(path, outputs, name=, target=, device_id=) -> (run, what it runs on).
+ENGINES = {".mindir": "anomaly.engines.mindir", ".onnx": "anomaly.engines.onnx_runtime"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,6 +25,10 @@ class Exported(Detector):
     about: Description
     path: Path
     run: Callable
+
+    @property
+    def runs_beside(self) -> bool:
+        return self.path.suffix == ".onnx"
 
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Any number of images, as many at a time as the model takes."""
@@ -47,6 +53,15 @@ class Exported(Detector):
             shutil.copytree(numbers, folder / numbers.name, dirs_exist_ok=True)
 
 
+def _open(path: Path, about: Description, *, target: str, device_id: int) -> tuple[Callable, str]:
+    """A function from photographs, B H W 3 uint8, to maps and scores, and what it runs on."""
+    if path.suffix == ".onnx" and about.precision != FLOAT32 and target in ("", "CPU"):
+        runtime = choose(OPENVINO, about.precision, target="CPU")
+        return open_vino.open(path, OUTPUTS[:2], name=str(path), precision=runtime.precision)
+    engine = importlib.import_module(ENGINES[path.suffix])
+    return engine.open(path, OUTPUTS[:2], name=str(path), target=target, device_id=device_id)
+
+
 def load(path: Path, target: str = "", *, device_id: int = 0) -> Exported:
     path = Path(path)
     if path.suffix not in ENGINES:
@@ -54,7 +69,7 @@ def load(path: Path, target: str = "", *, device_id: int = 0) -> Exported:
     about = description.read(path)
     if about.checksums.get(path.suffix[1:]) != sha256(path):
         raise DataError(f"{path}: is not the model that {about.source.name} describes; export it again")
-    run, runs_on = importlib.import_module(ENGINES[path.suffix]).open(path, target, device_id=device_id)
+    run, runs_on = _open(path, about, target=target, device_id=device_id)
     return Exported(
         method=about.method,
         backbone=about.backbone,

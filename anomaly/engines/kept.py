@@ -1,0 +1,58 @@
+"""Graphs that were compiled once are kept for the next start, in the user's folder for such things.
+
+The name of a file says of what it is and what is in it, so that a damaged one is not taken. Where nothing can be
+written, nothing is kept.
+"""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Optional
+
+from anomaly.run.errors import DataError
+from anomaly.run.files import replacing
+
+MOST = 2 << 30  # bytes of all together; the one that was not used for the longest time goes first
+SUFFIX = ".onnx"
+
+
+def folder() -> Path:
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anomaly"
+    except RuntimeError:  # a user without a home
+        return Path(tempfile.gettempdir()) / f"anomaly-{os.getuid()}"
+
+
+def read(key: str) -> Optional[bytes]:
+    for path in folder().glob(f"{key}-*{SUFFIX}"):
+        try:
+            content = path.read_bytes()
+            if path.stem == _name(key, content):
+                os.utime(path)
+                return content
+        except OSError:
+            continue
+    return None
+
+
+def write(key: str, content: bytes) -> None:
+    try:
+        with replacing(folder() / f"{_name(key, content)}{SUFFIX}") as temporary:
+            temporary.write_bytes(content)
+        _make_room()
+    except (DataError, OSError):
+        pass
+
+
+def _name(key: str, content: bytes) -> str:
+    return f"{key}-{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def _make_room() -> None:
+    files = sorted(folder().glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    total = 0
+    for path in files:
+        total += path.stat().st_size
+        if total > MOST:
+            path.unlink(missing_ok=True)

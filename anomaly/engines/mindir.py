@@ -1,0 +1,25 @@
+"""MindSpore, for its own format."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import mindspore
+import numpy as np
+
+from anomaly.run import device
+from anomaly.run.errors import DataError, first_line
+
+
+def open(path: Path, outputs: tuple, *, name: str, target: str = "", device_id: int = 0) -> tuple[Callable, str]:
+    """As in onnx_runtime.py, but that outputs go by their order."""
+    where = device.use(target, device_id)
+    try:
+        net = mindspore.nn.GraphCell(mindspore.load(str(path)))
+    except (RuntimeError, ValueError) as error:
+        raise DataError(f"{name}: not a MINDIR file ({first_line(error)})") from None
+
+    def run(images: np.ndarray) -> list:
+        with device.LOCK:
+            return [output.asnumpy() for output in net(mindspore.Tensor(images))[: len(outputs)]]
+
+    return run, where

@@ -1,0 +1,176 @@
+"""Every engine computes the same; what was compiled once is kept, and nothing damaged is taken."""
+
+import importlib.util
+import os
+
+import numpy as np
+import pytest
+import torch_resnet
+from mindspore import Tensor
+
+from anomaly.engines import choice, kept, onnx_file, onnx_runtime
+from anomaly.engines.choice import BFLOAT16, FLOAT32, MINDSPORE, ONNX_RUNTIME, OPENVINO, Runtime, choose
+from anomaly.engines.frozen import Frozen, layers, photographs
+from anomaly.networks.weights import load_backbone
+from anomaly.run.errors import DataError, UsageError
+
+SIZE = (64, 96)
+NAMES = ("layer1", "layer2", "layer3")
+
+
+@pytest.fixture(scope="module", params=["resnet18", "wide_resnet50"])
+def backbone(request, resnet18_ckpt, wide_ckpt):
+    source = resnet18_ckpt if request.param == "resnet18" else wide_ckpt
+    return load_backbone(request.param, NAMES, source=str(source), seed=1)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (3, *SIZE, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("engine", [ONNX_RUNTIME, OPENVINO, MINDSPORE])
+def test_features_are_those_of_pytorch(backbone, images, engine):
+    found = layers(backbone, SIZE, runtime=Runtime(engine, FLOAT32, "CPU"))(images)
+    net = torch_resnet.seeded(backbone.name, 0 if backbone.name == "resnet18" else 1)
+    wanted = [each.numpy() for each in torch_resnet.features(net, images)]
+    assert len(found) == len(wanted) == 3
+    for mine, other in zip(found, wanted):
+        assert mine.shape == other.shape and mine.dtype == np.float32
+        assert np.abs(mine - other).max() <= 1e-4 * np.abs(other).max()
+
+
+@pytest.mark.skipif(not choice.has_bfloat16(), reason="this processor has no bfloat16")
+def test_bfloat16_is_close_and_is_not_float32(backbone, images):
+    single, half = (layers(backbone, SIZE, runtime=Runtime(OPENVINO, p, "CPU"))(images) for p in (FLOAT32, BFLOAT16))
+    for mine, other in zip(half, single):
+        apart = np.linalg.norm(mine - other) / np.linalg.norm(other)
+        assert 1e-4 < apart < 0.05
+    assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX2"  # as MindSpore needs it
+
+
+@pytest.mark.parametrize("method", ["patchcore", "padim", "fastflow"])
+def test_all_engines_judge_alike(method, toy, resnet18_ckpt):
+    chosen = {"backbone": "resnet18", "resize": 64, "crop": None, "pre_ckpt_path": str(resnet18_ckpt)}
+    chosen |= {"num_epochs": 1} if method == "fastflow" else {}
+    face = importlib.import_module(method)
+    fitted = face.fit(toy / "gear" / "train" / "good", engine=ONNX_RUNTIME, **chosen)
+    photographs = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    maps, scores = fitted.score(photographs)
+    for engine in (OPENVINO, MINDSPORE):
+        other = face.fit(toy / "gear" / "train" / "good", engine=engine, **chosen)
+        assert choice.TITLES[engine] in other.runs_on
+        found_maps, found_scores = other.score(photographs)
+        np.testing.assert_allclose(found_maps, maps, rtol=1e-3, atol=1e-4 * np.abs(maps).max())
+        np.testing.assert_allclose(found_scores, scores, rtol=1e-3)
+
+
+def test_the_processor_takes_what_is_installed(monkeypatch):
+    assert choose("auto", FLOAT32, target="CPU").engine == ONNX_RUNTIME
+    monkeypatch.setattr(choice, "is_installed", lambda package: package == MINDSPORE)
+    choose.cache_clear()
+    assert choose("auto", FLOAT32, target="CPU").engine == MINDSPORE
+    with pytest.raises(DataError, match="pip install openvino"):
+        choose(OPENVINO, FLOAT32, target="CPU")
+    with pytest.raises(DataError, match="pip install openvino"):
+        choose("auto", BFLOAT16, target="CPU")
+    choose.cache_clear()
+
+
+@pytest.mark.parametrize("target", ["Ascend", "GPU"])
+def test_a_device_keeps_to_mindspore(target):
+    assert choose("auto", FLOAT32, target=target).engine == MINDSPORE
+    for engine, precision in ((ONNX_RUNTIME, FLOAT32), ("auto", BFLOAT16)):
+        with pytest.raises(UsageError, match="for the CPU"):
+            choose(engine, precision, target=target)
+
+
+@pytest.mark.parametrize("flags, wanted", [("fpu avx2", False), ("avx512_bf16 fpu", True), ("amx_bf16", True)])
+def test_the_processor_says_whether_it_has_bfloat16(tmp_path, flags, wanted):
+    (tmp_path / "cpuinfo").write_text(f"model name\t: x\nflags\t\t: {flags}\n")
+    assert choice.has_bfloat16(tmp_path / "cpuinfo") == wanted
+    assert not choice.has_bfloat16(tmp_path / "nothing")
+
+
+def test_a_processor_without_bfloat16_computes_in_float32_and_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(choice, "has_bfloat16", lambda: False)
+    choose.cache_clear()
+    with caplog.at_level("INFO", logger="anomaly"):
+        assert choose("auto", BFLOAT16, target="CPU") == Runtime(OPENVINO, FLOAT32, "CPU")
+    assert "no bfloat16" in caplog.text
+    choose.cache_clear()
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "anomaly"
+
+
+def test_a_graph_is_compiled_once_and_kept(backbone, images, places, monkeypatch):
+    runtime = Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
+    first = Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    [file] = places.iterdir()
+    monkeypatch.setattr(onnx_file, "content", lambda *_, **__: pytest.fail("compiled again"))
+    again = Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    for one, other in zip(first, again):
+        np.testing.assert_array_equal(one, other)
+    assert list(places.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("damage", [lambda c: c[: len(c) // 2], lambda c: c[:-9] + bytes([c[-9] ^ 1]) + c[-8:]])
+def test_a_damaged_graph_is_made_anew(backbone, images, places, damage):
+    runtime = Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
+    first = Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    [file] = places.iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    again = Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    for one, other in zip(first, again):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_another_network_has_another_graph(resnet18_ckpt):
+    nets = [load_backbone("resnet18", NAMES, source=s, seed=1).net for s in (str(resnet18_ckpt), "random")]
+    keys = {onnx_file.key(net, photographs(size), outputs=NAMES) for net in nets for size in (SIZE, (64, 64))}
+    keys.add(onnx_file.key(nets[0], photographs(SIZE), outputs=NAMES[:2]))
+    assert len(keys) == 5
+
+
+def test_where_nothing_can_be_kept_it_works_all_the_same(backbone, images, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    found = Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU"))(
+        images
+    )
+    assert len(found) == 3 and (tmp_path / "file").is_file()
+
+
+def test_what_was_not_used_for_long_makes_room(places, monkeypatch):
+    monkeypatch.setattr(kept, "MOST", 250)
+    for number in range(3):
+        kept.write(f"key{number}", bytes(100))
+        [path] = places.glob(f"key{number}-*")
+        os.utime(path, (number, number))
+    assert kept.read("key0") is not None  # used again: now the newest
+    kept.write("key3", bytes(100))
+    assert [kept.read(f"key{number}") is not None for number in range(4)] == [True, False, False, True]
+
+
+def test_what_cannot_be_exported_runs_in_mindspore(images, caplog, backbone, monkeypatch):
+    def refuse(*_, **__):
+        raise DataError("no such operator")
+
+    monkeypatch.setattr(onnx_file, "content", refuse)
+    monkeypatch.setattr(kept, "read", lambda key: None)
+    runtime = Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
+    with caplog.at_level("INFO", logger="anomaly"):
+        found = Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    wanted = backbone.net(Tensor(images))
+    np.testing.assert_array_equal(found[2], wanted[2].asnumpy())
+    assert "no such operator" in caplog.text
+
+
+def test_another_file_is_no_graph(tmp_path):
+    with pytest.raises(DataError, match="net: not an ONNX file"):
+        onnx_runtime.open(b"nonsense", ("a",), name="net")
+    assert importlib.util.find_spec("onnxruntime")
