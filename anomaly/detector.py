@@ -12,13 +12,14 @@ import numpy as np
 from anomaly.config import Config
 from anomaly.data import layouts, loader
 from anomaly.data.images import Transform
-from anomaly.data.loader import Batch, ahead
+from anomaly.data.loader import Batch
 from anomaly.data.samples import samples
 from anomaly.measure import evaluation
 from anomaly.measure.calibration import Calibration, Scales
 from anomaly.measure.evaluation import Evaluation
 from anomaly.measure.judgement import Judgement, judgement
 from anomaly.networks.registry import Backbone
+from anomaly.run.threads import ahead
 
 Self = TypeVar("Self", bound="Detector")
 

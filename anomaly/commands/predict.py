@@ -25,6 +25,7 @@ from anomaly.run import device
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import require_own, write_json, write_text
 from anomaly.run.options import PREDICT
+from anomaly.run.threads import Background
 from anomaly.show import pictures
 from anomaly.show.tables import RANDOM_MARK
 
@@ -64,11 +65,12 @@ def predict(chosen: Chosen, detector: Detector, *, paths: tuple, config: Config,
 
     drawing = not args.no_pictures
     judging = Judging(detector, paths, config.batch_size, config.workers, with_photographs=drawing, on_error=report)
-    for judgement in judging:
-        rows.append(row(judgement, detector))
-        print(line(judgement), flush=True)
-        if drawing:
-            draw(judgement, detector, asked=args.image_path, folder=folder)
+    with Background() as background:
+        for judgement in judging:
+            rows.append(row(judgement, detector))
+            print(line(judgement), flush=True)
+            if drawing:
+                background(draw, judgement, detector, asked=args.image_path, folder=folder)
     if detector.backbone.is_random:
         print(RANDOM_MARK)
     if drawing and rows:

@@ -4,9 +4,11 @@ This is the one definition of preprocessing: every command uses it, and ascend31
 (the ImageNet normalisation) is inside the network.
 """
 
+import functools
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import cv2
 import numpy as np
@@ -51,7 +53,26 @@ def _decode(path: Path, flags: int) -> np.ndarray:
 
 def read_image(path: Path) -> np.ndarray:
     """Any image as 8-bit RGB, H W 3: 16 bits become 8, an alpha channel is dropped."""
+    return _read_png(path) if _has_pyspng() and path.suffix.lower() == ".png" else _read_any(path)
+
+
+def _read_any(path: Path) -> np.ndarray:
     return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+@functools.lru_cache
+def _has_pyspng() -> bool:
+    return importlib.util.find_spec("pyspng") is not None
+
+
+def _read_png(path: Path) -> np.ndarray:
+    """The same pixels in less time, for what most photographs are; everything else goes the other way."""
+    pyspng: Any = importlib.import_module("pyspng")
+    try:
+        image = pyspng.load(path.read_bytes())
+    except Exception:  # the other reader says what is wrong
+        return _read_any(path)
+    return image if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 else _read_any(path)
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -61,15 +82,20 @@ def read_mask(path: Path) -> np.ndarray:
     return marked if marked.ndim == 2 else marked.any(axis=2)
 
 
-def write_image(path: Path, image: np.ndarray) -> None:
-    """RGB, or a mask of bool -> a file whose type follows from its name."""
+def encode(image: np.ndarray, suffix: str) -> bytes:
+    """RGB, or a mask of bool -> the content of a file with this suffix."""
     if image.dtype == bool:
         image = np.repeat(image[..., None] * np.uint8(255), 3, axis=2)
+    done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise OSError(f"{suffix}: cannot be encoded")
+    return data.tobytes()
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """RGB, or a mask of bool -> a file whose type follows from its name."""
     with replacing(path) as temporary:
-        done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        if not done:
-            raise OSError(f"{path}: cannot be encoded")
-        temporary.write_bytes(data.tobytes())
+        temporary.write_bytes(encode(image, path.suffix))
 
 
 @dataclass(frozen=True)

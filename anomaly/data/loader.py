@@ -41,22 +41,6 @@ def read_sample(sample: Sample, transform: Transform, *, with_mask: bool) -> tup
     return transform.image(photograph), mask, photograph
 
 
-def ahead(items: Iterable, work: Callable, *, threads: bool) -> Iterator[tuple]:
-    """Each item and what `work` makes of it, the next one being worked on in a thread while the last one is used."""
-    if not threads:
-        yield from ((item, work(item)) for item in items)
-        return
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pending: deque = deque()
-        for item in items:
-            pending.append((item, pool.submit(work, item)))
-            if len(pending) > 1:
-                item, future = pending.popleft()
-                yield item, future.result()
-        for item, future in pending:
-            yield item, future.result()
-
-
 def batches(
     samples: Iterable,
     transform: Transform,

@@ -7,9 +7,11 @@ from typing import Optional
 import cv2
 import numpy as np
 
-from anomaly.data.images import Transform, write_image
+from anomaly.data.images import Transform, encode
 from anomaly.measure.calibration import Scale
 from anomaly.measure.judgement import Judgement
+from anomaly.run.files import writing
+from anomaly.run.threads import Background
 
 CAPTION = 24  # height of the line below a picture
 RED = (220, 30, 30)
@@ -37,8 +39,12 @@ def heat(level: np.ndarray) -> np.ndarray:
 def overlay(image: np.ndarray, values: np.ndarray, *, scale: Scale) -> np.ndarray:
     """The heat map over the photograph where it is warm, with a red line around what is above the threshold."""
     level = levels(values, scale)
-    strength = 0.6 * np.clip((level - 0.3) / 0.2, 0, 1)[..., None]
-    blended = (image * (1 - strength) + heat(level) * strength).round().astype(np.uint8)
+    return _overlay(image, values, scale=scale, level=level, warm=heat(level))
+
+
+def _overlay(image: np.ndarray, values: np.ndarray, *, scale: Scale, level: np.ndarray, warm: np.ndarray) -> np.ndarray:
+    strength = (0.6 * np.clip((level - 0.3) / 0.2, 0, 1)).astype(np.float32)[..., None]
+    blended = np.rint(image + (warm.astype(np.float32) - image) * strength).astype(np.uint8)
     if not np.isnan(scale.threshold):
         above = (values > scale.threshold).astype(np.uint8)
         outlines, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -52,7 +58,9 @@ def side_by_side(
     """Picture, heat map, overlay and mask in a row, with a line of text below; no mask: a grey field."""
     shape = (*values.shape, 3)
     drawn = np.full(shape, 128, np.uint8) if mask is None else np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)
-    row = np.hstack([image, heat(levels(values, scale)), overlay(image, values, scale=scale), drawn])
+    level = levels(values, scale)
+    warm = heat(level)
+    row = np.hstack([image, warm, _overlay(image, values, scale=scale, level=level, warm=warm), drawn])
     line = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
     write(line, caption, place=(6, CAPTION - 8), colour=(0, 0, 0))
     return np.vstack([row, line])
@@ -65,13 +73,24 @@ def write(image: np.ndarray, text: str, *, place: tuple, colour: tuple) -> None:
 
 
 def drawn(judgements: Iterable[Judgement], folder: Path, *, most: int, mark: str) -> Iterator[Judgement]:
-    """Passes them on, and draws the first of them into folder/<defect>/; `mark`: what each picture has to say."""
-    for number, each in enumerate(judgements):
-        if number < most:
-            caption = f"{each.sample.name}  score {each.score:.3f}  {each.verdict}  {mark}".rstrip()
-            picture = side_by_side(each.image, each.map, mask=each.mask, scale=each.scales.pixel, caption=caption)
-            write_image(folder / each.sample.defect / file_name(each.sample.path), picture)
-        yield each
+    """Passes them on, and draws the first of them into folder/<defect>/; `mark`: what each picture has to say.
+
+    They are drawn in threads, while the next ones are judged; the folder is not yet where people look.
+    """
+    with Background() as background:
+        for number, each in enumerate(judgements):
+            if number < most:
+                background(_draw, each, folder, mark=mark)
+            yield each
+
+
+def _draw(judged: Judgement, folder: Path, *, mark: str) -> None:
+    caption = f"{judged.sample.name}  score {judged.score:.3f}  {judged.verdict}  {mark}".rstrip()
+    picture = side_by_side(judged.image, judged.map, mask=judged.mask, scale=judged.scales.pixel, caption=caption)
+    path = folder / judged.sample.defect / file_name(judged.sample.path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(picture, path.suffix))
 
 
 def on_photograph(judged: Judgement, transform: Transform, *, mark: str = "") -> np.ndarray:

@@ -1,0 +1,44 @@
+"""Work that goes on while the main thread does something else. What fails there is raised here."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+
+def ahead(items: Iterable, work: Callable, *, threads: bool = True) -> Iterator[tuple]:
+    """Each item and what `work` makes of it, the next one being worked on in a thread while the last one is used."""
+    if not threads:
+        yield from ((item, work(item)) for item in items)
+        return
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending: deque = deque()
+        for item in items:
+            pending.append((item, pool.submit(work, item)))
+            if len(pending) > 1:
+                item, future = pending.popleft()
+                yield item, future.result()
+        for item, future in pending:
+            yield item, future.result()
+
+
+class Background:
+    """Calls functions in a few threads; the block ends when all have returned."""
+
+    def __init__(self, threads: int = 2) -> None:
+        self.pool = ThreadPoolExecutor(max_workers=threads)
+        self.most = 4 * threads  # that wait; what they hold is memory
+        self.pending: deque = deque()
+
+    def __enter__(self) -> "Background":
+        return self
+
+    def __exit__(self, kind: Any, *error: object) -> None:
+        with self.pool:
+            while self.pending and kind is None:
+                self.pending.popleft().result()
+
+    def __call__(self, function: Callable, *arguments: Any, **named: Any) -> None:
+        self.pending.append(self.pool.submit(function, *arguments, **named))
+        if len(self.pending) > self.most:
+            self.pending.popleft().result()
