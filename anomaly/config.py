@@ -76,6 +76,9 @@ class Config(options.Options):
     workers: int = _run(4, positive, "threads that decode images", commands=(TRAIN, EVAL, PREDICT, PREPROCESS))
     device_target: str = _run("", str, "the device; left out: the best present", choices=("", *TARGETS))
     device_id: int = _run(0, count, "which of several devices")
+    memory_limit: float = _run(
+        0.0, options.zero_or_more, "GB that the process may take; 0: what is free", commands=(TRAIN,)
+    )
     engine: str = _run(AUTO, str, "what runs the network on a CPU; auto: the fastest installed", choices=ENGINES)
     precision: str = _run(
         FLOAT32,

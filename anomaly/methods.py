@@ -20,7 +20,7 @@ from anomaly.data import layouts
 from anomaly.detector import Fitted
 from anomaly.networks import fetch, registry
 from anomaly.networks.registry import Backbone
-from anomaly.run import device
+from anomaly.run import device, memory
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import SOURCE
 from anomaly.run.job import Job
@@ -66,6 +66,7 @@ class Method:
     def backbone(self, config: Config) -> Backbone:
         """The network with its weights; the one that was asked for last is not loaded again."""
         device.use(config.device_target, config.device_id)
+        memory.limit(config.memory_limit)
         source = self.weights_of(config)
         stamp = os.stat(source).st_mtime_ns if os.path.isfile(source) else 0
         return _loaded(config.backbone, self.layers, source, config.seed, stamp)

@@ -46,18 +46,3 @@ def end_in_order() -> None:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
-
-
-def available_memory() -> int:
-    """Bytes that could be taken now; a very large number where the system does not tell."""
-    try:
-        with open("/proc/meminfo") as lines:
-            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return 1 << 62
-
-
-def require_memory(needed: int, what: str, *, hint: str) -> None:
-    free = available_memory()
-    if needed > free:
-        raise DataError(f"{what} {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; {hint}")

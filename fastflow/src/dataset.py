@@ -17,7 +17,7 @@ from mindspore import Tensor, mutable
 
 from anomaly.data.loader import batches
 from anomaly.engines.frozen import Frozen
-from anomaly.run.device import available_memory
+from anomaly.run import memory
 from anomaly.run.errors import UsageError
 from anomaly.run.job import Job
 from anomaly.run.progress import log
@@ -70,7 +70,7 @@ def place(config: Config, needed: int, *, scratch: Optional[Path]) -> str:
         raise UsageError("feature_cache: file needs a folder to keep it in")
     if config.feature_cache != "auto":
         return config.feature_cache
-    if needed < MEMORY_SHARE * available_memory():
+    if needed < MEMORY_SHARE * memory.available():
         return "memory"
     return "file" if scratch else "off"
 

@@ -10,12 +10,12 @@ from anomaly.data.loader import batches
 from anomaly.data.samples import Sample
 from anomaly.engines.frozen import Frozen
 from anomaly.measure.calibration import Calibration
-from anomaly.run.device import available_memory
 from anomaly.run.files import sha256
+from anomaly.run.memory import Scratch
 from anomaly.run.progress import Counter
 from padim.src.config import Config
 
-MEMORY_SHARE = 0.25  # of what is free, for embeddings that are kept
+MEMORY_SHARE = 0.25  # of what is free, for embeddings that are kept in memory
 
 
 def embed(config: Config, samples: list, *, embedding: Frozen, count: Counter) -> Iterator[np.ndarray]:
@@ -25,19 +25,27 @@ def embed(config: Config, samples: list, *, embedding: Frozen, count: Counter) -
         count(batch.size)
 
 
-def can_be_kept(images: int, embedding: Frozen) -> bool:
-    """Whether the embeddings of so many images fit into a part of the memory that is free."""
-    rows, columns = embedding.cell.grid
-    needed = 4 * images * rows * columns * embedding.cell.dimensions
-    return needed < MEMORY_SHARE * available_memory()
+class Kept:
+    """The embeddings of so many images, taken in once and given back once, B P D at a time."""
 
+    def __init__(self, images: int, embedding: Frozen, folder: Optional[Path]) -> None:
+        rows, columns = embedding.cell.grid
+        shape = (images, rows * columns, embedding.cell.dimensions)
+        self.scratch = Scratch(4 * int(np.prod(shape)), folder, share=MEMORY_SHARE)
+        self.array = None if self.scratch.kind == "none" else self.scratch.empty(shape)
+        self.count = 0
 
-def counted(kept: list, count: Counter) -> Iterator[np.ndarray]:
-    """The embeddings that were kept, B P D at a time; each is let go when it has been used."""
-    while kept:
-        features = kept.pop(0)
-        yield features
-        count(len(features))
+    def add(self, features: np.ndarray) -> None:
+        if self.array is not None:
+            self.array[self.count : self.count + len(features)] = features
+            self.count += len(features)
+
+    def give(self, count: Counter, *, size: int) -> Iterator[np.ndarray]:
+        assert self.array is not None
+        for start in range(0, self.count, size):
+            features = np.asarray(self.array[start : start + size])
+            yield features
+            count(len(features))
 
 
 def describe(samples: list) -> list:

@@ -13,7 +13,7 @@ from anomaly.detector import Fitted, common
 from anomaly.engines.frozen import Frozen
 from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
-from anomaly.run.device import require_memory
+from anomaly.run import memory
 from anomaly.run.errors import DataError
 from anomaly.run.job import Job
 from anomaly.run.progress import log
@@ -21,6 +21,7 @@ from padim.src import dataset
 from padim.src.anomaly_map import AnomalyMap, image_scores
 from padim.src.backbone import embedding
 from padim.src.config import Config
+from padim.src.dataset import Kept
 from padim.src.gaussian import FILES, Accumulator, Gaussians
 
 
@@ -53,7 +54,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     new = dataset.unseen(samples, known) if start else list(samples)
     if not new:
         raise DataError(f"has seen all {len(samples)} images already; nothing to add")
-    kept: Optional[list] = None if start or not dataset.can_be_kept(len(new), positions) else []
+    kept = None if start else Kept(len(job.ranks.share(new)[0]), positions, job.folder)
     earlier = start.gaussians if start else None
     gaussians = accumulate(config, new, positions=positions, start=earlier, job=job, kept=kept)
     kind = "low rank" if gaussians.low_rank else "full"
@@ -86,14 +87,14 @@ def accumulate(
     positions: Frozen,
     start: Optional[Gaussians],
     job: Job,
-    kept: Optional[list],
+    kept: Optional[Kept],
 ) -> Gaussians:
     """The Gaussians of the samples and of what `start` has seen; `kept` takes in the embeddings, if there is one."""
     rows, columns = positions.cell.grid
     number, d, ranks = rows * columns, config.embedding_dim, job.ranks
     known = start.count if start else 0
     total = len(samples) + known
-    require_memory(4 * number * d * min(total, d), "the state needs", hint="use a smaller --embedding_dim or --resize")
+    memory.require(4 * number * d * min(total, d), "the state needs", hint="use a smaller --embedding_dim or --resize")
     mine, before = ranks.share(samples)
     with job.phase("features", len(mine)) as count:
         sums = Accumulator(
@@ -106,7 +107,7 @@ def accumulate(
         for features in dataset.embed(config, mine, embedding=positions, count=count):
             sums.add(features)
             if kept is not None:
-                kept.append(features)
+                kept.add(features)
         sums.reduce(ranks)
     with job.phase("gaussians", number // ranks.size) as count:
         return sums.gaussians(count, ranks)
@@ -121,7 +122,7 @@ def recalibrate(
     present: list,
     earlier: Optional[Calibration],
     job: Job,
-    kept: Optional[list],
+    kept: Optional[Kept],
 ) -> Calibration:
     """Leaves out each image in turn; of `present` those of an earlier run that are gone, None, keep their scores.
 
@@ -129,10 +130,10 @@ def recalibrate(
     """
     mine, _ = job.ranks.share([sample for sample in present if sample])
     with job.phase("calibration", len(mine)) as count:
-        if kept is None:
+        if kept is None or kept.array is None:
             features = dataset.embed(config, mine, embedding=positions, count=count)
         else:
-            features = dataset.counted(kept, count)
+            features = kept.give(count, size=config.batch_size)
         fresh = job.ranks.gather(calibrate(gaussians, anomaly_map, features=features))
     if None in present:
         log.info("%d images of before are gone: their scores for the threshold stay", present.count(None))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from anomaly.run.device import available_memory
+from anomaly.run import memory
 from anomaly.run.processes import Ranks
 from patchcore.src import memory_bank
 from patchcore.src.config import Config
@@ -45,5 +45,5 @@ def fit(config: Config, features: np.ndarray, *, before: int, ranks: Ranks, repo
 
 def too_many(config: Config, needed: int, *, ranks: Ranks) -> bool:
     """The process that gathers decides for all."""
-    limit = config.gather_limit * 1e9 or MEMORY_SHARE * available_memory()
+    limit = config.gather_limit * 1e9 or MEMORY_SHARE * memory.available()
     return bool(ranks.broadcast(np.array([needed > limit]))[0])

@@ -340,9 +340,9 @@ def test_a_full_disk_while_pictures_are_drawn(toy, tmp_path, monkeypatch):
 
 
 def test_too_little_memory_is_said_before_it_is_taken(toy, tmp_path, monkeypatch):
-    from anomaly.run import device
+    from anomaly.run import memory
 
-    monkeypatch.setattr(device, "available_memory", lambda: 1000)
+    monkeypatch.setattr(memory, "available", lambda: 1000)
     refused(train(toy, tmp_path / "out", *GEAR), 1, "GB", "--resize")
     assert no_state(tmp_path)
 

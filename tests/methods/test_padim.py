@@ -10,6 +10,8 @@ from commands import CPU, RANDOM, run
 from mindspore import Tensor
 
 import padim
+from anomaly.engines.frozen import Frozen
+from anomaly.run import memory
 from anomaly.run.errors import UsageError
 from padim import eval as padim_eval
 from padim import train as padim_train
@@ -58,22 +60,22 @@ def test_the_embedding_is_that_of_pytorch(kind, torch_resnet18, resnet18_ckpt):
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
-@pytest.mark.parametrize("free", [1 << 40, 0])
-def test_each_photograph_goes_through_the_network_once_where_memory_allows(toy, monkeypatch, free):
-    from padim.src import dataset
+@pytest.mark.parametrize("free, folder, times", [(1 << 40, False, 1), (1 << 18, True, 1), (1 << 18, False, 2)])
+def test_each_photograph_goes_through_the_network_once(toy, tmp_path, monkeypatch, free, folder, times):
+    """Embeddings are kept in memory, or in a file; twice only where there is neither."""
+    seen, real = [], Frozen.__call__
 
-    seen, real = [], Embedding.numpy
-
-    def counted(self, images):
-        seen.append(len(images))
-        return real(self, images)
+    def counted(self, *images):
+        seen.append(len(images[0]))
+        return real(self, *images)
 
     options = {"backbone": "resnet18", "resize": 64, "crop": None, "pre_ckpt_path": "random", "embedding_dim": 20}
     expected = padim.fit(toy / "gear", device_target="CPU", batch_size=2, **options)
-    monkeypatch.setattr(Embedding, "numpy", counted)
-    monkeypatch.setattr(dataset, "available_memory", lambda: free)
-    found = padim.fit(toy / "gear", device_target="CPU", batch_size=2, **options)
-    assert sum(seen) == (6 if free else 12)
+    monkeypatch.setattr(Frozen, "__call__", counted)
+    monkeypatch.setattr(memory, "available", lambda: free)
+    found = padim.fit(toy / "gear", device_target="CPU", batch_size=2, folder=tmp_path if folder else None, **options)
+    assert sum(seen) == 6 * times
+    assert not list(tmp_path.iterdir())  # the file is gone
     np.testing.assert_allclose(found.calibration.scores, expected.calibration.scores, rtol=1e-5)
 
 

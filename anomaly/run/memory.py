@@ -1,0 +1,85 @@
+"""How much memory a run may take, and arrays that go into a file where it would be too much."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from anomaly.run.errors import DataError
+from anomaly.run.progress import log
+
+GB = 1e9
+CGROUP = Path("/sys/fs/cgroup")  # of a container, which may have less than the machine
+_limit: list = []  # bytes for this process, as --memory_limit says
+
+
+def limit(gigabytes: float) -> None:
+    """From now on; 0: what is free."""
+    _limit[:] = [gigabytes * GB] if gigabytes else []
+
+
+def available() -> int:
+    """Bytes that could be taken now; a very large number where the system does not tell."""
+    found = [_free_of_machine(), _free_of_container()]
+    if _limit:
+        found.append(_limit[0] - _resident())
+    return max(0, int(min(found)))
+
+
+def _free_of_machine() -> float:
+    try:
+        with open("/proc/meminfo") as lines:
+            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return float("inf") if _limit else 1 << 62
+
+
+def _free_of_container() -> float:
+    try:
+        most = (CGROUP / "memory.max").read_text().strip()
+        return float("inf") if most == "max" else int(most) - int((CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):
+        return float("inf")
+
+
+def _resident() -> int:
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+def require(needed: float, what: str, *, hint: str) -> None:
+    free = available()
+    if needed > free:
+        raise DataError(f"{what} {needed / GB:.1f} GB of memory and {free / GB:.1f} GB are free; {hint}")
+
+
+class Scratch:
+    """Large arrays that live as long as this object: in memory while a part of what is free holds them, else in files
+    below `folder`. `kind`: memory, file, or none where there is neither enough memory nor a folder with enough room.
+    """
+
+    def __init__(self, needed: int, folder: Optional[Path], *, share: float, kind: str = "") -> None:
+        self.kind = kind or self._kind(needed, folder, share)
+        self.count = 0
+        self.folder: Optional[tempfile.TemporaryDirectory] = None
+        if self.kind == "file":
+            self.folder = tempfile.TemporaryDirectory(prefix=".features.", dir=folder)
+            log.info("features: %.1f GB in a file below %s", needed / GB, folder)
+
+    @staticmethod
+    def _kind(needed: int, folder: Optional[Path], share: float) -> str:
+        if needed < share * available():
+            return "memory"
+        return "file" if folder and needed < 0.9 * shutil.disk_usage(folder).free else "none"
+
+    def empty(self, shape: tuple, dtype: type = np.float32) -> np.ndarray:
+        if self.folder is None:
+            return np.empty(shape, dtype)
+        self.count += 1
+        path = Path(self.folder.name) / f"{self.count}.npy"
+        return np.lib.format.open_memmap(path, "w+", dtype, shape)
