@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
-from mindspore import Tensor
 
 from anomaly.data.loader import batches
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
+from anomaly.engines.frozen import Frozen, layers
 from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
 from anomaly.networks.resample import Enlarge
@@ -24,13 +24,13 @@ FILE = "mean.npy"
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NearestMean(Fitted):
     method: str = "nearest_mean"
+    network: Frozen
     mean: np.ndarray  # C h w
     enlarge: Enlarge
 
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        assert self.backbone.net is not None
-        [features] = self.backbone.net(Tensor(images))
-        return self.judged(features.asnumpy() - self.mean)
+        [features] = self.network(images)
+        return self.judged(features - self.mean)
 
     def judged(self, difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """B C h w -> maps and scores."""
@@ -46,16 +46,17 @@ class NearestMean(Fitted):
 
 def assemble(config: Config, backbone: Backbone, mean: np.ndarray, calibration: Calibration) -> NearestMean:
     enlarge = Enlarge(mean.shape[1:], config.transform.size, sigma=config.sigma)
-    return NearestMean(**common(config, backbone, calibration=calibration), mean=mean, enlarge=enlarge)
+    network = layers(backbone, config.transform.size, runtime=config.runtime)
+    known = common(config, backbone, calibration=calibration)
+    return NearestMean(**known, network=network, mean=mean, enlarge=enlarge)
 
 
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> NearestMean:
-    assert backbone.net is not None
+    network = layers(backbone, config.transform.size, runtime=config.runtime)
     parts, n = [], len(samples)
     with job.phase("features", n) as count:
         for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
-            [features] = backbone.net(Tensor(batch.images))
-            parts.append(features.asnumpy()[: batch.size])
+            parts.append(network(batch.images)[0][: batch.size])
             count(batch.size)
     features = np.concatenate(parts)
     mean = features.mean(axis=0)
