@@ -1,8 +1,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <openvino/openvino.hpp>
+#include <optional>
 
 #include "engine.h"
 #include "error.h"
@@ -20,6 +24,31 @@ std::string Reason(const std::exception& error) {
     text.erase(at, end == std::string::npos ? place.size() : end + 2 - at);
   }
   return " (" + text + ")";
+}
+
+// The name of a tensor behind which everything is computed in float32, or nothing.
+std::string Boundary(const ov::Output<ov::Node>& output) {
+  for (const std::string& name : output.get_names()) {
+    if (name.rfind("boundary", 0) == 0) return name;
+  }
+  return "";
+}
+
+// The model up to its boundaries, and what is left of it: its inputs are what the first part gives, in this order.
+std::shared_ptr<ov::Model> CutOff(ov::Model* model, ov::ParameterVector* starts) {
+  ov::OutputVector ends;
+  for (const auto& node : model->get_ordered_ops()) {
+    for (const auto& output : node->outputs()) {
+      if (!Boundary(output).empty()) ends.push_back(output);
+    }
+  }
+  ov::ParameterVector inputs = model->get_parameters();
+  for (const auto& end : ends) {
+    const auto start = std::make_shared<ov::op::v0::Parameter>(end.get_element_type(), end.get_partial_shape());
+    for (auto target : end.get_target_inputs()) target.replace_source_output(start);
+    starts->push_back(start);
+  }
+  return ends.empty() ? nullptr : std::make_shared<ov::Model>(ends, inputs);
 }
 
 // The readers of OpenVINO print lines of their own about a bad file before they throw; the error says it in one.
@@ -57,8 +86,10 @@ class OpenVinoEngine : public Engine {
 
   void Run(const uint8_t* images, std::vector<float>* maps, std::vector<float>* scores) override {
     try {
-      std::memcpy(request_.get_input_tensor().data<uint8_t>(), images, request_.get_input_tensor().get_byte_size());
-      request_.infer();
+      ov::InferRequest& first = before_ ? *before_ : request_;
+      std::memcpy(first.get_input_tensor().data<uint8_t>(), images, first.get_input_tensor().get_byte_size());
+      first.infer();
+      if (before_) request_.infer();
       Copy(places_.map, maps);
       Copy(places_.score, scores);
     } catch (const std::exception& error) {
@@ -66,7 +97,7 @@ class OpenVinoEngine : public Engine {
     }
   }
 
-  std::string Name() const override { return "OpenVINO, cpu"; }
+  std::string Name() const override { return before_ ? "OpenVINO, cpu, bfloat16" : "OpenVINO, cpu"; }
 
  private:
   void LoadOrThrow(const std::filesystem::path& path, const ModelInfo& info) {
@@ -87,11 +118,31 @@ class OpenVinoEngine : public Engine {
       shapes.push_back(ToVector(output.get_shape()));
     }
     places_ = FindOutputs(shapes, info);
-    // Without the hint, processors that have bfloat16 use it, and scores differ from those the threshold is for.
-    request_ = core_
-                   .compile_model(model, "CPU", ov::hint::inference_precision(ov::element::f32),
-                                  ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY))
-                   .create_infer_request();
+    if (info.bfloat16 && HasBfloat16()) {
+      ov::ParameterVector starts;
+      const std::shared_ptr<ov::Model> before = CutOff(model.get(), &starts);
+      if (!before) throw Error("its .json says bfloat16, but no tensor in it is called boundary");
+      before_ = Compile(before, ov::element::bf16);
+      request_ = Compile(std::make_shared<ov::Model>(model->get_results(), starts), ov::element::f32);
+      for (size_t i = 0; i < starts.size(); ++i) request_.set_input_tensor(i, before_->get_output_tensor(i));
+      return;
+    }
+    request_ = Compile(model, ov::element::f32);
+  }
+
+  bool HasBfloat16() {
+    const auto able = core_.get_property("CPU", ov::device::capabilities);
+    const bool found = std::find(able.begin(), able.end(), "BF16") != able.end();
+    if (!found) std::fprintf(stderr, "note: no bfloat16 here: in float32, with slightly other scores\n");
+    return found;
+  }
+
+  // Without the hint, processors that have bfloat16 use it, and scores differ from those the threshold is for.
+  ov::InferRequest Compile(const std::shared_ptr<ov::Model>& model, ov::element::Type precision) {
+    return core_
+        .compile_model(model, "CPU", ov::hint::inference_precision(precision),
+                       ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY))
+        .create_infer_request();
   }
 
   std::shared_ptr<ov::Model> Read(const std::filesystem::path& path) {
@@ -105,10 +156,14 @@ class OpenVinoEngine : public Engine {
   }
 
   ov::Core core_;
+  std::optional<ov::InferRequest> before_;  // up to the boundaries, where the model is in two parts
   ov::InferRequest request_;
   Places places_;
 };
 
 }  // namespace
 
-std::unique_ptr<Engine> MakeOpenVinoEngine() { return std::make_unique<OpenVinoEngine>(); }
+std::unique_ptr<Engine> MakeOpenVinoEngine() {
+  unsetenv("ONEDNN_MAX_CPU_ISA");  // a cap that MindSpore needs: under it bfloat16 has no kernels
+  return std::make_unique<OpenVinoEngine>();
+}

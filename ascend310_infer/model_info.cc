@@ -45,6 +45,11 @@ ModelInfo Parse(const Json& json) {
   if (info.batch_size < 1) throw Error("batch_size is below 1");
   info.map = ReadSize(json.at("outputs").at("map").at("shape"));
   if (info.map != info.size) throw Error("the map has another size than the input");
+  const std::string precision = json.value("precision", "float32");
+  if (precision != "float32" && precision != "bfloat16") {
+    throw Error("computes in " + precision + ", which is not known here; build a newer anomaly_infer");
+  }
+  info.bfloat16 = precision == "bfloat16";
   info.image = ReadScale(json, "threshold", "unit");
   info.pixel = ReadScale(json, "pixel_threshold", "pixel_unit");
   return info;

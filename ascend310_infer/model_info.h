@@ -32,6 +32,7 @@ struct ModelInfo {
   Size size;           // of what the model takes: `resize`, or the crop from its middle
   int batch_size = 1;  // a model with a dynamic one gets images one at a time
   Size map;
+  bool bfloat16 = false;  // up to the tensors called boundary, where the processor has it
   Scale image;
   Scale pixel;
 };

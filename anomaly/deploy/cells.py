@@ -3,6 +3,8 @@
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from anomaly.engines.choice import FLOAT32
+from anomaly.engines.onnx_file import MARK
 from anomaly.measure.calibration import Scale
 from anomaly.networks.resample import Enlarge
 
@@ -17,6 +19,21 @@ class EnlargeCell(nn.Cell):
 
     def construct(self, values):
         return ops.matmul(ops.matmul(self.rows, values), self.columns)
+
+
+class Boundary(nn.Cell):
+    """Up to here a model may compute in a lower precision. It multiplies by one: the parameter's name is the mark."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.boundary = Parameter(Tensor(np.ones(1, np.float32)), name=MARK)
+
+    def construct(self, x):
+        return x * self.boundary
+
+
+def up_to_here(precision: str) -> nn.Cell:
+    return nn.Identity() if precision == FLOAT32 else Boundary()
 
 
 class Judging(nn.Cell):

@@ -12,7 +12,7 @@ import numpy as np
 
 from anomaly.data.images import Transform
 from anomaly.detector import Fitted
-from anomaly.engines.choice import FLOAT32
+from anomaly.engines.choice import FLOAT32, PRECISIONS
 from anomaly.engines.frozen import IMAGE
 from anomaly.measure.calibration import NONE, UNSCALED, Calibration, Scale, Scales
 from anomaly.networks.registry import Backbone
@@ -144,6 +144,9 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
         crop, batch, rate = info["input"]["crop"], info["input"]["batch_size"], float(info["false_alarm_rate"])
         if info["input"]["colour"] != COLOUR:
             raise DataError(f"{source}: wants {info['input']['colour']} images; here they are {COLOUR}")
+        precision = info.get("precision", FLOAT32)
+        if precision not in PRECISIONS:
+            raise DataError(f"{source}: computes in {precision}, which this version does not know")
         return Description(
             info["method"],
             info["category"],
@@ -153,7 +156,7 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
             Transform(tuple(info["input"]["resize"]), tuple(crop) if crop else None),
             Calibration(np.array(info["good_scores"], float), np.array(info["good_peaks"], float)),
             Scales(_scale(info, ""), _scale(info, "pixel_"), rate),
-            info.get("precision", FLOAT32),
+            precision,
             dict(info["sha256"]),
             source,
             info,

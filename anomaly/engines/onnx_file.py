@@ -2,12 +2,12 @@
 
 import hashlib
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import mindspore
 import numpy as np
@@ -17,6 +17,7 @@ from mindspore import onnx as exporter
 from anomaly.run.errors import DataError, first_line
 
 BATCH = "batch"  # what an ONNX file calls an axis of any length
+MARK = "boundary"  # ends the name of a parameter behind which everything is computed in float32
 
 
 @contextmanager
@@ -47,13 +48,12 @@ def write(cell: nn.Cell, examples: dict, *, outputs: tuple, target: Path, dynami
         )
         if not (folder / "model.onnx").is_file():  # it logs what went wrong and returns
             raise DataError(f"{target}: cannot be written; the disk may be full")
+        model = onnx.load(folder / "model.onnx")
         if dynamic:  # the exporter leaves the outputs with the batch that it was shown
-            model = onnx.load(folder / "model.onnx")
             for output in model.graph.output:
                 output.type.tensor_type.shape.dim[0].dim_param = BATCH
-            onnx.save(model, target)
-        else:
-            shutil.move(folder / "model.onnx", target)
+        name_boundaries(model.graph.node)
+        onnx.save(model, target)
     target.chmod(0o644)
 
 
@@ -74,6 +74,15 @@ class Ended(nn.Cell):
         for each in found:
             outputs += (each * self.one,)
         return outputs
+
+
+def name_boundaries(nodes: Any) -> None:
+    """The tensors at which the precision may change are called boundary0, boundary1, ..."""
+    marked = [node.output[0] for node in nodes if any(name.endswith(MARK) for name in node.input)]
+    names = {old: f"{MARK}{number}" for number, old in enumerate(marked)}
+    for node in nodes:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
 
 
 def content(cell: nn.Cell, examples: dict, *, outputs: tuple) -> bytes:

@@ -9,10 +9,11 @@ from typing import Any, Union
 
 import numpy as np
 
-from anomaly.engines.choice import BFLOAT16, require
+from anomaly.engines.choice import BFLOAT16, FLOAT32, require
 from anomaly.run.errors import DataError, first_line
 
 CAP = "ONEDNN_MAX_CPU_ISA"  # for MindSpore's oneDNN (anomaly/__init__.py); OpenVINO's own wants the whole processor
+MARK = "boundary"  # begins the names of the tensors behind which everything is computed in float32
 
 
 @contextmanager
@@ -29,27 +30,57 @@ def open(model: Union[Path, bytes], outputs: tuple, *, name: str, precision: str
     """As in onnx_runtime.py; on the CPU."""
     require("openvino")
     openvino: Any = __import__("openvino")
+    try:
+        with _whole_processor():
+            core = openvino.Core()
+            whole = core.read_model(model)
+            inputs = [each.any_name for each in whole.inputs]
+            parts = split(openvino, whole) if precision != FLOAT32 else [whole]
+            precisions = [precision, FLOAT32][: len(parts)]
+            requests = [_request(core, part, precision=each) for part, each in zip(parts, precisions)]
+    except RuntimeError as error:
+        raise DataError(f"{name}: OpenVINO cannot run it ({first_line(error)})") from None
+    lock = threading.Lock()  # a request holds the results of one run
+
+    def run(*arrays: np.ndarray) -> list:
+        known = dict(zip(inputs, arrays))
+        try:
+            with lock:
+                for request in requests:
+                    names = [port.any_name for port in request.model_inputs]
+                    found = request.infer({each: known[each] for each in names})
+                    known = {each: value for port, value in found.items() for each in port.names}
+                return [np.array(known[each]) for each in outputs]
+        except (RuntimeError, KeyError) as error:
+            raise DataError(f"{name}: does not fit its .json, or cannot run ({first_line(error)})") from None
+
+    return run, f"OpenVINO (CPU, {precision})"
+
+
+def _request(core: Any, model: Any, *, precision: str) -> Any:
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == BFLOAT16 else "f32",
         "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    try:
-        with _whole_processor():
-            core = openvino.Core()
-            compiled = core.compile_model(core.read_model(model), "CPU", settings)
-            request = compiled.create_infer_request()
-    except RuntimeError as error:
-        raise DataError(f"{name}: OpenVINO cannot run it ({first_line(error)})") from None
-    ports = [compiled.output(each) for each in outputs]
-    lock = threading.Lock()  # a request holds the results of one run
+    return core.compile_model(model, "CPU", settings).create_infer_request()
 
-    def run(*arrays: np.ndarray) -> list:
-        try:
-            with lock:
-                results = request.infer(dict(enumerate(arrays)))
-                return [np.array(results[port]) for port in ports]
-        except RuntimeError as error:
-            raise DataError(f"{name}: does not fit its .json, or cannot run ({first_line(error)})") from None
 
-    return run, f"OpenVINO (CPU, {precision})"
+def split(openvino: Any, model: Any) -> list:
+    """The model up to its boundaries and the rest; the whole of one that has none."""
+    ends = [out for node in model.get_ordered_ops() for out in node.outputs() if _mark(out)]
+    if not ends:
+        return [model]
+    starts = []
+    for end in ends:
+        start = openvino.opset13.parameter(end.get_partial_shape(), openvino.Type.f32, name=_mark(end))
+        start.output(0).set_names({_mark(end)})
+        for target in list(end.get_target_inputs()):
+            target.replace_source_output(start.output(0))
+        starts.append(start)
+    return [openvino.Model(ends, model.get_parameters()), openvino.Model(model.get_results(), starts)]
+
+
+def _mark(port: Any) -> str:
+    """A name that stays when the tensor becomes an input of its own."""
+    return next((name for name in port.get_names() if name.startswith(MARK) and name[len(MARK) :].isdigit()), "")

@@ -3,7 +3,7 @@
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from anomaly.deploy.cells import EnlargeCell
+from anomaly.deploy.cells import EnlargeCell, up_to_here
 from fastflow.src.detector import FastFlow
 
 
@@ -14,6 +14,7 @@ class Model(nn.Cell):
         super().__init__()
         self.backbone = detector.backbone.net
         self.squares = detector.squares.cell
+        self.up_to_here = nn.CellList([up_to_here(detector.config.precision) for _ in detector.anomaly_map.scales])
         self.enlarges = nn.CellList([EnlargeCell(scale) for scale in detector.anomaly_map.scales])
         # A tensor: of a division by a number the exporter makes two operations and names the wrong one as the output.
         self.share = Tensor(np.array(1 / len(self.enlarges), np.float32))
@@ -25,7 +26,7 @@ class Model(nn.Cell):
         squares = self.squares(layer1, layer2, layer3)
         total = 0
         for i in range(len(self.enlarges)):
-            total = total + self.enlarges[i](-ops.exp(-0.5 * squares[i]))
+            total = total + self.enlarges[i](-ops.exp(-0.5 * self.up_to_here[i](squares[i])))
         return total * self.share, total.reshape(-1, self.pixels).max(1) * self.share
 
 

@@ -28,7 +28,7 @@ def embed(config: Config, samples: list, *, embedding: Frozen, count: Counter) -
 class Kept:
     """The embeddings of so many images, taken in once and given back once, B P D at a time."""
 
-    def __init__(self, images: int, embedding: Frozen, folder: Optional[Path]) -> None:
+    def __init__(self, images: int, embedding: Frozen, *, folder: Optional[Path]) -> None:
         rows, columns = embedding.cell.grid
         shape = (images, rows * columns, embedding.cell.dimensions)
         self.scratch = Scratch(4 * int(np.prod(shape)), folder, share=MEMORY_SHARE)

@@ -54,7 +54,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     new = dataset.unseen(samples, known) if start else list(samples)
     if not new:
         raise DataError(f"has seen all {len(samples)} images already; nothing to add")
-    kept = None if start else Kept(len(job.ranks.share(new)[0]), positions, job.folder)
+    kept = None if start else Kept(len(job.ranks.share(new)[0]), positions, folder=job.folder)
     earlier = start.gaussians if start else None
     gaussians = accumulate(config, new, positions=positions, start=earlier, job=job, kept=kept)
     kind = "low rank" if gaussians.low_rank else "full"

@@ -6,7 +6,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
-from anomaly.deploy.cells import EnlargeCell
+from anomaly.deploy.cells import EnlargeCell, up_to_here
 from anomaly.deploy.model_file import constant
 from padim.src.detector import PaDiM
 from padim.src.gaussian import EPSILON
@@ -19,6 +19,7 @@ class Model(nn.Cell):
         super().__init__()
         gaussians = detector.gaussians
         self.embedding = detector.embedding.cell
+        self.up_to_here = up_to_here(detector.config.precision)
         self.mean = Tensor(gaussians.mean)  # P D
         self.factor = constant(np.ascontiguousarray(gaussians.factor.transpose(0, 2, 1)))  # P D R
         self.low_rank = gaussians.low_rank and gaussians.count > 1
@@ -29,7 +30,7 @@ class Model(nn.Cell):
         self.set_train(False)
 
     def construct(self, images):
-        delta = ops.transpose(self.embedding(images) - self.mean, (1, 0, 2))  # P B D
+        delta = ops.transpose(self.up_to_here(self.embedding(images)) - self.mean, (1, 0, 2))  # P B D
         maps = self.enlarge(self.distances(delta).reshape(-1, self.grid[0], self.grid[1]))
         # The exporter wants an operation of its own for an output that is used inside; no map is below 0.
         return ops.relu(maps), maps.reshape(-1, self.pixels).max(1)

@@ -9,7 +9,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
-from anomaly.deploy.cells import EnlargeCell
+from anomaly.deploy.cells import EnlargeCell, up_to_here
 from patchcore.src.detector import PatchCore
 
 CHUNK = 1024  # rows of the bank in one product
@@ -25,6 +25,7 @@ class Model(nn.Cell):
         mean = vectors.mean(axis=0)  # distances stay, norms shrink, and with them rounding
         shifted = vectors - mean
         self.embedding = detector.embedding.cell
+        self.up_to_here = up_to_here(detector.config.precision)
         self.mean = Tensor(mean)
         chunks = np.array_split(shifted, min(-(-len(shifted) // CHUNK), MOST))
         stops = np.cumsum([len(chunk) for chunk in chunks]).tolist()
@@ -38,7 +39,7 @@ class Model(nn.Cell):
         self.set_train(False)
 
     def construct(self, images):
-        patches = self.embedding(images) - self.mean  # B N D
+        patches = self.up_to_here(self.embedding(images)) - self.mean  # B N D
         distances = ops.sqrt(ops.relu(self.to_nearest(patches)))  # B N
         maps = self.enlarge(distances.reshape(-1, self.grid[0], self.grid[1]))
         star = distances.max(1)  # B, s* of Eq. (6)
