@@ -8,22 +8,22 @@ and compile anew at every step.
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
 import numpy as np
-from mindspore import Tensor, mutable
+from mindspore import Tensor, mutable, nn
 
 from anomaly.data.loader import batches
-from anomaly.engines.frozen import Frozen
-from anomaly.run import memory
+from anomaly.run.device import available_memory
 from anomaly.run.errors import UsageError
 from anomaly.run.job import Job
 from anomaly.run.progress import log
 from fastflow.src.config import Config
 
 MEMORY_SHARE = 0.5  # of what is free, for `auto`
+LARGEST = float(np.finfo(np.float16).max)
 
 
 def chunks(index: np.ndarray, size: int) -> Iterator[tuple]:
@@ -34,31 +34,25 @@ def chunks(index: np.ndarray, size: int) -> Iterator[tuple]:
 
 
 class Cached:
-    """Arrays N C H W, one a scale."""
+    """Arrays N C H W, one a scale, in half precision where their values allow it."""
 
     def __init__(self, arrays: list, folder: Optional[tempfile.TemporaryDirectory] = None) -> None:
-        self.layers = arrays
+        self.arrays = arrays
         self.folder = folder  # of the mapped files; they go with this object
 
-    def arrays(self, index: np.ndarray) -> list:
-        return [np.ascontiguousarray(array[index]) for array in self.layers]
-
     def take(self, index: np.ndarray) -> tuple:
-        return mutable(tuple(Tensor(array) for array in self.arrays(index)))
+        return mutable(tuple(Tensor(array[index].astype(np.float32)) for array in self.arrays))
 
 
 class Uncached:
     """Decoded images N H W 3; the backbone runs whenever features are asked for."""
 
-    def __init__(self, images: np.ndarray, backbone: Frozen) -> None:
+    def __init__(self, images: np.ndarray, backbone: nn.Cell) -> None:
         self.images = images
         self.backbone = backbone
 
-    def arrays(self, index: np.ndarray) -> list:
-        return self.backbone(self.images[index])
-
     def take(self, index: np.ndarray) -> tuple:
-        return mutable(tuple(Tensor(array) for array in self.arrays(index)))
+        return mutable(self.backbone(Tensor(self.images[index])))
 
 
 Features = Union[Cached, Uncached]
@@ -70,37 +64,46 @@ def place(config: Config, needed: int, *, scratch: Optional[Path]) -> str:
         raise UsageError("feature_cache: file needs a folder to keep it in")
     if config.feature_cache != "auto":
         return config.feature_cache
-    if needed < MEMORY_SHARE * memory.available():
+    if needed < MEMORY_SHARE * available_memory():
         return "memory"
     return "file" if scratch else "off"
 
 
-def collect(config: Config, samples: tuple, *, backbone: Frozen, shapes: tuple, job: Job) -> Features:
-    """Runs decoding and the backbone over all samples."""
-    height, width = config.transform.size
-    needed = 4 * len(samples) * sum(int(np.prod(shape)) for shape in shapes)
-    where, folder = place(config, needed, scratch=job.folder), None
-    arrays: list[Any]
-    if where == "off":
-        arrays = [np.empty((len(samples), height, width, 3), np.uint8)]
-    elif where == "memory":
-        arrays = [np.empty((len(samples), *shape), np.float32) for shape in shapes]
-    else:
-        folder = tempfile.TemporaryDirectory(prefix=".features.", dir=job.folder)
-        arrays = [
-            np.lib.format.open_memmap(Path(folder.name) / f"{i}.npy", "w+", np.float32, (len(samples), *shape))
-            for i, shape in enumerate(shapes)
-        ]
-        log.info("features: %.1f GB in a file below %s", needed / 1e9, job.folder)
+def collect(config: Config, samples: tuple, *, backbone: nn.Cell, shapes: tuple, job: Job) -> Features:
+    """Runs decoding and the backbone over all samples; a second time only where float16 cannot hold a value."""
+    for kind in (np.float16, np.float32):
+        needed = np.dtype(kind).itemsize * len(samples) * sum(int(np.prod(shape)) for shape in shapes)
+        where = place(config, needed, scratch=job.folder)
+        if where == "off":
+            images = np.empty((len(samples), *config.transform.size, 3), np.uint8)
+            fill([images], config, samples, compute=lambda batch: [batch], job=job)
+            return Uncached(images, backbone)
+        folder = tempfile.TemporaryDirectory(prefix=".features.", dir=job.folder) if where == "file" else None
+        if folder:
+            log.info("features: %.1f GB in a file below %s", needed / 1e9, job.folder)
+        paths = [Path(folder.name) / f"{i}.npy" if folder else None for i in range(len(shapes))]
+        arrays = [room((len(samples), *shape), kind, path) for shape, path in zip(shapes, paths)]
+        if fill(arrays, config, samples, compute=lambda batch: [x.asnumpy() for x in backbone(Tensor(batch))], job=job):
+            break
+    return Cached(arrays, folder)
+
+
+def room(shape: tuple, kind: type, path: Optional[Path]) -> np.ndarray:
+    return np.lib.format.open_memmap(path, "w+", kind, shape) if path else np.empty(shape, kind)
+
+
+def fill(arrays: list, config: Config, samples: tuple, *, compute: Callable, job: Job) -> bool:
+    """With `compute` of each batch of images; whether all values could be held."""
     done = 0
     with job.phase("features", len(samples)) as count:
         for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
-            parts = [batch.images] if where == "off" else backbone(batch.images)
-            for array, part in zip(arrays, parts):
+            for array, part in zip(arrays, compute(batch.images)):
+                if array.dtype == np.float16 and np.abs(part).max() > LARGEST:
+                    return False
                 array[done : done + batch.size] = part[: batch.size]
             done += batch.size
             count(batch.size)
-    return Uncached(arrays[0], backbone) if where == "off" else Cached(arrays, folder)
+    return True
 
 
 def digest(samples: tuple) -> str:
