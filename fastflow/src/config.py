@@ -26,6 +26,9 @@ class Config(config.Config):
     hidden_ratio: float = option(1.0, above_zero, "hidden channels of a subnet, relative", trained=True)
     conv3x3_only: bool = option(False, boolean, "kernels of 3 only; else 3 and 1 in turn", trained=True)
     num_epochs: int = option(500, positive, "passes over the training images")
+    patience: int = option(
+        10, count, "judged epochs without a better held-out likelihood after which training ends; 0: never"
+    )
     lr: float = option(1e-3, above_zero, "learning rate of Adam")
     weight_decay: float = option(1e-5, zero_or_more, "weight decay of Adam")
     schedule: str = option("constant", str, "of the learning rate", choices=("constant", "cosine"))

@@ -15,7 +15,19 @@ from fastflow.src.backbone import shapes
 from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config
 from fastflow.src.dataset import Features, chunks
 from fastflow.src.flows import Flows
-from fastflow.src.training import HeldOut
+from fastflow.src.loss import likelihood
+
+
+class HeldOut(nn.Cell):
+    """Features -> the negative log-likelihood of each image, B."""
+
+    def __init__(self, flows: Flows) -> None:
+        super().__init__(auto_prefix=False)
+        self.flows = flows
+
+    def construct(self, features):
+        zs, jacobians = self.flows(features)
+        return likelihood(zs, jacobians)
 
 
 def by(

@@ -8,7 +8,7 @@ from fastflow.src.config import Config
 def learning_rate(config: Config, epoch: float) -> float:
     """`epoch`: epochs done so far, with a fraction for the steps of the current one."""
     if epoch < config.warmup_epochs:
-        return config.lr * max(epoch, 1e-3) / config.warmup_epochs
+        return config.lr * epoch / config.warmup_epochs
     if config.schedule == "constant":
         return config.lr
     part = (epoch - config.warmup_epochs) / max(config.num_epochs - config.warmup_epochs, 1)

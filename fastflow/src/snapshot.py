@@ -43,6 +43,10 @@ class Progress:
     def kept_epoch(self) -> int:
         return self.best_epoch if self.best else self.epoch
 
+    @property
+    def judged_since_best(self) -> int:
+        return sum("held_out" in row for row in self.history[self.best_epoch :])
+
     def save(self, path: Path, key: dict, *, flows: nn.Cell, optimizer: nn.Cell) -> None:
         """`key`: the options that decide the course of training."""
         record = {"key": key, "epoch": self.epoch, "step": self.step, "loss": self.loss, "history": self.history}

@@ -15,11 +15,11 @@ from anomaly.run.errors import DataError
 from anomaly.run.job import Job
 from anomaly.run.progress import log
 from fastflow.src import history
-from fastflow.src.config import LAST, Config
+from fastflow.src.config import LAST, LIKELIHOOD, Config
 from fastflow.src.coupling import Subnet
 from fastflow.src.dataset import Features, chunks
 from fastflow.src.flows import Flows
-from fastflow.src.loss import likelihood
+from fastflow.src.pace import Pace
 from fastflow.src.schedule import learning_rate
 from fastflow.src.snapshot import FILE, Progress, restore, values
 from fastflow.src.step import TrainStep, adam, set_learning_rate
@@ -30,6 +30,7 @@ COURSE = (
     "hidden_ratio",
     "conv3x3_only",
     "num_epochs",
+    "patience",
     "lr",
     "weight_decay",
     "schedule",
@@ -46,18 +47,6 @@ COURSE = (
 )
 
 MOST_AT_ONCE = 8  # images, on a CPU
-
-
-class HeldOut(nn.Cell):
-    """Features -> the negative log-likelihood of each image, B."""
-
-    def __init__(self, flows: Flows) -> None:
-        super().__init__(auto_prefix=False)
-        self.flows = flows
-
-    def construct(self, features):
-        zs, jacobians = self.flows(features)
-        return likelihood(zs, jacobians)
 
 
 def split(count: int, share: float, *, seed: int) -> tuple:
@@ -132,18 +121,22 @@ class Training:
     def run(self) -> Progress:
         self._begin()
         progress, config = self.progress, self.config
+        self.pace = Pace(len(self.index) // self.ranks.size, config.num_epochs - progress.epoch)
         with stop_on_signal() as stop, self.job.phase("training", config.num_epochs) as shown:
             shown(progress.epoch)
-            while progress.epoch < config.num_epochs:
+            while not self._done():
                 start, loss = time.perf_counter(), self._epoch(stop)
                 self._end_epoch(loss, time.perf_counter() - start)
                 shown(1, f"loss={loss:.4g}")
-                last = progress.epoch == config.num_epochs
-                if self.ranks.writes and (last or progress.epoch % config.save_interval == 0):
-                    self._save()
         if progress.best is not None:
             restore(self.flows, progress.best)
         return progress
+
+    def _done(self) -> bool:
+        """After the last epoch, or once the held-out likelihood has not become better for long enough."""
+        progress, config = self.progress, self.config
+        tired = config.select == LIKELIHOOD and 0 < config.patience <= progress.judged_since_best
+        return tired or progress.epoch == config.num_epochs
 
     def _begin(self) -> None:
         """Goes on with what was interrupted, or forgets it."""
@@ -172,7 +165,7 @@ class Training:
         for number, index in enumerate(batches(self.index, self.batch, seed=config.seed, epoch=progress.epoch)):
             if number < progress.step:
                 continue
-            set_learning_rate(self.optimizer, learning_rate(config, progress.epoch + number / steps))
+            set_learning_rate(self.optimizer, learning_rate(config, progress.epoch + (number + 0.5) / steps))
             loss = self._step(index)
             if not np.isfinite(loss):
                 kept = self.snapshot
@@ -190,28 +183,38 @@ class Training:
 
     def _step(self, index: np.ndarray) -> float:
         """Every process takes its part of the batch; gradients and losses are averaged, hence the factor."""
-        loss = self.step(self._parts(index[self.ranks.rank :: self.ranks.size], self.ranks.size / len(index)))
-        return float(self.ranks.all_reduce(np.array([loss], np.float32))[0]) / self.ranks.size
+        own = index[self.ranks.rank :: self.ranks.size]
+        return self._mean(self.step(self._parts(own, self.ranks.size / len(index))))
 
     def _parts(self, index: np.ndarray, weight: float) -> Iterator[tuple]:
         for part, count in chunks(index, self.at_once):
+            self.pace.part(count)
             weights = np.where(np.arange(len(part)) < count, weight, 0)
             yield self.features.take(part), Tensor(weights.astype(np.float32))
 
+    def _mean(self, value: float) -> float:
+        """Over the processes, which thereby all know the same."""
+        return float(self.ranks.all_reduce(np.array([value], np.float32))[0]) / self.ranks.size
+
     def _end_epoch(self, loss: float, seconds: float) -> None:
         progress, config = self.progress, self.config
-        rate = learning_rate(config, progress.epoch)
+        rate = learning_rate(config, progress.epoch + 0.5)
         progress.epoch, progress.step, progress.loss = progress.epoch + 1, 0, 0.0
         row = {"epoch": progress.epoch, "loss": loss, "learning_rate": rate, "seconds": seconds}
+        progress.history.append(row)
         last = progress.epoch == config.num_epochs
         if self.judge and config.select != LAST and (last or progress.epoch % config.eval_interval == 0):
-            row["held_out"] = value = self.judge()
+            row["held_out"] = value = self._mean(self.judge())
             if value < progress.best_value:
                 progress.best_value, progress.best_epoch, progress.best = value, progress.epoch, values(self.flows)
-        progress.history.append(row)
-        if last or progress.epoch % config.log_interval == 0:
+        done = self._done()
+        if done or progress.epoch % config.log_interval == 0:
             judged = f", judged {row['held_out']:.6g}" if "held_out" in row else ""
             log.info("epoch %d of %d: loss %.6g%s, %.2f s", progress.epoch, config.num_epochs, loss, judged, seconds)
+        if done and not last:
+            log.info("stopped: the held-out likelihood is best after epoch %d (--patience)", progress.best_epoch)
+        if self.ranks.writes and (done or progress.epoch % config.save_interval == 0):
+            self._save()
 
 
 def in_half_precision(flows: Flows) -> None:
