@@ -35,7 +35,7 @@ class Config(config.Config):
     warmup_epochs: int = option(0, count, "epochs in which the learning rate rises to --lr")
     train_batch_size: int = option(32, positive, "images a step, over all devices together")
     micro_batch: int = option(
-        0, count, "images whose gradients are computed at once and then added up; 0: 4 to 8 on a CPU, else all"
+        0, count, "images whose gradients are computed at once and then added up; 0: 3 to 6 on a CPU, else all"
     )
     held_out: float = option(0.1, rate, "part of the good images kept out of training, to judge epochs by")
     select: str = option(

@@ -17,6 +17,8 @@ from fastflow.src.dataset import Features, chunks
 from fastflow.src.flows import Flows
 from fastflow.src.loss import likelihood
 
+AT_ONCE = 4  # held-out images; MindSpore keeps memory for each function that it has compiled
+
 
 class HeldOut(nn.Cell):
     """Features -> the negative log-likelihood of each image, B."""
@@ -43,7 +45,7 @@ def by(
         return test_images(config, score, backbone=backbone, job=job)
     if config.select == LAST or not len(kept_out):
         return None
-    cell, size = HeldOut(flows), min(config.batch_size, len(kept_out))
+    cell, size = HeldOut(flows), min(AT_ONCE, len(kept_out))
 
     def held_out() -> float:
         found = [cell(cache.take(index)).asnumpy()[:count] for index, count in chunks(kept_out, size)]

@@ -88,7 +88,7 @@ def test_parts_of_a_batch_have_one_shape():
 
 def test_how_many_images_are_computed_at_once(monkeypatch):
     shares = (3, 8, 9, 10, 16, 25, 32, 64)
-    assert [at_once(Config(), share) for share in shares] == [3, 8, 5, 5, 8, 5, 8, 8]
+    assert [at_once(Config(), share) for share in shares] == [3, 4, 3, 5, 4, 5, 4, 4]
     assert [at_once(Config(micro_batch=16), share) for share in (3, 16, 25)] == [3, 16, 16]
     monkeypatch.setattr(device, "current", lambda: "Ascend")
     assert at_once(Config(), 25) == 25 and at_once(Config(micro_batch=4), 25) == 4
