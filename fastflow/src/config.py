@@ -25,14 +25,14 @@ class Config(config.Config):
     flow_step: int = option(8, positive, "coupling blocks a scale", trained=True)
     hidden_ratio: float = option(1.0, above_zero, "hidden channels of a subnet, relative", trained=True)
     conv3x3_only: bool = option(False, boolean, "kernels of 3 only; else 3 and 1 in turn", trained=True)
-    num_epochs: int = option(500, positive, "passes over the training images")
+    num_epochs: int = option(15, positive, "passes over the training images")
     patience: int = option(
         10, count, "judged epochs without a better held-out likelihood after which training ends; 0: never"
     )
-    lr: float = option(1e-3, above_zero, "learning rate of Adam")
+    lr: float = option(2e-3, above_zero, "learning rate of Adam")
     weight_decay: float = option(1e-5, zero_or_more, "weight decay of Adam")
-    schedule: str = option("constant", str, "of the learning rate", choices=("constant", "cosine"))
-    warmup_epochs: int = option(0, count, "epochs in which the learning rate rises to --lr")
+    schedule: str = option("cosine", str, "of the learning rate", choices=("constant", "cosine"))
+    warmup_epochs: int = option(1, count, "epochs in which the learning rate rises to --lr")
     train_batch_size: int = option(32, positive, "images a step, over all devices together")
     micro_batch: int = option(
         0, count, "images whose gradients are computed at once and then added up; 0: 3 to 6 on a CPU, else all"

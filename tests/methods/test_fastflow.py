@@ -95,9 +95,9 @@ def test_how_many_images_are_computed_at_once(monkeypatch):
 
 
 def test_schedules():
-    plain = Config(num_epochs=10)
+    plain = Config(num_epochs=10, schedule="constant", warmup_epochs=0, lr=1e-3)
     assert [learning_rate(plain, e) for e in (0, 5, 9.9)] == [1e-3] * 3
-    cosine = Config(num_epochs=12, schedule="cosine", warmup_epochs=2)
+    cosine = Config(num_epochs=12, schedule="cosine", warmup_epochs=2, lr=1e-3)
     rates = [learning_rate(cosine, e) for e in (0, 1, 2, 7, 12)]
     assert rates[0] < rates[1] == pytest.approx(5e-4) and rates[2] == pytest.approx(1e-3)
     assert rates[3] == pytest.approx(5e-4) and rates[4] == pytest.approx(0, abs=1e-9)
