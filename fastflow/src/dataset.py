@@ -71,28 +71,32 @@ def place(config: Config, needed: int, *, scratch: Optional[Path]) -> str:
 
 def collect(config: Config, samples: tuple, *, backbone: nn.Cell, shapes: tuple, job: Job) -> Features:
     """Runs decoding and the backbone over all samples; a second time only where float16 cannot hold a value."""
+
+    def computed(images: np.ndarray) -> list:
+        return [x.asnumpy() for x in backbone(Tensor(images))]
+
     for kind in (np.float16, np.float32):
         needed = np.dtype(kind).itemsize * len(samples) * sum(int(np.prod(shape)) for shape in shapes)
         where = place(config, needed, scratch=job.folder)
         if where == "off":
             images = np.empty((len(samples), *config.transform.size, 3), np.uint8)
-            fill([images], config, samples, compute=lambda batch: [batch], job=job)
+            fill([images], config, samples=samples, compute=lambda batch: [batch], job=job)
             return Uncached(images, backbone)
         folder = tempfile.TemporaryDirectory(prefix=".features.", dir=job.folder) if where == "file" else None
         if folder:
             log.info("features: %.1f GB in a file below %s", needed / 1e9, job.folder)
         paths = [Path(folder.name) / f"{i}.npy" if folder else None for i in range(len(shapes))]
-        arrays = [room((len(samples), *shape), kind, path) for shape, path in zip(shapes, paths)]
-        if fill(arrays, config, samples, compute=lambda batch: [x.asnumpy() for x in backbone(Tensor(batch))], job=job):
+        arrays = [room((len(samples), *shape), kind, path=path) for shape, path in zip(shapes, paths)]
+        if fill(arrays, config, samples=samples, compute=computed, job=job):
             break
     return Cached(arrays, folder)
 
 
-def room(shape: tuple, kind: type, path: Optional[Path]) -> np.ndarray:
+def room(shape: tuple, kind: type, *, path: Optional[Path]) -> np.ndarray:
     return np.lib.format.open_memmap(path, "w+", kind, shape) if path else np.empty(shape, kind)
 
 
-def fill(arrays: list, config: Config, samples: tuple, *, compute: Callable, job: Job) -> bool:
+def fill(arrays: list, config: Config, *, samples: tuple, compute: Callable, job: Job) -> bool:
     """With `compute` of each batch of images; whether all values could be held."""
     done = 0
     with job.phase("features", len(samples)) as count:
