@@ -1,8 +1,8 @@
 """What PatchCore remembers of good parts, and how a new part is held against it (arXiv 2106.08265, 3.2 and 3.3)."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Optional
 
@@ -13,6 +13,7 @@ from anomaly.deploy.state import State
 from anomaly.run.errors import DataError
 from anomaly.run.files import replacing
 from patchcore.src import coreset
+from patchcore.src.search import Search
 
 INDEX = "embeddings/index.faiss"
 ROWS = "embeddings/rows.npy"
@@ -24,31 +25,31 @@ class MemoryBank:
     image_of_row: np.ndarray  # M, rising: which training image a row came from
     k: int
 
-    def score(self, patches: np.ndarray) -> tuple:
-        """B N D -> distance of each patch to its nearest row, B N, and the image scores, B."""
-        b, n, d = patches.shape
-        faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))  # MindSpore leaves it at one
-        flat = np.ascontiguousarray(patches.reshape(-1, d))
-        squared, nearest = faiss.knn(flat, self.vectors, 1)
-        distances = np.sqrt(np.maximum(squared, 0)).reshape(b, n)
-        worst = distances.argmax(axis=1) + np.arange(b) * n
-        return distances, self._reweighted(flat[worst], nearest[worst, 0])
+    @cached_property
+    def search(self) -> Search:
+        return Search(self.vectors)
 
-    def _reweighted(self, tests: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+    def rows_of(self, image: int) -> slice:
+        return slice(*np.searchsorted(self.image_of_row, [image, image + 1]))
+
+    def score(self, patches: np.ndarray, *, skip: slice = slice(0)) -> tuple:
+        """B N D -> distance of each patch to its nearest row, B N, and image scores, B; rows in `skip` do not count."""
+        b, n, d = patches.shape
+        flat = patches.reshape(-1, d)
+        distances, nearest = (found.reshape(b, n) for found in self.search.nearest(flat, skip=skip))
+        worst = np.arange(b), distances.argmax(axis=1)
+        star = distances[worst]  # s* = |m_test - m*|
+        _, neighbours = self.search.nearest(self.vectors[nearest[worst]], self.k, skip=skip)  # N_b(m*), m* among them
+        return distances, self._reweighted(patches[worst], star, neighbours)
+
+    def _reweighted(self, tests: np.ndarray, star: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
         """Eq. (6) and (7): a distance counts for more where the nearest row is itself far from its neighbours."""
-        star = np.linalg.norm(tests - self.vectors[nearest], axis=1)  # s* = |m_test - m*|
-        k = min(self.k, len(self.vectors))
-        if k < 2:
+        if neighbours.shape[1] < 2:
             return star
-        _, neighbours = faiss.knn(self.vectors[nearest], self.vectors, k)  # N_b(m*), m* among them
         far = np.linalg.norm(tests[:, None] - self.vectors[neighbours], axis=2)  # B k
         top = np.maximum(far.max(axis=1), star)  # subtracted in numerator and denominator: exp cannot overflow
         weight = 1 - np.exp(star - top) / np.exp(far - top[:, None]).sum(axis=1)
         return weight * star
-
-    def without(self, image: int) -> "MemoryBank":
-        kept = self.image_of_row != image
-        return MemoryBank(self.vectors[kept], self.image_of_row[kept], self.k)
 
     def save(self, folder: Path) -> None:
         index = faiss.IndexFlatL2(self.vectors.shape[1])

@@ -132,14 +132,17 @@ def test_an_index_of_another_kind_is_refused(tmp_path):
         MemoryBank.load(state_of(tmp_path), 9)
 
 
-def test_without_leaves_out_exactly_the_rows_of_an_image():
-    b = bank()
-    for image in range(6):
-        others = b.without(image)
-        wanted = [i for i in range(len(b.vectors)) if b.image_of_row[i] != image]
-        assert np.array_equal(others.vectors, b.vectors[wanted])
-        assert np.array_equal(others.image_of_row, b.image_of_row[wanted])
-        assert others.k == b.k
+@pytest.mark.parametrize("k", [1, 9, 500])
+def test_skipping_the_rows_of_an_image_is_a_bank_without_them(k):
+    b = bank(k=k)
+    for image in range(-1, 6):
+        kept = b.image_of_row != image
+        assert np.array_equal(np.delete(b.vectors, b.rows_of(image), axis=0), b.vectors[kept])
+        distances, scores = b.score(patches(), skip=b.rows_of(image))
+        for found, score, photograph in zip(distances, scores, patches()):
+            nearest, wanted = equations_6_and_7(photograph, b.vectors[kept], k)
+            assert np.allclose(found, nearest.astype(float), rtol=1e-5)
+            assert score == pytest.approx(float(wanted), rel=1e-5)
 
 
 @pytest.mark.parametrize("ratio", [0.05, 0.5, 1.0])
