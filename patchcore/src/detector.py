@@ -79,8 +79,7 @@ def calibrate(
     for number, patches in enumerate(images, first):
         own = bank.rows_of(number)
         if own.stop - own.start < len(bank.vectors):
-            distances, score = bank.score(patches[None], skip=own)
-            found.append((float(score[0]), float(anomaly_map(distances).max())))
+            found.append(bank.extremes(patches, anomaly_map, skip=own))
         report(1)
     return np.array(found).reshape(-1, 2)
 

@@ -13,10 +13,13 @@ from anomaly.deploy.state import State
 from anomaly.run.errors import DataError
 from anomaly.run.files import replacing
 from patchcore.src import coreset
+from patchcore.src.anomaly_map import AnomalyMap
 from patchcore.src.search import Search
 
 INDEX = "embeddings/index.faiss"
 ROWS = "embeddings/rows.npy"
+NARROW = 64  # dimensions of shadows that upper bounds come from
+TOP = 16  # of the largest distances that are made exact at once
 
 
 @dataclass(frozen=True)
@@ -29,18 +32,42 @@ class MemoryBank:
     def search(self) -> Search:
         return Search(self.vectors)
 
+    @cached_property
+    def outline(self) -> Search:
+        """For few points, or bounds."""
+        return Search(self.vectors, NARROW)
+
     def rows_of(self, image: int) -> slice:
         return slice(*np.searchsorted(self.image_of_row, [image, image + 1]))
 
-    def score(self, patches: np.ndarray, *, skip: slice = slice(0)) -> tuple:
-        """B N D -> distance of each patch to its nearest row, B N, and image scores, B; rows in `skip` do not count."""
+    def score(self, patches: np.ndarray) -> tuple:
+        """B N D -> distance of each patch to its nearest row, B N, and the image scores, B."""
         b, n, d = patches.shape
-        flat = patches.reshape(-1, d)
-        distances, nearest = (found.reshape(b, n) for found in self.search.nearest(flat, skip=skip))
+        distances, nearest = (found.reshape(b, n) for found in self.search.nearest(patches.reshape(-1, d)))
         worst = np.arange(b), distances.argmax(axis=1)
-        star = distances[worst]  # s* = |m_test - m*|
-        _, neighbours = self.search.nearest(self.vectors[nearest[worst]], self.k, skip=skip)  # N_b(m*), m* among them
-        return distances, self._reweighted(patches[worst], star, neighbours)
+        neighbours = self.search.nearest(self.vectors[nearest[worst]], self.k)[1]  # N_b(m*), m* among them
+        return distances, self._reweighted(patches[worst], distances[worst], neighbours)
+
+    def extremes(self, patches: np.ndarray, anomaly_map: AnomalyMap, *, skip: slice) -> tuple:
+        """N D of one image -> its score and the largest value of its map, where the rows in `skip` do not count.
+
+        All distances start as upper bounds. Those that the two maxima come from are made exact, until they stay there.
+        """
+        distances = self.outline.near(patches, skip=skip)
+        nearest = np.full(len(patches), -1)
+        while True:
+            pixel = int(anomaly_map(distances[None]).argmax())
+            matters = anomaly_map.below(pixel)
+            matters[distances.argsort()[-TOP:]] = True
+            inexact = np.flatnonzero(matters & (nearest < 0))
+            if not inexact.size:
+                break
+            exact, rows = self.outline.nearest(patches[inexact], skip=skip)
+            distances[inexact], nearest[inexact] = exact[:, 0], rows[:, 0]
+        worst = distances.argmax(keepdims=True)
+        neighbours = self.outline.nearest(self.vectors[nearest[worst]], self.k, skip=skip)[1]
+        score = self._reweighted(patches[worst], distances[worst], neighbours)
+        return float(score[0]), float(anomaly_map(distances[None]).max())
 
     def _reweighted(self, tests: np.ndarray, star: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
         """Eq. (6) and (7): a distance counts for more where the nearest row is itself far from its neighbours."""

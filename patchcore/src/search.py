@@ -7,6 +7,7 @@ whose ŷ is nearest is an upper bound; only the rows that could be below it have
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import faiss
@@ -20,18 +21,18 @@ LARGEST = 63  # of the bank's integers: AVX2 adds two products with 8 bits of th
 ZERO = 128  # of the other side's
 VALUES = 2**20  # products at once
 CHUNK = 1024  # distances at once
-FEW = 32  # rows and this part of the bank: where more could be nearest, products with all of it are faster
+FEW = 16  # rows and this part of the bank: where more could be nearest, products with all of it are faster
 UNIT = 2.0**-24  # of rounding in single precision
 
 
 class Search:
-    def __init__(self, vectors: np.ndarray) -> None:
+    def __init__(self, vectors: np.ndarray, width: int = WIDTH) -> None:
         self.vectors = vectors
         sample = vectors[:: max(1, len(vectors) // SAMPLE)]
         self.mean = sample.mean(axis=0)  # distances stay, norms shrink, and with them rounding
         sample = sample - self.mean
         axes = np.linalg.eigh(sample.T @ sample)[1]  # the widest last
-        width = min(WIDTH, len(axes))
+        width = min(width, len(axes))
         # Turned once more, all coordinates are of about one size, and one step suits them all.
         turn = np.linalg.qr(np.random.default_rng(0).normal(size=(width, width)))[0].astype(np.float32)
         self.first = axes[:, len(axes) - width + 1 :] @ turn[:-1]
@@ -57,18 +58,15 @@ class Search:
         shifted = points - self.mean
         shadows = self._shadows(shifted)
         reach = np.sqrt(_squares(shifted)) + self.farthest
-        size = max(1, VALUES // len(self.vectors))
 
-        def search(start: int) -> None:
-            some = slice(start, start + size)
+        def search(some: slice) -> None:
             row, column = self._possible(points[some], shadows[some], reach[some], k=k, skip=skip)
             count = np.bincount(row, minlength=len(points[some]))
             few = (count >= k) & (count <= k + FEW + len(self.vectors) // FEW)
-            kept, index = few[row], start + np.flatnonzero(few)
+            kept, index = few[row], some.start + np.flatnonzero(few)
             squared[index], found[index] = self._closest(points[some], row[kept], column[kept], k=k)
 
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            list(pool.map(search, range(0, len(points), size)))
+        self._in_blocks(search, len(points))
         many = np.flatnonzero(found[:, 0] < 0)
         if many.size:
             squared[many], found[many] = self._among_all(points[many], k=k, skip=skip)
@@ -84,17 +82,37 @@ class Search:
         length = np.sqrt(_squares(shifted @ self.rest))
         return shifted @ self.first + length[:, None] * self.last
 
-    def _possible(self, points: np.ndarray, shadows: np.ndarray, reach: np.ndarray, *, k: int, skip: slice) -> tuple:
-        """Which rows could be among a point's nearest k: pairs of a point and a row, rising."""
+    def near(self, points: np.ndarray, *, skip: slice = slice(0)) -> np.ndarray:
+        """N D -> the distances to rows that are about the nearest, N: never less than those to the nearest."""
+        shadows = self._shadows(points - self.mean)
+        bounds = np.empty(len(points), np.float32)
+
+        def search(some: slice) -> None:
+            bounds[some] = self._screen(points[some], shadows[some], k=1, skip=skip)[1]
+
+        self._in_blocks(search, len(points))
+        return bounds
+
+    def _in_blocks(self, search: Callable, count: int) -> None:
+        size = max(1, VALUES // len(self.vectors))
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            list(pool.map(search, [slice(i, i + size) for i in range(0, count, size)]))
+
+    def _screen(self, points: np.ndarray, shadows: np.ndarray, *, k: int, skip: slice) -> tuple:
+        """ŷx ŷm - |ŷm|² / 2 for all pairs, an upper bound for the distances of the nearest k, yx - ŷx, and |ŷx|²."""
         step = _step(shadows, ZERO - 1)
         codes = np.rint(shadows / step)
         inputs = {"codes": (codes + ZERO).astype(np.uint8), "step": step.reshape(1)}
-        products = self.session.run(None, inputs)[0]  # ŷx ŷm - |ŷm|² / 2
+        products = self.session.run(None, inputs)[0]
         products[:, skip] = -np.inf
         best = products.argmax(axis=1)[:, None] if k == 1 else np.argpartition(-products, k - 1, axis=1)[:, :k]
         bound = np.sqrt(_squares(points[:, None] - self.vectors[best])).max(axis=1)
-        error = np.sqrt(_squares(shadows - codes * step)) + self.error + 4 * UNIT * (points.shape[1] + 2) * reach
-        length = _squares(codes) * step**2
+        return products, bound, shadows - codes * step, _squares(codes) * step**2
+
+    def _possible(self, points: np.ndarray, shadows: np.ndarray, reach: np.ndarray, *, k: int, skip: slice) -> tuple:
+        """Which rows could be among a point's nearest k: pairs of a point and a row, rising."""
+        products, bound, moved, length = self._screen(points, shadows, k=k, skip=skip)
+        error = np.sqrt(_squares(moved)) + self.error + 4 * UNIT * (points.shape[1] + 2) * reach
         margin = 8 * UNIT * (np.sqrt(length) + self.longest) ** 2
         least = (length - (bound + error) ** 2) / 2 - margin
         return np.divmod(np.flatnonzero(products >= least[:, None]), products.shape[1])

@@ -9,6 +9,7 @@ from commands import state_of
 
 from anomaly.run.errors import DataError
 from patchcore.src import memory_bank
+from patchcore.src.anomaly_map import AnomalyMap
 from patchcore.src.memory_bank import INDEX, ROWS, MemoryBank
 
 
@@ -132,17 +133,49 @@ def test_an_index_of_another_kind_is_refused(tmp_path):
         MemoryBank.load(state_of(tmp_path), 9)
 
 
+def spotted(images: int, seed: int) -> np.ndarray:
+    """Images of 8 x 6 patches in 24 dimensions, each with a few places that are unlike the rest."""
+    rng = np.random.default_rng(seed)
+    found = rng.gamma(2, 0.5, (images, 48, 24))
+    spots = rng.random((images, 48, 1)) < 0.1
+    return (found + spots * rng.gamma(3, 0.5, found.shape)).astype(np.float32)
+
+
 @pytest.mark.parametrize("k", [1, 9, 500])
-def test_skipping_the_rows_of_an_image_is_a_bank_without_them(k):
-    b = bank(k=k)
-    for image in range(-1, 6):
-        kept = b.image_of_row != image
-        assert np.array_equal(np.delete(b.vectors, b.rows_of(image), axis=0), b.vectors[kept])
-        distances, scores = b.score(patches(), skip=b.rows_of(image))
-        for found, score, photograph in zip(distances, scores, patches()):
-            nearest, wanted = equations_6_and_7(photograph, b.vectors[kept], k)
-            assert np.allclose(found, nearest.astype(float), rtol=1e-5)
-            assert score == pytest.approx(float(wanted), rel=1e-5)
+@pytest.mark.parametrize("ratio", [0.02, 0.3, 1.0])
+def test_extremes_are_those_of_a_bank_without_the_rows_of_the_image(ratio, k):
+    images, enlarge = spotted(8, 1), AnomalyMap((8, 6), (64, 48))
+    b = memory_bank.fit(images.reshape(-1, 24), 48, ratio=ratio, k=k, seed=0)
+    for number, image in enumerate(images):
+        nearest, wanted = equations_6_and_7(image, b.vectors[b.image_of_row != number], k)
+        score, peak = b.extremes(image, enlarge, skip=b.rows_of(number))
+        assert score == pytest.approx(float(wanted), rel=1e-5)
+        assert peak == pytest.approx(enlarge(nearest[None].astype(float)).max(), rel=1e-5)
+
+
+def test_extremes_of_an_image_that_is_the_same_everywhere():
+    b, image = bank(), np.ones((48, 24), np.float32)
+    score, peak = b.extremes(image, AnomalyMap((8, 6), (64, 48)), skip=slice(0))
+    nearest, wanted = equations_6_and_7(image, b.vectors, 9)
+    assert score == pytest.approx(float(wanted), rel=1e-5)
+    assert peak == pytest.approx(float(nearest[0]), rel=1e-5)
+
+
+@pytest.mark.parametrize("image", range(-1, 6))
+def test_the_rows_of_an_image_are_those_that_came_from_it(image):
+    b = bank()
+    assert np.array_equal(np.arange(60)[b.rows_of(image)], np.flatnonzero(b.image_of_row == image))
+
+
+def test_a_pixel_has_its_value_from_the_patches_below_it():
+    enlarge, values = AnomalyMap((8, 6), (64, 48), sigma=1), np.random.default_rng(0).random(48)
+    for pixel in (0, 47, 48 * 31 + 20, 48 * 64 - 1):
+        below = enlarge.below(pixel)
+        assert 0 < below.sum() < 48
+        for patch in range(48):
+            changed = values + (np.arange(48) == patch)
+            moved = enlarge(changed[None]).ravel()[pixel] != enlarge(values[None]).ravel()[pixel]
+            assert moved <= below[patch]
 
 
 @pytest.mark.parametrize("ratio", [0.05, 0.5, 1.0])

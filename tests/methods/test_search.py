@@ -106,6 +106,26 @@ def test_rows_that_are_skipped(skip, k):
     check(np.concatenate([vectors[::30], clustered(20, 1)]), vectors, k, skip)
 
 
+@pytest.mark.parametrize("width", [2, 16, 64, 1000])
+def test_any_width_of_shadows(width):
+    vectors, points = clustered(2000, 2), np.concatenate([clustered(60, 1), 3 * clustered(10, 3)])
+    every = naive(points, vectors)
+    distances, rows = Search(vectors, width).nearest(points, 3)
+    assert np.allclose(np.take_along_axis(every, rows, axis=1), np.sort(every, axis=1)[:, :3], rtol=2e-6)
+    assert np.allclose(distances, np.sort(every, axis=1)[:, :3], rtol=2e-6)
+
+
+@pytest.mark.parametrize("skip", [slice(0), slice(100, 900)])
+def test_near_rows_are_never_nearer_than_the_nearest_and_seldom_far(skip):
+    vectors = clustered(2000, 2)
+    points = np.concatenate([vectors[::20], clustered(100, 1)])
+    every = naive(points, vectors)
+    every[:, skip] = np.inf
+    nearest, near = every.min(axis=1), Search(vectors, 64).near(points, skip=skip)
+    assert (near >= nearest * (1 - 2e-6)).all()
+    assert np.median(near[100:] / nearest[100:]) < 1.05
+
+
 @pytest.mark.parametrize("values", [1, 5000, 10**9])
 def test_the_size_of_a_block_changes_nothing(monkeypatch, values):
     vectors, points = clustered(1200, 2), clustered(40, 1)
