@@ -123,7 +123,7 @@ class Search:
         for i in range(0, len(row), CHUNK):
             some = slice(i, i + CHUNK)
             squared[some] = _squares(points[row[some]] - self.vectors[column[some]])
-        order = np.lexsort((column, squared, row))
+        order = np.lexsort((squared, row))  # of equal distances the first
         first = np.flatnonzero(np.diff(row, prepend=-1))
         chosen = order[first[:, None] + np.arange(k)]
         return squared[chosen], column[chosen]

@@ -62,6 +62,16 @@ def test_rows_far_from_the_origin(offset):
 
 
 @pytest.mark.parametrize("k", [1, 4])
+@pytest.mark.parametrize("skip", [slice(0), slice(300, 1700)])
+def test_points_that_any_row_could_be_nearest_to(monkeypatch, skip, k):
+    """They are searched for with plain products."""
+    asked, knn = [], search.faiss.knn
+    monkeypatch.setattr(search.faiss, "knn", lambda *given: asked.append(len(given[0])) or knn(*given))
+    check(1e4 * clustered(10, 4), clustered(2000, 2), k, skip)
+    assert asked == [10]
+
+
+@pytest.mark.parametrize("k", [1, 4])
 def test_points_far_from_all_rows_beside_near_ones(k):
     vectors = clustered(2000, 2)
     points = np.concatenate([clustered(30, 1), 10 * clustered(10, 3), 1e4 * clustered(10, 4), vectors[:5] + 1e-3])
