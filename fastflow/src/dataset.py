@@ -7,19 +7,17 @@ and compile anew at every step.
 """
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 
 import numpy as np
-from mindspore import Tensor, mutable, nn
+from mindspore import Tensor, mutable
 
 from anomaly.data.loader import batches
-from anomaly.run.device import available_memory
+from anomaly.engines.frozen import Frozen
 from anomaly.run.errors import UsageError
 from anomaly.run.job import Job
-from anomaly.run.progress import log
+from anomaly.run.memory import Scratch
 from fastflow.src.config import Config
 
 MEMORY_SHARE = 0.5  # of what is free, for `auto`
@@ -36,64 +34,50 @@ def chunks(index: np.ndarray, size: int) -> Iterator[tuple]:
 class Cached:
     """Arrays N C H W, one a scale, in half precision where their values allow it."""
 
-    def __init__(self, arrays: list, folder: Optional[tempfile.TemporaryDirectory] = None) -> None:
-        self.arrays = arrays
-        self.folder = folder  # of the mapped files; they go with this object
+    def __init__(self, layers: list, scratch: Scratch) -> None:
+        self.layers = layers
+        self.scratch = scratch  # of the mapped files; they go with this object
+
+    def arrays(self, index: np.ndarray) -> list:
+        return [layer[index].astype(np.float32) for layer in self.layers]
 
     def take(self, index: np.ndarray) -> tuple:
-        return mutable(tuple(Tensor(array[index].astype(np.float32)) for array in self.arrays))
+        return mutable(tuple(Tensor(array) for array in self.arrays(index)))
 
 
 class Uncached:
     """Decoded images N H W 3; the backbone runs whenever features are asked for."""
 
-    def __init__(self, images: np.ndarray, backbone: nn.Cell) -> None:
+    def __init__(self, images: np.ndarray, backbone: Frozen) -> None:
         self.images = images
         self.backbone = backbone
 
+    def arrays(self, index: np.ndarray) -> list:
+        return self.backbone(self.images[index])
+
     def take(self, index: np.ndarray) -> tuple:
-        return mutable(self.backbone(Tensor(self.images[index])))
+        return mutable(tuple(Tensor(array) for array in self.arrays(index)))
 
 
 Features = Union[Cached, Uncached]
 
 
-def place(config: Config, needed: int, *, scratch: Optional[Path]) -> str:
-    """Where the cache goes, for this many bytes; without a folder for it not into a file."""
-    if config.feature_cache == "file" and scratch is None:
-        raise UsageError("feature_cache: file needs a folder to keep it in")
-    if config.feature_cache != "auto":
-        return config.feature_cache
-    if needed < MEMORY_SHARE * available_memory():
-        return "memory"
-    return "file" if scratch else "off"
-
-
-def collect(config: Config, samples: tuple, *, backbone: nn.Cell, shapes: tuple, job: Job) -> Features:
+def collect(config: Config, samples: tuple, *, backbone: Frozen, shapes: tuple, job: Job) -> Features:
     """Runs decoding and the backbone over all samples; a second time only where float16 cannot hold a value."""
-
-    def computed(images: np.ndarray) -> list:
-        return [x.asnumpy() for x in backbone(Tensor(images))]
-
+    if config.feature_cache == "file" and job.folder is None:
+        raise UsageError("feature_cache: file needs a folder to keep it in")
+    wanted = {"auto": "", "off": "none"}.get(config.feature_cache, config.feature_cache)
     for kind in (np.float16, np.float32):
         needed = np.dtype(kind).itemsize * len(samples) * sum(int(np.prod(shape)) for shape in shapes)
-        where = place(config, needed, scratch=job.folder)
-        if where == "off":
-            images = np.empty((len(samples), *config.transform.size, 3), np.uint8)
-            fill([images], config, samples=samples, compute=lambda batch: [batch], job=job)
-            return Uncached(images, backbone)
-        folder = tempfile.TemporaryDirectory(prefix=".features.", dir=job.folder) if where == "file" else None
-        if folder:
-            log.info("features: %.1f GB in a file below %s", needed / 1e9, job.folder)
-        paths = [Path(folder.name) / f"{i}.npy" if folder else None for i in range(len(shapes))]
-        arrays = [room((len(samples), *shape), kind, path=path) for shape, path in zip(shapes, paths)]
-        if fill(arrays, config, samples=samples, compute=computed, job=job):
+        scratch = Scratch(needed, job.folder, share=MEMORY_SHARE, kind=wanted)
+        if scratch.kind == "none":
             break
-    return Cached(arrays, folder)
-
-
-def room(shape: tuple, kind: type, *, path: Optional[Path]) -> np.ndarray:
-    return np.lib.format.open_memmap(path, "w+", kind, shape) if path else np.empty(shape, kind)
+        layers = [scratch.empty((len(samples), *shape), kind) for shape in shapes]
+        if fill(layers, config, samples=samples, compute=backbone, job=job):
+            return Cached(layers, scratch)
+    images = np.empty((len(samples), *config.transform.size, 3), np.uint8)
+    fill([images], config, samples=samples, compute=lambda batch: [batch], job=job)
+    return Uncached(images, backbone)
 
 
 def fill(arrays: list, config: Config, *, samples: tuple, compute: Callable, job: Job) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Optional
 
 import numpy as np
+from mindspore import nn
 
 from anomaly.data.loader import batches
 from anomaly.engines.frozen import Frozen

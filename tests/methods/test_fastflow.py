@@ -13,7 +13,6 @@ import mindspore
 import numpy as np
 import pytest
 from commands import CPU, RANDOM, run, write
-from mindspore import Tensor
 from shell import free_port
 
 from anomaly.data.samples import Sample
@@ -180,13 +179,13 @@ def test_values_too_large_for_half_precision_are_kept_in_single(tmp_path):
     samples = tuple(Sample(write(tmp_path / f"{i}.png", image)) for i, image in enumerate(images))
 
     def backbone(gain):
-        return lambda batch: (Tensor(batch.asnumpy().transpose(0, 3, 1, 2)[:, :2].astype(np.float32) * gain),)
+        return lambda batch: [batch.transpose(0, 3, 1, 2)[:, :2].astype(np.float32) * gain]
 
     config = Config(resize=(32, 32), batch_size=2)
     rgb = images[..., ::-1].transpose(0, 3, 1, 2)[:, :2].astype(np.float32)
     for gain, kind in ((1 / 3, np.float16), (1000, np.float32)):
         found = collect(config, samples, backbone=backbone(np.float32(gain)), shapes=((2, 32, 32),), job=Job())
-        assert [array.dtype for array in found.arrays] == [kind]
+        assert [array.dtype for array in found.layers] == [kind]
         (taken,) = found.take(np.array([2, 0]))
         assert taken.dtype == mindspore.float32
         np.testing.assert_allclose(taken.asnumpy(), rgb[[2, 0]] * np.float32(gain), rtol=2**-11)
