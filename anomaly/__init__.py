@@ -28,6 +28,9 @@ __all__ = ["Category", "DataError", "Detector", "Evaluation", "Judgement", "Samp
 
 # On AVX-512 machines oneDNN falls back to a reference convolution that is about 50 times slower.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
+# Many small matrix products at once (run/threads.py), each in one thread: OpenBLAS's own threads wait for one another
+# longer than such a product takes, and keep the cores busy meanwhile.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Threads that spin after a search would keep the cores from the network's next batch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # MindSpore's own log: errors only. Its warnings speak of back ends that are not installed.

@@ -23,6 +23,7 @@ from anomaly.deploy.state import State
 from anomaly.run.errors import DataError
 from anomaly.run.files import replacing
 from anomaly.run.processes import ALONE, Ranks
+from anomaly.run.threads import parallel, spans
 
 EPSILON = 0.01
 FILES = ("gaussian/mean.npy", "gaussian/factor.npy", "gaussian/eigenvalues.npy")
@@ -43,13 +44,15 @@ class Gaussians:
     def squared(self, x: np.ndarray) -> np.ndarray:
         """B P D -> squared distances, B P."""
         result = np.empty(x.shape[:2], np.float32)
-        for start in range(0, x.shape[1], CHUNK):
-            part = slice(start, start + CHUNK)
+
+        def fill(part: slice) -> None:
             delta, projected = self._project(x, part)
             squared = np.einsum("pbr,pbr->pb", projected, projected)
             if self.low_rank:
                 squared = (np.einsum("pbd,pbd->pb", delta, delta) - squared) / EPSILON
             result[:, part] = np.maximum(squared, 0).T
+
+        parallel(fill, spans(x.shape[1], CHUNK))
         return result
 
     def _project(self, x: np.ndarray, part: slice) -> tuple:
@@ -73,10 +76,12 @@ class Gaussians:
             delta = (x - self.mean) * (n / (n - 1))
             return np.sqrt(np.einsum("bpd,bpd->bp", delta, delta) / EPSILON)
         result = np.empty(x.shape[:2])
-        for start in range(0, x.shape[1], CHUNK):
-            part = slice(start, start + CHUNK)
+
+        def fill(part: slice) -> None:
             q, remaining = self._leverage(x, part)
             result[:, part] = np.sqrt(n**2 * (n - 2) / (n - 1) ** 3 * q / np.maximum(remaining, 1e-12)).T
+
+        parallel(fill, spans(x.shape[1], CHUNK))
         return result
 
     def _leverage(self, x: np.ndarray, part: slice) -> tuple:
@@ -155,19 +160,21 @@ class Accumulator:
 
     def add(self, x: np.ndarray) -> None:
         """B P D."""
-        rows = np.empty((x.shape[1], len(x), x.shape[2]), np.float32)
-        for number, image in enumerate(x):
-            k = self.count + number
-            difference = image - self.mean
-            rows[:, number] = np.sqrt(k / (k + 1)) * difference
-            self.mean += difference / (k + 1)
-        if self.count == 0:
-            rows = rows[:, 1:]  # the first image has nothing to differ from
+        first = int(self.count == 0)  # which has nothing to differ from
+
+        def take_in(part: slice) -> None:
+            mean = self.mean[part]
+            rows = np.empty((len(mean), len(x), x.shape[2]), np.float32)
+            for number, image in enumerate(x[:, part]):
+                k = self.count + number
+                difference = image - mean
+                rows[:, number] = np.sqrt(k / (k + 1)) * difference
+                mean += difference / (k + 1)
+            self._add_rows(part, rows[:, first:])
+
+        parallel(take_in, spans(len(self.mean), CHUNK))
         self.count += len(x)
-        for start in range(0, len(self.mean), CHUNK):
-            part = slice(start, start + CHUNK)
-            self._add_rows(part, rows[part])
-        self.filled += rows.shape[1] if self.keeps_rows else 0
+        self.filled += len(x) - first if self.keeps_rows else 0
 
     def reduce(self, ranks: Ranks) -> None:
         """Adds up what the processes have seen: with the k images before it, of mean M, a process's n images add their
@@ -192,9 +199,12 @@ class Accumulator:
         mine, before = ranks.share(range(len(self.state)))
         self.state[:before] = 0
         self.state[before + len(mine) :] = 0
-        for p in mine:
-            values[p] = self._finish(self.state[p])
-            report(1)
+
+        def finish(part: slice) -> None:
+            for p in mine[part]:
+                values[p] = self._finish(self.state[p])
+
+        parallel(finish, spans(len(mine), CHUNK), report=lambda part: report(part.stop - part.start))
         return Gaussians(self.mean, ranks.all_reduce(self.state), ranks.all_reduce(values), self.count)
 
     def _finish(self, state: np.ndarray) -> np.ndarray:

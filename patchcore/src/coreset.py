@@ -13,6 +13,8 @@ from typing import Any, Optional
 import numpy as np
 from sklearn.random_projection import SparseRandomProjection, johnson_lindenstrauss_min_dim
 
+from anomaly.run.threads import parallel, spans
+
 POOL = 4096
 BLOCK = 512  # points and
 CENTRES = 2048  # centres in one product
@@ -21,17 +23,25 @@ EPSILON = 0.9  # of the Johnson-Lindenstrauss lemma, as the paper's and the zoo'
 TIE = 1e-11  # relative to the largest squared norm: closer distances count as equal
 
 
+def width(rows: int, dimensions: int) -> int:
+    """d, for so many rows: dimensions in which distances are kept; D where it would not be smaller."""
+    return min(dimensions, int(johnson_lindenstrauss_min_dim(rows, eps=EPSILON)) if rows > 1 else dimensions)
+
+
 def project(features: np.ndarray, seed: int) -> np.ndarray:
-    """N D -> N d: a sparse random projection that keeps distances, in float32; D where it would not be smaller."""
+    """N D -> N d: a sparse random projection that keeps distances, in float32."""
     rows, dimensions = features.shape
-    target = int(johnson_lindenstrauss_min_dim(rows, eps=EPSILON)) if rows > 1 else dimensions
-    if target >= dimensions:
+    target = width(rows, dimensions)
+    if target == dimensions:
         return features
     projection = SparseRandomProjection(target, random_state=seed).fit(features[:1]).components_.toarray()
     projection = projection.T.astype(np.float32)
     result = np.empty((rows, target), np.float32)
-    for start in range(0, rows, CHUNK):
-        result[start : start + CHUNK] = features[start : start + CHUNK] @ projection
+
+    def fill(span: slice) -> None:
+        result[span] = features[span] @ projection
+
+    parallel(fill, spans(rows, CHUNK))
     return result
 
 
@@ -45,7 +55,7 @@ class _Distances:
     def __init__(self, points: np.ndarray, picks: int) -> None:
         self.points = points
         self.mean = points.mean(axis=0, dtype=np.float64)  # distances stay, norms shrink, and with them rounding
-        norms = np.concatenate([_norms(self._shifted(slice(i, i + CHUNK))) for i in range(0, len(points), CHUNK)])
+        norms = np.concatenate(parallel(lambda span: _norms(self._shifted(span)), spans(len(points), CHUNK)))
         self.norms = norms.astype(np.float64)
         self.margin = 4 * (points.shape[1] + 2) * 2.0**-24 * norms.max()  # of a product's rounding, at the worst
         self.centres = np.empty(picks, np.int64)
@@ -71,12 +81,13 @@ class _Distances:
         """Shows all centres to these points."""
         index = index[self.seen[index] < self.count]
         index = index[np.argsort(self.seen[index], kind="stable")]  # a block starts at the oldest of its rows
-        for block in np.split(index, range(BLOCK, len(index), BLOCK)):
-            if block.size:
-                rows = np.hstack([self._shifted(block), np.ones((len(block), 1), np.float32)])
-                for start in range(self.seen[block].min(), self.count, CENTRES):
-                    self._show(block, rows, start, min(start + CENTRES, self.count))
-                self.seen[block] = self.count
+        parallel(self._update, [index[span] for span in spans(len(index), BLOCK)])
+
+    def _update(self, block: np.ndarray) -> None:
+        rows = np.hstack([self._shifted(block), np.ones((len(block), 1), np.float32)])
+        for start in range(self.seen[block].min(), self.count, CENTRES):
+            self._show(block, rows, start, min(start + CENTRES, self.count))
+        self.seen[block] = self.count
 
     def _show(self, block: np.ndarray, rows: np.ndarray, start: int, stop: int) -> None:
         products = rows @ self.factors[start:stop].T  # rounded |x - c|^2 - |x|^2

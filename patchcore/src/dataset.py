@@ -1,22 +1,59 @@
-"""The photographs as PatchCore trains on them: all patches of all images in one array."""
+"""The photographs as PatchCore trains on them: the patches of all images at once, or as many as memory holds."""
+
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from anomaly.data.loader import batches
 from anomaly.engines.frozen import Frozen
 from anomaly.run import memory
-from anomaly.run.progress import Counter
+from anomaly.run.errors import DataError
+from anomaly.run.progress import log
 from patchcore.src.config import Config
+from patchcore.src.coreset import width
+
+SPARE = 4  # times its part of the coreset that is picked from a part of the patches
+PART = 512  # images at most: twice as many in each part take twice as long altogether
+ROW = 48  # bytes that the choice of the coreset keeps of each patch, beside its numbers
 
 
-def extract(config: Config, samples: tuple, *, embedding: Frozen, count: Counter) -> np.ndarray:
+def embed(config: Config, samples: tuple, *, embedding: Frozen, count: Callable) -> Iterator[np.ndarray]:
+    """The patches of all samples, B N D at a time."""
+    for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
+        yield embedding(batch.images)[0][: batch.size]
+        count(batch.size)
+
+
+def extract(config: Config, samples: tuple, *, embedding: Frozen, count: Callable) -> np.ndarray:
     """images x N x D."""
     rows, columns = embedding.cell.grid
-    shape = (len(samples), rows * columns, embedding.cell.dimensions)
-    memory.require(4 * int(np.prod(shape)), f"{shape[0]} images need", hint="use a smaller --resize or fewer images")
-    features, done = np.empty(shape, np.float32), 0
-    for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
-        features[done : done + batch.size] = embedding(batch.images)[0][: batch.size]
-        done += batch.size
-        count(batch.size)
+    features, done = np.empty((len(samples), rows * columns, embedding.cell.dimensions), np.float32), 0
+    for patches in embed(config, samples, embedding=embedding, count=count):
+        features[done : done + len(patches)] = patches
+        done += len(patches)
     return features
+
+
+def needed(images: int, embedding: Frozen) -> int:
+    """Bytes for the patches of so many images, and the choice among them."""
+    rows, columns = embedding.cell.grid
+    patches, d = images * rows * columns, embedding.cell.dimensions
+    return patches * (4 * d + 4 * width(patches, d) + ROW)
+
+
+def images_at_once(config: Config, images: int, *, embedding: Frozen) -> int:
+    """How many images memory holds: all, or those of a part."""
+    free, whole = memory.available(), needed(images, embedding)
+    log.info("memory: about %.1f GB for the patches, %.1f GB are free", whole / memory.GB, free / memory.GB)
+    if whole <= free:
+        return images
+    picked = min(1.0, SPARE * config.coreset_ratio) * whole  # from all parts together
+    size = min(PART, images, int((free - picked) / max(1, needed(1, embedding))))
+    if size < 1:
+        raise DataError(
+            f"{images} images need {whole / memory.GB:.1f} GB of memory, or in parts "
+            f"{(picked + needed(1, embedding)) / memory.GB:.1f}, and {free / memory.GB:.1f} GB are free; use a smaller "
+            "--coreset_ratio or --resize"
+        )
+    log.info("in parts of %d images: the network sees each image twice, and the coreset is an approximation", size)
+    return size

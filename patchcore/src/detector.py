@@ -1,6 +1,7 @@
 """PatchCore as a whole: photographs in, anomaly maps and image scores out."""
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -15,14 +16,13 @@ from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
 from anomaly.run.job import Job
 from anomaly.run.progress import log
-from patchcore.src import gathering
+from patchcore.src import dataset, gathering
 from patchcore.src.anomaly_map import AnomalyMap
 from patchcore.src.backbone import embedding
 from patchcore.src.config import Config
-from patchcore.src.dataset import extract
 from patchcore.src.memory_bank import INDEX, ROWS, MemoryBank
 
-APPROXIMATE = "the coreset is an approximation: several processes picked from their own patches first"
+APPROXIMATE = "the coreset is an approximation: it was picked from what had been picked in parts"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,15 +50,21 @@ class PatchCore(Fitted):
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> PatchCore:
     patches, ranks = embedding(backbone, config), job.ranks
     mine, before = ranks.share(samples)
-    with job.phase("features", len(mine)) as count:
-        features = extract(config, mine, embedding=patches, count=count)
-    total = len(samples) * features.shape[1]
-    with job.phase("coreset", max(1, int(total * config.coreset_ratio))) as count:
-        bank, approximate = gathering.fit(config, features, before=before, ranks=ranks, report=count)
-    log.info("memory bank: %d of %d patches, %d dimensions", len(bank.vectors), total, bank.vectors.shape[1])
+    size = dataset.images_at_once(config, len(mine), embedding=patches)
+    in_parts = ranks.size == 1 and size < len(mine)
+    picks = max(1, int(len(samples) * math.prod(patches.cell.grid) * config.coreset_ratio))
+    if in_parts:
+        bank, approximate = fit_in_parts(config, mine, embedding=patches, size=size, picks=picks, job=job), True
+    else:
+        with job.phase("features", len(mine)) as count:
+            features = dataset.extract(config, mine, embedding=patches, count=count)
+        with job.phase("coreset", picks) as count:
+            bank, approximate = gathering.fit(config, features, before=before, ranks=ranks, report=count)
+    log.info("memory bank: %d patches, %d dimensions", *bank.vectors.shape)
     anomaly_map = AnomalyMap(patches.cell.grid, config.transform.size)
     with job.phase("calibration", len(mine)) as count:
-        good = ranks.gather(calibrate(bank, anomaly_map, images=features, first=before, report=count))
+        images = one_by_one(config, mine, embedding=patches) if in_parts else features
+        good = ranks.gather(calibrate(bank, anomaly_map, images=images, first=before, report=count))
     return PatchCore(
         **common(config, backbone, calibration=Calibration(*good.T)),
         remark=APPROXIMATE if approximate else "",
@@ -66,6 +72,20 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
         bank=bank,
         anomaly_map=anomaly_map,
     )
+
+
+def fit_in_parts(config: Config, samples: tuple, *, embedding: Frozen, size: int, picks: int, job: Job) -> MemoryBank:
+    with job.phase("features", len(samples)) as count:
+        batches = dataset.embed(config, samples, embedding=embedding, count=count)
+        patches, image = gathering.candidates(config, batches, size=size)
+    with job.phase("coreset", picks) as count:
+        return gathering.choose(config, patches, image=image, picks=picks, report=count)
+
+
+def one_by_one(config: Config, samples: tuple, *, embedding: Frozen) -> Iterator[np.ndarray]:
+    """The patches of each image, N D, by the network a second time."""
+    for patches in dataset.embed(config, samples, embedding=embedding, count=lambda number: None):
+        yield from patches
 
 
 def calibrate(

@@ -1,10 +1,12 @@
-"""The memory bank of patches that several processes hold.
+"""The memory bank of patches that several processes hold, or that one cannot hold all at once.
 
-They are gathered in one process, which picks the coreset as if it had been alone. Where they are too many for that,
-each process first picks from its own patches, more than its part; the coreset is then one of these, an approximation.
+Those of several processes are gathered in one, which picks the coreset as if it had been alone. Where they are too many
+for that, each process first picks from its own patches, more than its part; the coreset is then one of these, an
+approximation. Alone, a process with too little memory does the same with one part of the images after the other.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -12,9 +14,9 @@ from anomaly.run import memory
 from anomaly.run.processes import Ranks
 from patchcore.src import memory_bank
 from patchcore.src.config import Config
+from patchcore.src.dataset import SPARE
 from patchcore.src.memory_bank import MemoryBank
 
-SPARE = 4  # times its part that a process picks where not all can be gathered
 MEMORY_SHARE = 0.5  # of what is free, for patches from everywhere
 
 
@@ -41,6 +43,41 @@ def fit(config: Config, features: np.ndarray, *, before: int, ranks: Ranks, repo
         patches, image = patches[rows], image[rows]
     bank = MemoryBank(ranks.broadcast(patches), ranks.broadcast(image).reshape(-1).astype(np.int32), config.k)
     return bank, approximate
+
+
+def candidates(config: Config, batches: Iterable, *, size: int) -> tuple:
+    """`batches`: B N D; of each part, `size` images, more than its part of the coreset: M D, and their images, M."""
+    kept, image, done = [], [], 0
+    for part in parts(batches, size):
+        n = part.shape[1]
+        patches = part.reshape(-1, part.shape[2])
+        rows = memory_bank.select(patches, math.ceil(SPARE * config.coreset_ratio * len(patches)), seed=config.seed)
+        kept.append(patches[rows])
+        image.append(done + rows // n)
+        done += len(part)
+    return np.concatenate(kept), np.concatenate(image)
+
+
+def choose(config: Config, patches: np.ndarray, *, image: np.ndarray, picks: int, report: Callable) -> MemoryBank:
+    rows = memory_bank.select(patches, picks, seed=config.seed, report=report)
+    return MemoryBank(patches[rows], image[rows].astype(np.int32), config.k)
+
+
+def parts(batches: Iterable, size: int) -> Iterator[np.ndarray]:
+    """B N D after B N D -> `size` images at a time, in one array, which is filled anew each time."""
+    held, filled = np.zeros((0, 0, 0), np.float32), 0
+    for batch in batches:
+        if not held.size:
+            held = np.empty((size, *batch.shape[1:]), batch.dtype)
+        while len(batch):
+            some = batch[: size - filled]
+            held[filled : filled + len(some)] = some
+            filled, batch = filled + len(some), batch[len(some) :]
+            if filled == size:
+                yield held
+                filled = 0
+    if filled:
+        yield held[:filled]
 
 
 def too_many(config: Config, needed: int, *, ranks: Ranks) -> bool:

@@ -6,14 +6,14 @@ fastest, and how much that moves them is known: |x - m| >= |ŷx - ŷm| - |yx - �
 whose ŷ is nearest is an upper bound; only the rows that could be below it have their distances computed.
 """
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import faiss
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+
+from anomaly.run.threads import cores, parallel, spans
 
 WIDTH = 256  # of a shadow
 SAMPLE = 4096  # rows that the directions are taken from, at least
@@ -74,7 +74,7 @@ class Search:
 
     def _among_all(self, points: np.ndarray, *, k: int, skip: slice) -> tuple:
         rows = np.delete(np.arange(len(self.vectors)), skip)
-        faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))  # MindSpore leaves it at one
+        faiss.omp_set_num_threads(cores())  # MindSpore leaves it at one
         _, nearest = faiss.knn(points - self.mean, self.vectors[rows] - self.mean, k)
         return self._closest(points, np.repeat(np.arange(len(points)), k), rows[nearest].ravel(), k=k)
 
@@ -95,8 +95,7 @@ class Search:
 
     def _in_blocks(self, search: Callable, count: int) -> None:
         size = max(1, VALUES // len(self.vectors))
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            list(pool.map(search, [slice(i, i + size) for i in range(0, count, size)]))
+        parallel(search, spans(count, size))
 
     def _screen(self, points: np.ndarray, shadows: np.ndarray, *, k: int, skip: slice) -> tuple:
         """ŷx ŷm - |ŷm|² / 2 for all pairs, an upper bound for the distances of the nearest k, yx - ŷx, and |ŷx|²."""

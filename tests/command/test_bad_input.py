@@ -348,7 +348,7 @@ def test_too_little_memory_is_said_before_it_is_taken(toy, tmp_path, monkeypatch
 
 
 def test_running_out_of_memory_says_what_to_try(toy, tmp_path, monkeypatch):
-    from patchcore.src import detector as module
+    from patchcore.src import dataset as module
 
     def exhausted(*arguments, **more):
         raise MemoryError("Unable to allocate 9 TiB")
@@ -358,7 +358,7 @@ def test_running_out_of_memory_says_what_to_try(toy, tmp_path, monkeypatch):
 
 
 def test_a_mistake_of_the_program_is_one_line_too(toy, tmp_path, monkeypatch):
-    from patchcore.src import detector as module
+    from patchcore.src import dataset as module
 
     def broken(*arguments, **more):
         raise ZeroDivisionError("division by zero")
