@@ -52,10 +52,16 @@ def _resident() -> int:
         return 0
 
 
-def require(needed: float, what: str, *, hint: str) -> None:
+def enough(needed: float, what: str) -> bool:
+    """Says what is needed and what is free, before anything is taken."""
     free = available()
-    if needed > free:
-        raise DataError(f"{what} {needed / GB:.1f} GB of memory and {free / GB:.1f} GB are free; {hint}")
+    log.info("memory: %s about %.1f GB, %.1f GB are free", what, needed / GB, free / GB)
+    return needed <= free
+
+
+def require(needed: float, what: str, *, hint: str) -> None:
+    if not enough(needed, what):
+        raise DataError(f"{what} {needed / GB:.1f} GB of memory and {available() / GB:.1f} GB are free; {hint}")
 
 
 class Scratch:

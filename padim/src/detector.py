@@ -94,7 +94,9 @@ def accumulate(
     number, d, ranks = rows * columns, config.embedding_dim, job.ranks
     known = start.count if start else 0
     total = len(samples) + known
-    memory.require(4 * number * d * min(total, d), "the state needs", hint="use a smaller --embedding_dim or --resize")
+    memory.require(
+        4 * number * d * min(total, d), "the Gaussians need", hint="use a smaller --embedding_dim or --resize"
+    )
     mine, before = ranks.share(samples)
     with job.phase("features", len(mine)) as count:
         sums = Accumulator(

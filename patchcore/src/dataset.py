@@ -44,8 +44,7 @@ def needed(images: int, embedding: Frozen) -> int:
 def images_at_once(config: Config, images: int, *, embedding: Frozen) -> int:
     """How many images memory holds: all, or those of a part."""
     free, whole = memory.available(), needed(images, embedding)
-    log.info("memory: about %.1f GB for the patches, %.1f GB are free", whole / memory.GB, free / memory.GB)
-    if whole <= free:
+    if memory.enough(whole, f"the patches of {images} images need"):
         return images
     picked = min(1.0, SPARE * config.coreset_ratio) * whole  # from all parts together
     size = min(PART, images, int((free - picked) / max(1, needed(1, embedding))))
