@@ -23,7 +23,7 @@ class Pace:
         elif self.parts == 2 + PARTS:
             epoch = (time.perf_counter() - self.start) * self.images / self.seen
             total = duration(epoch * self.epochs)
-            log.info("an epoch takes about %s; at most %d epochs, about %s", duration(epoch), self.epochs, total)
+            log.info("an epoch takes about %s; at most %d of them, about %s", duration(epoch), self.epochs, total)
         if self.parts >= 2:
             self.seen += images
 
