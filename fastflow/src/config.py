@@ -33,7 +33,7 @@ class Config(config.Config):
     weight_decay: float = option(1e-5, zero_or_more, "weight decay of Adam")
     schedule: str = option("cosine", str, "of the learning rate", choices=("constant", "cosine"))
     warmup_epochs: int = option(1, count, "epochs in which the learning rate rises to --lr")
-    train_batch_size: int = option(32, positive, "images a step, over all devices together")
+    train_batch_size: int = option(8, positive, "images a step, over all devices together")
     micro_batch: int = option(
         0, count, "images whose gradients are computed at once and then added up; 0: 3 to 6 on a CPU, else all"
     )
