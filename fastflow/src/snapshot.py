@@ -51,8 +51,8 @@ class Progress:
         """`key`: the options that decide the course of training."""
         record = {"key": key, "epoch": self.epoch, "step": self.step, "loss": self.loss, "history": self.history}
         record.update(best_epoch=self.best_epoch, best_value=self.best_value, has_best=self.best is not None)
-        arrays = {f"optimizer/{name}": array for name, array in values(optimizer).items()}
-        arrays.update({f"flow/{name}": array for name, array in values(flows).items()})
+        arrays = {f"optimizer/{parameter.name}": parameter.asnumpy() for parameter in optimizer.get_parameters()}
+        arrays.update({f"flow/{parameter.name}": parameter.asnumpy() for parameter in flows.get_parameters()})
         arrays.update({f"best/{name}": array for name, array in (self.best or {}).items()})
         with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, record=np.array(json.dumps(record)), **arrays)
