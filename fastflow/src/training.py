@@ -1,5 +1,6 @@
 """Trains the flow on cached features: epochs, the choice of the one to keep, interruption and going on."""
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -10,11 +11,12 @@ import numpy as np
 from mindspore import Tensor, nn
 from mindspore import dtype as mstype
 
-from anomaly.run import device
+from anomaly.run import device, memory
 from anomaly.run.errors import DataError
 from anomaly.run.job import Job
 from anomaly.run.progress import log
 from fastflow.src import history
+from fastflow.src.backbone import shapes
 from fastflow.src.config import LAST, LIKELIHOOD, Config
 from fastflow.src.coupling import Subnet
 from fastflow.src.dataset import Features, chunks
@@ -72,6 +74,11 @@ def at_once(config: Config, share: int) -> int:
     return min(range(MOST_AT_ONCE, 2, -1), key=lambda size: -share % size)
 
 
+def step_memory(config: Config, images: int) -> int:
+    """Bytes for the gradients of so many images at once."""
+    return 4 * KEPT * config.flow_step * images * sum(math.prod(shape) for shape in shapes(config))
+
+
 @contextmanager
 def stop_on_signal():
     """Ctrl-C (which MindSpore turns into SIGTERM while it computes) is noted, and acted upon after the step."""
@@ -84,6 +91,9 @@ def stop_on_signal():
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+KEPT = 8  # arrays of the size of the features that a coupling block keeps for its gradient, by what a process took
 
 
 class Training:
@@ -111,6 +121,11 @@ class Training:
         self.key.update(origin)
         self.batch = min(config.train_batch_size, len(index))
         self.at_once = at_once(config, -(-self.batch // job.ranks.size))
+        memory.require(
+            step_memory(config, self.at_once),
+            "a step of training needs",
+            hint="use a smaller --micro_batch, --flow_step or --resize",
+        )
         self.optimizer = adam(flows, config.lr, weight_decay=config.weight_decay)
         reducer = nn.DistributedGradReducer(self.optimizer.parameters) if job.ranks.size > 1 else None
         if config.amp_level == "O2":
