@@ -18,6 +18,7 @@ from anomaly.run.files import replacing
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LOSSY = (".jpg", ".jpeg", ".webp")
+PNG_END = b"IEND\xaeB`\x82"  # of a whole file
 SMALLEST_SIDE = 32  # two positions of layer 3
 
 
@@ -69,7 +70,10 @@ def _read_png(path: Path) -> np.ndarray:
     """The same pixels in less time, for what most photographs are; everything else goes the other way."""
     pyspng: Any = importlib.import_module("pyspng")
     try:
-        image = pyspng.load(path.read_bytes())
+        content = path.read_bytes()
+        if not content.endswith(PNG_END):
+            return _read_any(path)
+        image = pyspng.load(content)
     except Exception:  # the other reader says what is wrong
         return _read_any(path)
     return image if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 else _read_any(path)

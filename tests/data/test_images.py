@@ -6,6 +6,7 @@ import pytest
 import torch
 from commands import picture, write
 
+from anomaly.data import images
 from anomaly.data.images import Transform, is_image, read_image, read_mask
 from anomaly.run.errors import DataError, UsageError
 
@@ -216,3 +217,35 @@ def test_sizes_that_are_too_small_are_refused():
     with pytest.raises(UsageError, match="small"):
         Transform((64, 64), (64, 16))
     assert Transform((32, 32)).size == (32, 32)
+
+
+def pngs() -> dict:
+    rng = np.random.default_rng(0)
+    colour = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    return {
+        "colour": colour,
+        "grey": colour[..., 0],
+        "alpha": np.dstack([colour, colour[..., :1]]),
+        "16 bits": colour.astype(np.uint16) * 257,
+    }
+
+
+@pytest.mark.parametrize("kind", pngs())
+def test_the_fast_reader_gives_the_same_pixels(tmp_path, kind, monkeypatch):
+    assert images._has_pyspng()
+    path = tmp_path / "a.PNG"
+    path.write_bytes(cv2.imencode(".png", pngs()[kind])[1])
+    found = images.read_image(path)
+    monkeypatch.setattr(images, "_has_pyspng", lambda: False)
+    np.testing.assert_array_equal(found, images.read_image(path))
+    assert found.shape == (40, 50, 3) and found.dtype == np.uint8
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("kept", [0, 20, 400, -20, -3])
+def test_a_png_that_was_cut_off_is_refused_by_both_readers(tmp_path, kept, fast, monkeypatch):
+    monkeypatch.setattr(images, "_has_pyspng", lambda: fast)
+    path = tmp_path / "a.png"
+    path.write_bytes(cv2.imencode(".png", pngs()["colour"])[1].tobytes()[:kept])
+    with pytest.raises(DataError, match=r"a\.png"):
+        images.read_image(path)
