@@ -1,0 +1,86 @@
+"""Runs one process and measures it as a whole: seconds, and the memory of it and its children together."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from benchmarks.processes import die_with, tail
+
+PAUSE = 0.02  # seconds between two looks at the process
+SAMPLE = 0.5  # between two looks at the memory of several processes
+KILOBYTE = 1024
+
+
+def environment() -> dict[str, str]:
+    """As this process was given it: what `anomaly` sets for MindSpore would slow PyTorch down."""
+    pairs = Path("/proc/self/environ").read_bytes().decode("utf-8", "surrogateescape").split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+def family(pid: int) -> list[int]:
+    """The process and all that it has begun."""
+    found = [pid]
+    for each in found:
+        with suppress(OSError):
+            for task in Path(f"/proc/{each}/task").iterdir():
+                found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def memory(pid: int) -> int:
+    """Bytes of a process and its children, what they share counted once; 0 of one alone, whose peak the system keeps."""
+    pids, total = family(pid), 0
+    for each in pids if len(pids) > 1 else ():
+        with suppress(OSError):
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) * KILOBYTE for line in lines if line.startswith("Pss:"))
+    return total
+
+
+def run(command: Sequence[Any], *, folder: Path, log: Path, environment: dict, limit: float) -> dict:
+    """{seconds, memory}, or {limit}, or {failed}. Ended by anything else, it takes the process along."""
+    parent, peak = os.getpid(), 0
+    with open(log, "wb") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: die_with(parent),
+        )
+    next_look = start + SAMPLE
+    try:
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            now = time.perf_counter()
+            if pid:
+                process.returncode = os.waitstatus_to_exitcode(status)
+                break
+            if now - start > limit:
+                return {"limit": limit}
+            if now > next_look:
+                peak, next_look = max(peak, memory(process.pid)), now + SAMPLE
+            time.sleep(PAUSE)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # also what it may have left behind
+        if process.returncode is None:
+            process.wait()
+    if process.returncode:
+        return {"failed": reason(process.returncode, log)}
+    return {"seconds": now - start, "memory": max(peak, usage.ru_maxrss * KILOBYTE)}
+
+
+def reason(code: int, log: Path) -> str:
+    lines = [line for line in tail(log) if set(line) - set("^~ ")]  # a traceback underlines
+    said = f": {lines[-1][:200]}" if lines else ""
+    return (f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}") + said

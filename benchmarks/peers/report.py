@@ -1,0 +1,154 @@
+"""results.md: medians, ratios, and how our own cost grows."""
+
+import statistics
+from collections.abc import Callable
+from typing import Optional
+
+from benchmarks.peers.plan import OURS, Case, Chosen
+
+NONE = "-"
+MEGABYTE, GIGABYTE = 1e6, 1e9
+NOTES = """\
+Medians of whole processes; a ratio is ours divided by theirs, so below 1 is less here. All systems get the same
+photographs, weights, layers, size and number of threads; batch sizes and whatever else is not named are each system's
+own defaults. Training goes from the start of the program to the figures of the test photographs. Evaluation is what
+that takes of it, decoding and figures included, without loading. An epoch is its training steps alone: here 9 of 10
+photographs, whose features are kept (the rest choose the epoch), elsewhere all. The photograph is judged by a program
+that starts anew: here from the state and from the exported ONNX, elsewhere each in its own way, so both stand beside
+the same figure. Memory is that of a process and its children together. The backbone is part of the peers' states and of
+our ONNX, but not of our state."""
+
+
+def per_image(record: dict) -> Optional[float]:
+    return 1000 * record["evaluation"] / record["images"] if record.get("images") else None
+
+
+def median_epoch(record: dict) -> Optional[float]:
+    return statistics.median(record["epochs"]) if record.get("epochs") else None
+
+
+def of(key: str, unit: float = 1.0) -> Callable[[dict], Optional[float]]:
+    return lambda record: record[key] / unit if key in record else None
+
+
+# (title, steps of which the first that was run counts, what of its record, decimals, whether a ratio says anything)
+MEASURES = (
+    ("train and evaluate, s", ("train",), of("seconds"), 1, True),
+    ("evaluation, ms an image", ("train",), per_image, 0, True),
+    ("an epoch, s", ("train",), median_epoch, 1, True),
+    ("one photograph from a cold start, s", ("photo",), of("seconds"), 2, True),
+    ("the same, ours from ONNX, s", ("photo_onnx", "photo"), of("seconds"), 2, True),
+    ("peak memory, training, GB", ("train",), of("memory", GIGABYTE), 2, True),
+    ("peak memory, one photograph, GB", ("photo",), of("memory", GIGABYTE), 2, True),
+    ("the same, ours from ONNX, GB", ("photo_onnx", "photo"), of("memory", GIGABYTE), 2, True),
+    ("state on disk, MB", ("train",), of("state_bytes", MEGABYTE), 1, True),
+    ("image AUROC", ("train",), of("img_auc"), 4, False),
+)
+
+
+class Measured:
+    """Medians over the repeats of one system at one case."""
+
+    def __init__(self, runs: dict, case: Case, system: str) -> None:
+        place = f"{case.name}/{system}/"
+        self.records = [steps for key, steps in sorted(runs.items()) if key.startswith(place)]
+
+    def value(self, steps: tuple, get: Callable) -> Optional[float]:
+        values = []
+        for record in self.records:
+            step = next((record[name] for name in steps if name in record), {})
+            found = get(step) if "seconds" in step else None
+            values += [] if found is None else [found]
+        return statistics.median(values) if values else None
+
+    def limit(self, steps: tuple) -> Optional[float]:
+        return next((record[name]["limit"] for record in self.records for name in steps if limited(record, name)), None)
+
+    def failures(self) -> list[str]:
+        return [f"{name}: {step['failed']}" for record in self.records for name, step in record.items() if failed(step)]
+
+
+def limited(record: dict, step: str) -> bool:
+    return "limit" in record.get(step, {})
+
+
+def failed(step: dict) -> bool:
+    return "failed" in step
+
+
+def ratio(ours: Optional[float], theirs: Optional[float], *, at_least: Optional[float] = None) -> str:
+    """`at_least`: what theirs had taken when it was ended."""
+    if ours is None or not (theirs or at_least):
+        return NONE
+    return f"< {ours / at_least:.3g}" if theirs is None and at_least else f"{ours / (theirs or 1):.3g}"
+
+
+def cells(measure: tuple, ours: Measured, theirs: list[Measured]) -> list[str]:
+    title, steps, get, decimals, compared = measure
+    row, mine = [title], ours.value(steps, get)
+    for each in (ours, *theirs):
+        value = each.value(steps, get)
+        limit = each.limit(steps) if "evaluate" in title else None
+        row.append(f"{value:.{decimals}f}" if value is not None else f"more than {limit:g}" if limit else NONE)
+        if each is not ours:
+            row.append(ratio(mine, value, at_least=limit) if compared else "")
+    return row
+
+
+def line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def comparison(runs: dict, case: Case, names: list[str]) -> list[str]:
+    ours, theirs = Measured(runs, case, OURS), [Measured(runs, case, name) for name in names]
+    head = ["", OURS, *(word for name in names for word in (name, "ratio"))]
+    rows = [cells(measure, ours, theirs) for measure in MEASURES]
+    shown = [row for row in rows if any(cell not in (NONE, "") for cell in row[1:])]
+    if not shown:
+        return []
+    lines = ["", f"## {case.label}, {case.network}, side {case.side}", "", line(head), "|---" * len(head) + "|"]
+    lines += map(line, shown)
+    for name, each in zip((OURS, *names), (ours, *theirs)):
+        lines += [text for told in dict.fromkeys(each.failures()) for text in ("", f"{name} failed, {told}")]
+    return lines
+
+
+def grown(runs: dict, title: str, cases: list[Case]) -> list[str]:
+    """Our cost at each case, and the time as a multiple of the first's."""
+    measures = [measure for measure in MEASURES if measure[1] == ("train",)]
+    found = [Measured(runs, case, OURS) for case in cases]
+    if not any(each.records for each in found):
+        return []
+    head = ["", *(measure[0] for measure in measures), "times the first"]
+    lines = ["", f"## How our cost grows with the {title}", "", line(head), "|---" * len(head) + "|"]
+    first = found[0].value(("train",), of("seconds"))
+    for case, each in zip(cases, found):
+        row = [cells(measure, each, [])[1] for measure in measures]
+        lines.append(line([stage(title, case), *row, ratio(each.value(("train",), of("seconds")), first)]))
+    return lines
+
+
+def stage(title: str, case: Case) -> str:
+    if title.startswith("coreset"):
+        return f"{100 * case.ratio:g} %"
+    if title.startswith("side"):
+        return str(case.side)
+    return "all" if case.part == 1 else f"1 of {case.part}"
+
+
+def markdown(found: dict, chosen: Chosen, missing: list[str]) -> str:
+    """`found`: what results.json holds."""
+    names = [name for name in chosen.systems if name != OURS]
+    lines = ["# Benchmark against other systems", "", NOTES, ""]
+    for title, known in found["about"].items():
+        told = ", ".join(f"{key} {value}" for key, value in known.items()) if isinstance(known, dict) else str(known)
+        lines.append(f"- {title}: {told}")
+    for name, why in found["unavailable"].items():
+        lines.append(f"- {name} is not compared: {why}")
+    if missing:
+        lines.append(f"- left out: {'; '.join(missing)}")
+    for case in chosen.cases:
+        lines += comparison(found["runs"], case, names)
+    for title, cases in chosen.tables.items():
+        lines += grown(found["runs"], title, cases)
+    return "\n".join(lines) + "\n"
