@@ -1,1 +1,1 @@
-"""The benchmark against other systems: plan -> run -> tables. Only with_*.py, run by the peers' own Pythons, see a peer."""
+"""The benchmark against other systems: plan, run, tables. Only with_*.py see a peer, run by its own Python."""

@@ -25,6 +25,7 @@ def ensure(name: str, folder: Path) -> Path:
     if stamp.is_file():
         return python
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".gitignore").write_text("*\n")  # wherever it is put
     print(f"installing {name} into {place} (once)", flush=True)
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-r", file]
     with open(log, "wb") as output:

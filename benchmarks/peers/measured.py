@@ -33,7 +33,7 @@ def family(pid: int) -> list[int]:
 
 
 def memory(pid: int) -> int:
-    """Bytes of a process and its children, what they share counted once; 0 of one alone, whose peak the system keeps."""
+    """Bytes of a process and its children, what they share counted once; 0 of one alone, whose peak is kept."""
     pids, total = family(pid), 0
     for each in pids if len(pids) > 1 else ():
         with suppress(OSError):

@@ -83,7 +83,7 @@ class Chosen:
 
 
 def choose(names: Sequence[str], *, quick: bool, only: Sequence[str], repeats: int) -> Chosen:
-    """`names`: of all systems. Words of `only` name systems, methods, networks or growth; each kind narrows by itself."""
+    """`names`: of all systems. Words of `only` name peers, methods, networks or growth; each kind narrows alone."""
     cases, tables = compared(quick), growth(quick)
     peers = [name for name in names if name != OURS]
     kinds = (peers, {case.label for case in cases}, {case.method for case in cases}, {case.network for case in cases})

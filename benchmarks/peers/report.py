@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable
-from typing import Optional
+from typing import Any, Optional
 
 from benchmarks.peers.plan import OURS, Case, Chosen
 
@@ -56,24 +56,15 @@ class Measured:
     def value(self, steps: tuple, get: Callable) -> Optional[float]:
         values = []
         for record in self.records:
-            step = next((record[name] for name in steps if name in record), {})
+            step: dict = next((record[name] for name in steps if name in record), {})
             found = get(step) if "seconds" in step else None
             values += [] if found is None else [found]
         return statistics.median(values) if values else None
 
-    def limit(self, steps: tuple) -> Optional[float]:
-        return next((record[name]["limit"] for record in self.records for name in steps if limited(record, name)), None)
-
-    def failures(self) -> list[str]:
-        return [f"{name}: {step['failed']}" for record in self.records for name, step in record.items() if failed(step)]
-
-
-def limited(record: dict, step: str) -> bool:
-    return "limit" in record.get(step, {})
-
-
-def failed(step: dict) -> bool:
-    return "failed" in step
+    def told(self, what: str) -> dict[str, Any]:
+        """Step -> why it `failed`, or the `limit` of seconds that it had."""
+        steps = [item for record in self.records for item in record.items()]
+        return {name: step[what] for name, step in steps if what in step}
 
 
 def ratio(ours: Optional[float], theirs: Optional[float], *, at_least: Optional[float] = None) -> str:
@@ -88,7 +79,7 @@ def cells(measure: tuple, ours: Measured, theirs: list[Measured]) -> list[str]:
     row, mine = [title], ours.value(steps, get)
     for each in (ours, *theirs):
         value = each.value(steps, get)
-        limit = each.limit(steps) if "evaluate" in title else None
+        limit = each.told("limit").get("train") if "evaluate" in title else None
         row.append(f"{value:.{decimals}f}" if value is not None else f"more than {limit:g}" if limit else NONE)
         if each is not ours:
             row.append(ratio(mine, value, at_least=limit) if compared else "")
@@ -109,7 +100,7 @@ def comparison(runs: dict, case: Case, names: list[str]) -> list[str]:
     lines = ["", f"## {case.label}, {case.network}, side {case.side}", "", line(head), "|---" * len(head) + "|"]
     lines += map(line, shown)
     for name, each in zip((OURS, *names), (ours, *theirs)):
-        lines += [text for told in dict.fromkeys(each.failures()) for text in ("", f"{name} failed, {told}")]
+        lines += [text for step, why in each.told("failed").items() for text in ("", f"{name} failed in {step}: {why}")]
     return lines
 
 

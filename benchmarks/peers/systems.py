@@ -135,7 +135,7 @@ def only_3x3(case: Case) -> bool:
 
 
 # name: (methods, steps)
-PEERS: dict[str, tuple] = {
+PEERS: dict[str, tuple[tuple, tuple]] = {
     "anomalib": (("patchcore", "padim", "fastflow"), (TRAIN, EXPORT, PHOTO)),
     "anomavision": (("patchcore", "padim"), (TRAIN, PHOTO)),
 }

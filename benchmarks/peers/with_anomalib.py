@@ -8,9 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-import with_vision  # noqa: F401, I001  first: it lets torchvision be imported
-
 import torch
+import with_vision  # noqa: F401  before what imports torchvision
 from anomalib.data import MVTecAD
 from anomalib.deploy import ExportType
 from anomalib.engine import Engine

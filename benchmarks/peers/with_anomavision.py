@@ -1,7 +1,7 @@
 """One piece of work for AnomaVision, run by the Python of its own environment: with_anomavision.py TASK UNIT.json
 
-It goes through the programs behind its own command line, which are configured by a file. Its backbones are torchvision's,
-looked for in TORCH_HOME under the names of the official weights; there the weights lie that all systems get.
+It calls the programs behind AnomaVision's command line, which a file configures. They want torchvision's backbones, and
+find in TORCH_HOME, under the names of the official weights, those that all systems get.
 """
 
 import json
@@ -9,11 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-import with_vision  # noqa: F401, I001  first: it lets torchvision be imported
-
+import with_vision  # noqa: F401  before what imports torchvision
 from anomavision import detect, eval, train
 
-GRID = 10_000  # cells a side that PatchCore's features may have, and rows of its bank: no limit
+GRID = 10_000  # cells a side of PatchCore's features and, squared, rows of its bank: no limit
 
 
 def configuration(unit):
