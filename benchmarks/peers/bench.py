@@ -82,12 +82,15 @@ def make_weights(work: Work, network: str, given: Optional[Path]) -> None:
     if given:
         shutil.copyfile(given / source.name, source)
     else:
-        weights.write(network, source)
-    program = work.root / "pretrained" / "pthtockpt.py"
-    command = [sys.executable, program, "--pth_path", source, "--ckpt_path", checkpoint]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        call("-m", "benchmarks.peers.weights", network, source)
+    call(work.root / "pretrained" / "pthtockpt.py", "--pth_path", source, "--ckpt_path", checkpoint)
+
+
+def call(*words: Any) -> None:
+    """A program of this project, with this Python; it needs more memory than this process is to have."""
+    done = subprocess.run([sys.executable, *map(str, words)], cwd=SOURCE, capture_output=True, text=True)
     if done.returncode:
-        raise DataError(f"{source}: {(done.stderr.strip().splitlines() or ['no reason was given'])[-1]}")
+        raise DataError(f"{words[-1]}: {(done.stderr.strip().splitlines() or ['no reason was given'])[-1]}")
 
 
 class Book:
@@ -130,7 +133,10 @@ def perform(unit: Unit, system: Any, book: Book, *, output: Path, limit: float) 
         command = system.command(step, unit.case, folder)
         found = measured.run(command, folder=folder, log=log, environment=system.environment, limit=limit)
         if "seconds" in found:
-            found.update(system.figures(step, folder, log))
+            try:
+                found.update(system.figures(step, folder, log))
+            except (DataError, OSError, LookupError, ValueError) as error:
+                found = {"failed": f"what it left cannot be read: {error}"}
         steps[step] = found
         book.save()
         told = " ".join(f"{key} {value:.4g}" if isinstance(value, float) else "" for key, value in found.items())

@@ -32,14 +32,22 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def memory(pid: int) -> int:
-    """Bytes of a process and its children, what they share counted once; 0 of one alone, whose peak is kept."""
-    pids, total = family(pid), 0
-    for each in pids if len(pids) > 1 else ():
-        with suppress(OSError):
-            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
-            total += sum(int(line.split()[1]) * KILOBYTE for line in lines if line.startswith("Pss:"))
-    return total
+def kilobytes(path: str, name: str) -> int:
+    """A line of /proc; 0 of a process that has ended."""
+    with suppress(OSError):
+        return sum(int(line.split()[1]) for line in Path(path).read_text().splitlines() if line.startswith(name))
+    return 0
+
+
+def peak_of_one(pid: int) -> int:
+    """Bytes so far. The system's own account of an ended process begins with the memory of the one that began it."""
+    return KILOBYTE * kilobytes(f"/proc/{pid}/status", "VmHWM:")
+
+
+def together(pid: int) -> int:
+    """Bytes of a process and its children now, what they share counted once. Slow, so not of one alone."""
+    pids = family(pid)
+    return KILOBYTE * sum(kilobytes(f"/proc/{each}/smaps_rollup", "Pss:") for each in pids) if len(pids) > 1 else 0
 
 
 def run(command: Sequence[Any], *, folder: Path, log: Path, environment: dict, limit: float) -> dict:
@@ -59,25 +67,22 @@ def run(command: Sequence[Any], *, folder: Path, log: Path, environment: dict, l
         )
     next_look = start + SAMPLE
     try:
-        while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        while process.poll() is None:
             now = time.perf_counter()
-            if pid:
-                process.returncode = os.waitstatus_to_exitcode(status)
-                break
             if now - start > limit:
                 return {"limit": limit}
+            peak = max(peak, peak_of_one(process.pid))
             if now > next_look:
-                peak, next_look = max(peak, memory(process.pid)), now + SAMPLE
+                peak, next_look = max(peak, together(process.pid)), now + SAMPLE
             time.sleep(PAUSE)
+        seconds = time.perf_counter() - start
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # also what it may have left behind
-        if process.returncode is None:
-            process.wait()
+        process.wait()
     if process.returncode:
         return {"failed": reason(process.returncode, log)}
-    return {"seconds": now - start, "memory": max(peak, usage.ru_maxrss * KILOBYTE)}
+    return {"seconds": seconds, "memory": peak}
 
 
 def reason(code: int, log: Path) -> str:
