@@ -62,15 +62,21 @@ def prepare(work: Work, source: Path, given: Optional[Path]) -> None:
     for part in PARTS:
         place = work.output / "data" / f"part_{part}" / work.category
         shutil.rmtree(place, ignore_errors=True)
-        (place / "train" / "good").mkdir(parents=True)
-        for photograph in train[: len(train) // part]:
-            (place / "train" / "good" / photograph.name).symlink_to(photograph.resolve())
-        for name in ("test", "ground_truth"):
-            (place / name).symlink_to((category / name).resolve())
+        for photograph in (*train[: len(train) // part], *test, *category.glob("ground_truth/*/*.png")):
+            share(photograph, place / photograph.relative_to(category))
     work.photograph.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(test[0], work.photograph)
     for network in weights.NETWORKS:
         make_weights(work, network, given)
+
+
+def share(source: Path, target: Path) -> None:
+    """The same file at another place; no symbolic link, since not every system follows those."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
 
 
 def make_weights(work: Work, network: str, given: Optional[Path]) -> None:
