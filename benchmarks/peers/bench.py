@@ -48,8 +48,13 @@ def machine() -> dict:
     with open("/proc/cpuinfo") as lines:
         names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / report.GIGABYTE
-    told = {"processor": (names or [platform.processor()])[0], "cores": len(os.sched_getaffinity(0))}
-    return {**told, "memory": f"{memory:.0f} GB", "system": platform.platform()}
+    return {
+        "processor": (names or [platform.processor()])[0],
+        "cores": len(os.sched_getaffinity(0)),
+        "memory": f"{memory:.0f} GB",
+        "system": platform.platform(),
+        "OMP_NUM_THREADS": measured.environment().get("OMP_NUM_THREADS", "not set"),
+    }
 
 
 def prepare(work: Work, source: Path, given: Optional[Path]) -> None:

@@ -10,13 +10,14 @@ NONE = "-"
 MEGABYTE, GIGABYTE = 1e6, 1e9
 NOTES = """\
 Medians of whole processes; a ratio is ours divided by theirs, so below 1 is less here. All systems get the same
-photographs, weights, layers, size and number of threads; batch sizes and whatever else is not named are each system's
-own defaults. Training goes from the start of the program to the figures of the test photographs. Evaluation is what
-that takes of it, decoding and figures included, without loading. An epoch is its training steps alone: here 9 of 10
-photographs, whose features are kept (the rest choose the epoch), elsewhere all. The photograph is judged by a program
-that starts anew: here from the state and from the exported ONNX, elsewhere each in its own way, so both stand beside
-the same figure. Memory is that of a process and its children together. The backbone is part of the peers' states and of
-our ONNX, but not of our state."""
+photographs, weights, layers, size and number of threads; whatever else is not named is each system's own default, but
+that AnomaVision, which has none, gets batches of 8, and anomalib a process that decodes for each core. Training goes
+from the start of the program to the figures of the test photographs. Evaluation is what that takes of it, decoding
+and figures included, without loading. An epoch is its training steps alone: here 9 of 10 photographs, whose features
+are kept (the rest choose the epoch), elsewhere all. The photograph is judged by a program that starts anew: here from
+the state and from the exported ONNX, elsewhere each in its own way, so both stand beside the same figure. Memory is
+that of a process and its children together. The backbone is part of the peers' states and of our ONNX, but not of our
+state."""
 
 
 def per_image(record: dict) -> Optional[float]:
