@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
+import anomaly
 from anomaly.deploy.description import PACKAGES
 from anomaly.run.errors import DataError, UsageError, guarded
 from anomaly.run.files import SOURCE, read_json, write_json, write_text
@@ -25,6 +26,13 @@ from benchmarks.peers.systems import PEERS, TRAIN, Ours, Peer, Work
 from benchmarks.processes import ended_by_signals
 
 PARTS = (1, 2, 4)
+CHOICES = (
+    "onnxruntime",
+    "openvino",
+    "faiss-cpu",
+    "pyspng",
+    "pyspng-seunglab",
+)  # what this project runs on, where it is there
 
 
 def make_parser() -> Parser:
@@ -55,6 +63,13 @@ def machine() -> dict:
         "system": platform.platform(),
         "OMP_NUM_THREADS": measured.environment().get("OMP_NUM_THREADS", "not set"),
     }
+
+
+def version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def prepare(work: Work, source: Path, given: Optional[Path]) -> None:
@@ -159,8 +174,8 @@ def perform(unit: Unit, system: Any, book: Book, *, output: Path, limit: float) 
 
 def available(work: Work, chosen: Chosen, book: Book, *, folder: Path) -> dict[str, Any]:
     """The systems by name; what cannot be had is noted and left out."""
-    own = {name: importlib.metadata.version(name) for name in PACKAGES}
-    book.found["about"] = {"machine": machine(), OURS: own}
+    own = {word: found for word in (*PACKAGES, *CHOICES) if (found := version(word))}
+    book.found["about"] = {"machine": machine(), OURS: {"version": anomaly.__version__, **own}}
     systems: dict[str, Any] = {OURS: Ours(work)}
     for name in chosen.systems[1:]:
         try:

@@ -28,11 +28,16 @@ def median_epoch(record: dict) -> Optional[float]:
     return statistics.median(record["epochs"]) if record.get("epochs") else None
 
 
+def on_disk(record: dict) -> Optional[float]:
+    found = record.get("exported_bytes") or record.get("state_bytes")
+    return found and found / MEGABYTE
+
+
 def of(key: str, unit: float = 1.0) -> Callable[[dict], Optional[float]]:
     return lambda record: record[key] / unit if key in record else None
 
 
-# (title, steps of which the first that was run counts, what of its record, decimals, whether a ratio says anything)
+# (title, steps of which the first that tells it counts, what of its record, decimals, whether a ratio says anything)
 MEASURES = (
     ("train and evaluate, s", ("train",), of("seconds"), 1, True),
     ("evaluation, ms an image", ("train",), per_image, 0, True),
@@ -43,6 +48,7 @@ MEASURES = (
     ("peak memory, one photograph, GB", ("photo",), of("memory", GIGABYTE), 2, True),
     ("the same, ours from ONNX, GB", ("photo_onnx", "photo"), of("memory", GIGABYTE), 2, True),
     ("state on disk, MB", ("train",), of("state_bytes", MEGABYTE), 1, True),
+    ("the same, our ONNX, MB", ("export", "train"), on_disk, 1, True),
     ("image AUROC", ("train",), of("img_auc"), 4, False),
 )
 
@@ -57,9 +63,8 @@ class Measured:
     def value(self, steps: tuple, get: Callable) -> Optional[float]:
         values = []
         for record in self.records:
-            step: dict = next((record[name] for name in steps if name in record), {})
-            found = get(step) if "seconds" in step else None
-            values += [] if found is None else [found]
+            found = (get(record[name]) for name in steps if "seconds" in record.get(name, {}))
+            values += [value for value in found if value is not None][:1]
         return statistics.median(values) if values else None
 
     def told(self, what: str) -> dict[str, Any]:
@@ -107,9 +112,10 @@ def comparison(runs: dict, case: Case, names: list[str]) -> list[str]:
 
 def grown(runs: dict, title: str, cases: list[Case]) -> list[str]:
     """Our cost at each case, and the time as a multiple of the first's."""
-    measures = [measure for measure in MEASURES if measure[1] == ("train",)]
     found = [Measured(runs, case, OURS) for case in cases]
-    if not any(each.records for each in found):
+    told = [measure for measure in MEASURES if measure[1] == ("train",)]
+    measures = [measure for measure in told if any(cells(measure, each, [])[1] != NONE for each in found)]
+    if not measures:
         return []
     head = ["", *(measure[0] for measure in measures), "times the first"]
     lines = ["", f"## How our cost grows with the {title}", "", line(head), "|---" * len(head) + "|"]

@@ -185,6 +185,7 @@ def test_medians_and_ratios_are_those_of_the_processes(fakes):
     assert table["evaluation, ms an image"] == ["500", "1250", "0.4", "1250", "0.4"]
     size = len(json.dumps({"files": {"bank": "checksum"}})) + 1000
     assert table["state on disk, MB"][2] == f"{size / 10_000:.3g}"
+    assert table["the same, our ONNX, MB"][2] == f"{3000 / 10_000:.3g}"
     assert table["image AUROC"] == ["0.7500", "0.5000", "", "0.5000", ""]
     onnx, photo = fakes.seconds("ours", "photo_onnx"), fakes.seconds("anomavision", "photo")
     expected = f"{statistics.median(onnx) / statistics.median(photo):.3g}"
