@@ -21,7 +21,7 @@ from anomaly.run.files import SOURCE, read_json, write_json, write_text
 from anomaly.run.options import Parser
 from benchmarks.full import locked
 from benchmarks.peers import environments, measured, photographs, report, weights
-from benchmarks.peers.plan import OURS, Chosen, Unit, choose, left_out
+from benchmarks.peers.plan import OURS, Chosen, Unit, choose
 from benchmarks.peers.systems import PEERS, TRAIN, Ours, Peer, Work
 from benchmarks.processes import ended_by_signals
 
@@ -223,7 +223,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         try:
             measure(units, systems, book, output=output, limit=args.limit or (90.0 if args.quick else 3600.0))
         finally:
-            text = report.markdown(book.found, chosen, left_out(chosen, names))
+            text = report.markdown(book.found, names[1:])
             book.save()
             write_text(output / "results.md", text)
     print(f"\n{text}\n{output / 'results.md'}, .json")

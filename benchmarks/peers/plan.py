@@ -102,13 +102,3 @@ def choose(names: Sequence[str], *, quick: bool, only: Sequence[str], repeats: i
     if GROWTH in only and len(only) == 1:
         kept = []
     return Chosen(tuple(kept), tables if not only or GROWTH in only else {}, (OURS, *wanted), repeats)
-
-
-def left_out(chosen: Chosen, names: Sequence[str]) -> list[str]:
-    """What a whole run has beyond this one."""
-    missing = [case.name for case in compared(False) if case not in chosen.cases]
-    missing += [name for name in names if name not in chosen.systems]
-    for title, cases in growth(False).items():
-        values = [case.name for case in cases if case not in chosen.tables.get(title, [])]
-        missing += [f"growth with the {title}: {', '.join(values)}"] if values else []
-    return missing

@@ -1,10 +1,10 @@
 """results.md: medians, ratios, and how our own cost grows."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
-from benchmarks.peers.plan import OURS, Case, Chosen
+from benchmarks.peers.plan import OURS, Case, compared, growth
 
 NONE = "-"
 MEGABYTE, GIGABYTE = 1e6, 1e9
@@ -58,7 +58,7 @@ class Measured:
 
     def __init__(self, runs: dict, case: Case, system: str) -> None:
         place = f"{case.name}/{system}/"
-        self.records = [steps for key, steps in sorted(runs.items()) if key.startswith(place)]
+        self.records = [steps for key, steps in sorted(runs.items()) if key.startswith(place) and steps]
 
     def value(self, steps: tuple, get: Callable) -> Optional[float]:
         values = []
@@ -66,6 +66,10 @@ class Measured:
             found = (get(record[name]) for name in steps if "seconds" in record.get(name, {}))
             values += [value for value in found if value is not None][:1]
         return statistics.median(values) if values else None
+
+    @property
+    def only_trained(self) -> bool:
+        return all("seconds" in record.get("train", {}) and len(record) == 1 for record in self.records)
 
     def told(self, what: str) -> dict[str, Any]:
         """Step -> why it `failed`, or the `limit` of seconds that it had."""
@@ -96,31 +100,38 @@ def line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def comparison(runs: dict, case: Case, names: list[str]) -> list[str]:
-    ours, theirs = Measured(runs, case, OURS), [Measured(runs, case, name) for name in names]
+def comparison(runs: dict, case: Case, peers: Sequence[str]) -> list[str]:
+    measured = {name: found for name in (OURS, *peers) if (found := Measured(runs, case, name)).records}
+    if OURS not in measured or (len(measured) == 1 and measured[OURS].only_trained):
+        return []  # the tables of growth have all that is known
+    names = [name for name in measured if name != OURS]
+    ours, theirs = measured[OURS], [measured[name] for name in names]
     head = ["", OURS, *(word for name in names for word in (name, "ratio"))]
     rows = [cells(measure, ours, theirs) for measure in MEASURES]
     shown = [row for row in rows if any(cell not in (NONE, "") for cell in row[1:])]
-    if not shown:
-        return []
     lines = ["", f"## {case.label}, {case.network}, side {case.side}", "", line(head), "|---" * len(head) + "|"]
     lines += map(line, shown)
-    for name, each in zip((OURS, *names), (ours, *theirs)):
-        lines += [text for step, why in each.told("failed").items() for text in ("", f"{name} failed in {step}: {why}")]
+    for name, each in measured.items():
+        lines += failures(name, each)
     return lines
+
+
+def failures(name: str, measured: Measured) -> list[str]:
+    return [text for step, why in measured.told("failed").items() for text in ("", f"{name} failed in {step}: {why}")]
 
 
 def grown(runs: dict, title: str, cases: list[Case]) -> list[str]:
     """Our cost at each case, and the time as a multiple of the first's."""
-    found = [Measured(runs, case, OURS) for case in cases]
+    known = [(case, one) for case in cases if (one := Measured(runs, case, OURS)).records]
+    if len(known) < 2:
+        return []
+    found = [each for _, each in known]
     told = [measure for measure in MEASURES if measure[1] == ("train",)]
     measures = [measure for measure in told if any(cells(measure, each, [])[1] != NONE for each in found)]
-    if not measures:
-        return []
     head = ["", *(measure[0] for measure in measures), "times the first"]
     lines = ["", f"## How our cost grows with the {title}", "", line(head), "|---" * len(head) + "|"]
     first = found[0].value(("train",), of("seconds"))
-    for case, each in zip(cases, found):
+    for case, each in known:
         row = [cells(measure, each, [])[1] for measure in measures]
         lines.append(line([stage(title, case), *row, ratio(each.value(("train",), of("seconds")), first)]))
     return lines
@@ -134,19 +145,32 @@ def stage(title: str, case: Case) -> str:
     return "all" if case.part == 1 else f"1 of {case.part}"
 
 
-def markdown(found: dict, chosen: Chosen, missing: list[str]) -> str:
-    """`found`: what results.json holds."""
-    names = [name for name in chosen.systems if name != OURS]
+def left_out(runs: dict, names: Sequence[str]) -> list[str]:
+    """What a whole run has beyond what was run so far; `names`: of the peers."""
+    started = [key.split("/") for key, steps in runs.items() if steps]
+    systems, cases = {each[1] for each in started}, {each[0] for each in started}
+    missing = [name for name in names if name not in systems]
+    missing += [case.name for case in compared(False) if case.name not in cases]
+    for title, wanted in growth(False).items():
+        values = [stage(title, case) for case in wanted if case.name not in cases]
+        missing += [f"growth with the {title}: {', '.join(values)}"] if values else []
+    return missing
+
+
+def markdown(found: dict, names: Sequence[str]) -> str:
+    """`found`: what results.json holds, of this run and of those before it."""
+    runs = found["runs"]
     lines = ["# Benchmark against other systems", "", NOTES, ""]
     for title, known in found["about"].items():
         told = ", ".join(f"{key} {value}" for key, value in known.items()) if isinstance(known, dict) else str(known)
         lines.append(f"- {title}: {told}")
     for name, why in found["unavailable"].items():
         lines.append(f"- {name} is not compared: {why}")
+    missing = left_out(runs, names)
     if missing:
         lines.append(f"- left out: {'; '.join(missing)}")
-    for case in chosen.cases:
-        lines += comparison(found["runs"], case, names)
-    for title, cases in chosen.tables.items():
-        lines += grown(found["runs"], title, cases)
+    for case in compared(False):
+        lines += comparison(runs, case, names)
+    for title, cases in growth(False).items():
+        lines += grown(runs, title, cases)
     return "\n".join(lines) + "\n"

@@ -13,8 +13,9 @@ from benchmarks.peers import environments, measured
 from benchmarks.peers.plan import DIMENSIONS, OURS, Case
 
 TRAIN, EXPORT, PHOTO, PHOTO_ONNX = "train", "export", "photo", "photo_onnx"
-EPOCH = re.compile(r"^epoch \d+ of \d+: .* ([\d.]+) s$", re.MULTILINE)
-EVALUATION = re.compile(r"^time: .*evaluation ([\d.]+) s", re.MULTILINE)
+# A bar may stand before them on their lines.
+EPOCH = re.compile(r"\bepoch \d+ of \d+: .* ([\d.]+) s$", re.MULTILINE)
+EVALUATION = re.compile(r"\btime: .*evaluation ([\d.]+) s", re.MULTILINE)
 # A backbone's file of weights, under the name of torchvision's own: AnomaVision loads it by that.
 WEIGHTS = {"resnet18": "resnet18-f37072fd", "wide_resnet50": "wide_resnet50_2-9ba9bcbe"}
 

@@ -15,7 +15,7 @@ from shell import ROOT, alive, until
 from anomaly.data import toydata
 from anomaly.run.errors import DataError, UsageError
 from benchmarks.peers import bench, environments, measured, photographs, report, weights
-from benchmarks.peers.plan import OURS, Case, choose, compared, growth, left_out
+from benchmarks.peers.plan import OURS, Case, choose, compared, growth
 from benchmarks.peers.systems import PEERS, WEIGHTS, Ours
 
 METHODS = {OURS: Ours.methods, **{name: methods for name, (methods, _) in PEERS.items()}}
@@ -48,6 +48,7 @@ if step == "train":
     (folder / "state.json").write_text(json.dumps({"files": {"bank": "checksum"}}))
     (folder / "bank").write_bytes(bytes(1000))
     (folder / "results.json").write_text(json.dumps({"images": [1, 2, 3, 4], "img_auc": 0.75}))
+    print("training:  50%|#####     |\\repoch 1 of 2: loss 2.5, 1.50 s\\nepoch 2 of 2: loss 1.5, kept, 2.50 s")
     print("time: features 0.1 s, evaluation 2.0 s; total 2.1 s; peak memory 0.1 GB")
 """
 )
@@ -141,11 +142,15 @@ def test_what_is_quick_is_a_part_of_the_whole_and_the_rest_is_named():
     assert set(compared(True)) < set(compared(False))
     for title, cases in growth(True).items():
         assert set(cases) < set(growth(False)[title])
-    chosen = choose(list(METHODS), quick=True, only=[], repeats=1)
-    missing = "; ".join(left_out(chosen, list(METHODS)))
-    assert "padim-wide_resnet50-256-1" in missing and "patchcore-25-resnet18" in missing
-    assert "padim-resnet18-256-1" not in missing.partition("growth")[0]
-    assert left_out(choose(list(METHODS), quick=False, only=[], repeats=1), list(METHODS)) == []
+    runs = [
+        {unit.key: {"train": {}} for unit in choose(list(METHODS), quick=quick, only=[], repeats=1).units(METHODS)}
+        for quick in (True, False)
+    ]
+    wide = [case.name for case in compared(False) if case.network == "wide_resnet50"]
+    missing = report.left_out(runs[0], list(PEERS))
+    assert missing[:4] == wide and "growth with the coreset: 25 %" in missing
+    assert report.left_out(runs[1], list(PEERS)) == []
+    assert report.left_out({}, list(PEERS))[:2] == list(PEERS)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +195,7 @@ def test_medians_and_ratios_are_those_of_the_processes(fakes):
     onnx, photo = fakes.seconds("ours", "photo_onnx"), fakes.seconds("anomavision", "photo")
     expected = f"{statistics.median(onnx) / statistics.median(photo):.3g}"
     assert table["the same, ours from ONNX, s"][4] == expected
-    assert "an epoch, s" not in table
+    assert table["an epoch, s"] == ["2.0", "-", "-", "-", "-"]
     text = (fakes.output / "results.md").read_text()
     assert "- anomalib: anomalib 1.0" in text and "left out: " in text and "cores" in text
     assert not list((fakes.output / "work").glob("*/*/*"))  # states of many gigabytes do not stay
@@ -260,6 +265,13 @@ def test_growth_is_ours_alone_and_starts_at_the_first(fakes):
     assert text.count("## How our cost grows") == len(growth(True))
     firsts = [line for line in text.splitlines() if line.startswith(("| 1 % |", "| 224 |", "| 1 of 2 |"))]
     assert len(firsts) == 3 and all(line.endswith("| 1 |") for line in firsts)
+    assert text.count("\n## ") == len(growth(True))
+
+
+def test_a_failure_of_ours_is_a_line_too(fakes):
+    fakes.plan(ours_train={"code": 7})
+    assert fakes("--only", "growth").code == 0
+    assert "ours failed in train: exit code 7: half way" in (fakes.output / "results.md").read_text()
 
 
 # How it is measured
