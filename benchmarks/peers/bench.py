@@ -147,7 +147,8 @@ def perform(unit: Unit, system: Any, book: Book, *, output: Path, limit: float) 
     """All steps of a unit, each a process; those that an earlier run has done stay done while their files are there."""
     folder, steps = output / "work" / unit.key, book.steps(unit)
     wanted = (TRAIN,) if unit.alone else system.steps
-    if all("seconds" in steps.get(step, {}) for step in wanted) or any("limit" in step for step in steps.values()):
+    too_long = any(step.get("limit", 0) >= limit for step in steps.values())
+    if too_long or all("seconds" in steps.get(step, {}) for step in wanted):
         return
     if not folder.is_dir():
         steps.clear()

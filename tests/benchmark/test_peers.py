@@ -209,7 +209,11 @@ def test_a_peer_that_takes_too_long_is_ended_and_not_asked_again(fakes):
     assert fakes.events() == [*ALL_OF_ONE, "anomavision train", *ALL_OF_ONE]
     row = fakes.table()["train and evaluate, s"]
     assert row[1] == "more than 1.5"
-    assert row[2] == f"< {statistics.median(fakes.seconds('ours')) / 1.5:.3g}"
+    bound = f"< {statistics.median(fakes.seconds('ours')) / 1.5:.3g}"
+    assert row[2] == bound
+    fakes.plan()
+    assert fakes("--only", "patchcore-1,anomavision", "--limit", "30").code == 0  # more time: it is asked again
+    assert fakes.events()[-2:] == ["anomavision train", "anomavision photo"]
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(fakes, monkeypatch):
