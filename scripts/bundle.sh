@@ -10,7 +10,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
 # What would not work there: it needs the tests, or another method.
-LEFT_OUT=(scripts/bundle.sh scripts/bundle.md scripts/bundle_CN.md scripts/run_tests.sh benchmarks/flow_step.py)
+LEFT_OUT=(scripts/bundle.sh scripts/bundle.md scripts/bundle_CN.md scripts/run_tests.sh benchmarks/flow_step.py
+    benchmarks/run.sh benchmarks/peers)
 
 # want_new_folder FOLDER: its path is absolute and has no links.
 want_new_folder() {
@@ -26,7 +27,7 @@ copy_sources() {
         -type d \( -name '.*' -o -name '__pycache__' -o -name 'build*' -o -path '*/data' ! -path anomaly/data -o -name output \) -prune -o \
         -type f ! -name '.*' \( -name '*.py' -o -name '*.sh' -o -name '*.md' -o -name '*.yaml' -o -name '*.cc' \
         -o -name '*.h' -o -name '*.txt' -o -name '*.toml' -o -name LICENSE \) -exec cp --parents -t "$target" -- {} +
-    (cd "$target" && rm -f -- "${LEFT_OUT[@]}")
+    (cd "$target" && rm -rf -- "${LEFT_OUT[@]}")
     [[ "$method" == patchcore ]] || rm -f -- "$target/scripts/quickstart.sh"
 }
 

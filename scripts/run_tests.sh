@@ -19,7 +19,7 @@ cd "$ROOT"
 "$VENV/bin/ruff" check .
 "$VENV/bin/ruff" format --check .
 "$VENV/bin/mypy"
-"$VENV/bin/shellcheck" -x scripts/*.sh ascend310_infer/*.sh .ci/run
+"$VENV/bin/shellcheck" -x scripts/*.sh benchmarks/*.sh ascend310_infer/*.sh .ci/run
 set_variable OMP_NUM_THREADS 1 # two processes at once; more threads than cores take longer
 "$PYTHON" -m pytest -n 2 --dist loadgroup "${chosen[@]}" "$@"
 echo "all checks passed in $SECONDS s"

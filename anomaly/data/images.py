@@ -8,7 +8,7 @@ import functools
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import cv2
 import numpy as np
@@ -52,9 +52,10 @@ def _decode(path: Path, flags: int) -> np.ndarray:
     return image
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Union[str, Path]) -> np.ndarray:
     """Any image as 8-bit RGB, H W 3: 16 bits become 8, an alpha channel is dropped."""
-    return _read_png(path) if _has_pyspng() and path.suffix.lower() == ".png" else _read_any(path)
+    path = Path(path)
+    return _read_png(path) if path.suffix.lower() == ".png" and _has_pyspng() else _read_any(path)
 
 
 def _read_any(path: Path) -> np.ndarray:
