@@ -44,7 +44,7 @@ class Frozen:
             return self._in_mindspore
         name = type(self.cell).__name__
         try:
-            graph = self._graph()
+            graph = self.graph()
             if self.runtime.engine == OPENVINO:
                 return open_vino.open(graph, self.outputs, name=name, precision=self.runtime.precision)[0]
             return onnx_runtime.open(graph, self.outputs, name=name, target="CPU")[0]
@@ -52,7 +52,7 @@ class Frozen:
             log.info("%s: MindSpore runs it", error)
             return self._in_mindspore
 
-    def _graph(self) -> bytes:
+    def graph(self) -> bytes:
         from anomaly.engines import onnx_file  # which loads MindSpore
 
         key = onnx_file.key(self.cell, self.examples, outputs=self.outputs)

@@ -1,5 +1,6 @@
 """OpenVINO, which computes in bfloat16 where the processor has it."""
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -26,13 +27,20 @@ def _whole_processor() -> Iterator[None]:
             os.environ[CAP] = kept
 
 
+@functools.lru_cache
+def _core() -> Any:
+    """One for the process, for good. Each sets a stack for signals and takes back the one before it when it goes: of
+    two that end in the order in which they began, the second leaves a stack that is gone, and Ctrl-C a crash."""
+    return __import__("openvino").Core()
+
+
 def open(model: Union[Path, bytes], outputs: tuple, *, name: str, precision: str) -> tuple[Callable, str]:
     """As in onnx_runtime.py; on the CPU."""
     require("openvino")
     openvino: Any = __import__("openvino")
     try:
         with _whole_processor():
-            core = openvino.Core()
+            core = _core()
             whole = core.read_model(model)
             inputs = [each.any_name for each in whole.inputs]
             parts = split(openvino, whole) if precision != FLOAT32 else [whole]

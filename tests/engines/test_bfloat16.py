@@ -56,7 +56,7 @@ def test_only_what_learns_nothing_is_in_bfloat16(fitted, pictures):
     """Search and distances in float32: were the whole model in bfloat16, scores would have its eight bits."""
     _, _, target = fitted
     openvino = importlib.import_module("openvino")
-    before, after = open_vino.split(openvino, openvino.Core().read_model(target))
+    before, after = open_vino.split(openvino, open_vino._core().read_model(target))
     assert [port.any_name for port in before.inputs] == ["image"]
     assert {port.any_name for port in after.inputs} == {name for port in before.outputs for name in port.names}
     found = np.float32(scores(anomaly.load(target), pictures))

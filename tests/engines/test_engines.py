@@ -2,11 +2,14 @@
 
 import importlib
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch_resnet
 from mindspore import Tensor
+from shell import ROOT
 
 import anomaly
 from anomaly.engines import choice, kept, onnx_file, onnx_runtime
@@ -174,3 +177,21 @@ def test_what_cannot_be_exported_runs_in_mindspore(images, caplog, backbone, mon
 def test_another_file_is_no_graph(tmp_path):
     with pytest.raises(DataError, match="net: not an ONNX file"):
         onnx_runtime.open(b"nonsense", ("a",), name="net")
+
+
+def test_a_signal_after_openvino_is_one_that_can_be_handled(backbone):
+    """Several models come and go, and Ctrl-C is still Ctrl-C."""
+    program = (
+        "import os, signal, anomaly, numpy as np\n"
+        "from anomaly.engines import open_vino, kept\n"
+        "graph = next(kept.folder().glob('*.onnx')).read_bytes()\n"
+        "import openvino\n"
+        "names = tuple(o.any_name for o in open_vino._core().read_model(graph).outputs)\n"
+        "runs = [open_vino.open(graph, names, name='x', precision='float32') for _ in range(3)]\n"
+        "del runs[0]; runs.clear()\n"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept KeyboardInterrupt:\n    print('in order')\n"
+    )
+    Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU")).graph()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "in order", done.stderr
