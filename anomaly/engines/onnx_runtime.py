@@ -30,6 +30,7 @@ def open(
     wanted = list(dict.fromkeys([*wanted, PROVIDERS["CPU"]]))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others decode and draw meanwhile
     options.log_severity_level = 3
     providers = [(each, {} if each == PROVIDERS["CPU"] else {"device_id": str(device_id)}) for each in wanted]
     try:
