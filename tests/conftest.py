@@ -29,6 +29,7 @@ SLOW = (
     "deploy/test_cpp",
     "deploy/test_export",
     "docs/test_python_page",
+    "engines/",
     "launch/",
     "library/",
     "methods/test_coupling",
@@ -36,12 +37,25 @@ SLOW = (
     "methods/test_flow_loss",
     "methods/test_methods",
     "methods/test_padim",
+    "methods/test_parts",
     "methods/test_quality",
     "networks/test_registry",
     "project/test_fourth_method",
     "project/test_packaging",
     "project/test_realdata",
 )
+
+
+# Files whose tests share what takes long to make: they stay in one of the processes of pytest-xdist.
+TOGETHER = {
+    "deploy/test_cpp": "program",
+    "deploy/test_export": "program",
+    "engines/test_bfloat16": "program",
+    "launch/test_bundle": "bundle",
+    "library/test_verbs": "verbs",
+    "methods/test_fastflow": "fastflow",
+    "methods/test_methods": "methods",
+}
 
 
 def pytest_configure(config):
@@ -58,12 +72,16 @@ def pytest_unconfigure(config):
         config.graphs.cleanup()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What `run_tests.sh --fast` leaves out."""
+    """What `run_tests.sh --fast` leaves out, and what runs in one process."""
     for item in items:
         path = str(item.path.relative_to(ROOT / "tests"))
         if path.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+        group = TOGETHER.get(path.removesuffix(".py"))
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -210,7 +210,7 @@ def test_half_precision_of_kept_features_changes_nothing_of_note(toy, tmp_path, 
     assert train(toy, tmp_path, "--num_epochs", "6", "--feature_cache", "off").code == 0
     np.testing.assert_allclose(curve(tmp_path), curve(six_epochs), rtol=3e-4)
     for name, value in weights(tmp_path).items():  # where a gradient is almost 0, Adam steps by its noise
-        assert np.abs(value - weights(six_epochs)[name]).mean() < 2e-5, name
+        assert np.abs(value - weights(six_epochs)[name]).mean() < 1e-4, name
 
 
 @pytest.mark.parametrize("size", ["2", "3"])
