@@ -1,5 +1,6 @@
 """What the tests share: a small drawn data set, weights, and photographs where they are present."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -46,18 +47,6 @@ SLOW = (
 )
 
 
-# Files whose tests share what takes long to make: they stay in one of the processes of pytest-xdist.
-TOGETHER = {
-    "deploy/test_cpp": "program",
-    "deploy/test_export": "program",
-    "engines/test_bfloat16": "program",
-    "launch/test_bundle": "bundle",
-    "library/test_verbs": "verbs",
-    "methods/test_fastflow": "fastflow",
-    "methods/test_methods": "methods",
-}
-
-
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by run_tests.sh --fast")
     if os.environ.get("STRICT_SKIPS") and not hasattr(config, "workerinput"):
@@ -72,16 +61,12 @@ def pytest_unconfigure(config):
         config.graphs.cleanup()
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What `run_tests.sh --fast` leaves out, and what runs in one process."""
+    """What `run_tests.sh --fast` leaves out."""
     for item in items:
         path = str(item.path.relative_to(ROOT / "tests"))
         if path.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
-        group = TOGETHER.get(path.removesuffix(".py"))
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -162,16 +147,20 @@ def trained(tmp_path_factory, toy):
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory) -> Path:
+def program() -> Path:
     """The C++ program, built by its own script."""
     reason = skips.cpp_is_missing()
     if reason:
         pytest.skip(reason)
-    build = tmp_path_factory.mktemp("cpp")
+    build = Path(os.environ["XDG_CACHE_HOME"]) / "cpp"  # one for all processes of the run
+    build.mkdir(exist_ok=True)
     environment = {**os.environ, "BUILD_DIR": str(build), "PYTHON": sys.executable, "LITE_HOME": ""}
     command = ["bash", str(ROOT / "ascend310_infer" / "build.sh")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
+    with open(build.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (build / "anomaly_infer").is_file():
+            done = subprocess.run(command, capture_output=True, text=True, env=environment)
+            assert done.returncode == 0, done.stdout + done.stderr
     return build / "anomaly_infer"
 
 

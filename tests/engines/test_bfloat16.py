@@ -19,11 +19,14 @@ pytestmark = pytest.mark.skipif(not choice.has_bfloat16(), reason="this processo
 OPTIONS = {"backbone": "resnet18", "resize": 64, "crop": None, "device_target": "CPU"}
 
 
-@pytest.fixture(scope="module", params=["patchcore", "padim", "fastflow"])
+METHODS = ("patchcore", "padim", "fastflow")
+
+
+@pytest.fixture(scope="module", params=[pytest.param(m, marks=pytest.mark.xdist_group(f"half-{m}")) for m in METHODS])
 def fitted(request, toy, resnet18_ckpt, tmp_path_factory):
     """A detector in bfloat16, its state and its ONNX file."""
     chosen = OPTIONS | {"pre_ckpt_path": str(resnet18_ckpt), "precision": "bfloat16"}
-    chosen |= {"num_epochs": 1, "flow_step": 2} if request.param == "fastflow" else {}
+    chosen |= {"num_epochs": 1, "flow_step": 1, "hidden_ratio": 0.25} if request.param == "fastflow" else {}
     detector = importlib.import_module(request.param).fit(toy / "gear" / "train" / "good", **chosen)
     folder = tmp_path_factory.mktemp("half") / "gear"
     detector.save(folder)

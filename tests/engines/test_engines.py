@@ -29,6 +29,11 @@ def backbone(request, resnet18_ckpt, wide_ckpt):
 
 
 @pytest.fixture(scope="module")
+def small(resnet18_ckpt):
+    return load_backbone("resnet18", NAMES, source=str(resnet18_ckpt), seed=1)
+
+
+@pytest.fixture(scope="module")
 def images():
     return np.random.default_rng(0).integers(0, 256, (3, *SIZE, 3), dtype=np.uint8)
 
@@ -45,8 +50,8 @@ def test_features_are_those_of_pytorch(backbone, images, engine):
 
 
 @pytest.mark.skipif(not choice.has_bfloat16(), reason="this processor has no bfloat16")
-def test_bfloat16_is_close_and_is_not_float32(backbone, images):
-    single, half = (layers(backbone, SIZE, runtime=Runtime(OPENVINO, p, "CPU"))(images) for p in (FLOAT32, BFLOAT16))
+def test_bfloat16_is_close_and_is_not_float32(small, images):
+    single, half = (layers(small, SIZE, runtime=Runtime(OPENVINO, p, "CPU"))(images) for p in (FLOAT32, BFLOAT16))
     for mine, other in zip(half, single):
         apart = np.linalg.norm(mine - other) / np.linalg.norm(other)
         assert 1e-4 < apart < 0.05
@@ -56,7 +61,7 @@ def test_bfloat16_is_close_and_is_not_float32(backbone, images):
 @pytest.mark.parametrize("method", ["patchcore", "padim", "fastflow"])
 def test_all_engines_judge_alike(method, toy, resnet18_ckpt, tmp_path):
     chosen = {"backbone": "resnet18", "resize": 64, "crop": None, "pre_ckpt_path": str(resnet18_ckpt)}
-    chosen |= {"num_epochs": 1} if method == "fastflow" else {}
+    chosen |= {"num_epochs": 1, "flow_step": 1, "hidden_ratio": 0.25} if method == "fastflow" else {}
     fitted = importlib.import_module(method).fit(toy / "gear" / "train" / "good", engine=ONNX_RUNTIME, **chosen)
     photographs = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     maps, scores = fitted.score(photographs)
@@ -111,24 +116,24 @@ def places(tmp_path, monkeypatch):
     return tmp_path / "anomaly"
 
 
-def test_a_graph_is_compiled_once_and_kept(backbone, images, places, monkeypatch):
+def test_a_graph_is_compiled_once_and_kept(small, images, places, monkeypatch):
     runtime = Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
-    first = Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    first = Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     [file] = places.iterdir()
     monkeypatch.setattr(onnx_file, "content", lambda *_, **__: pytest.fail("compiled again"))
-    again = Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    again = Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     for one, other in zip(first, again):
         np.testing.assert_array_equal(one, other)
     assert list(places.iterdir()) == [file]
 
 
 @pytest.mark.parametrize("damage", [lambda c: c[: len(c) // 2], lambda c: c[:-9] + bytes([c[-9] ^ 1]) + c[-8:]])
-def test_a_damaged_graph_is_made_anew(backbone, images, places, damage):
+def test_a_damaged_graph_is_made_anew(small, images, places, damage):
     runtime = Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
-    first = Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    first = Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     [file] = places.iterdir()
     file.write_bytes(damage(file.read_bytes()))
-    again = Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    again = Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     for one, other in zip(first, again):
         np.testing.assert_array_equal(one, other)
 
@@ -140,12 +145,10 @@ def test_another_network_has_another_graph(resnet18_ckpt):
     assert len(keys) == 5
 
 
-def test_where_nothing_can_be_kept_it_works_all_the_same(backbone, images, tmp_path, monkeypatch):
+def test_where_nothing_can_be_kept_it_works_all_the_same(small, images, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    found = Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU"))(
-        images
-    )
+    found = Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU"))(images)
     assert len(found) == 3 and (tmp_path / "file").is_file()
 
 
@@ -160,7 +163,7 @@ def test_what_was_not_used_for_long_makes_room(places, monkeypatch):
     assert [kept.read(f"key{number}") is not None for number in range(4)] == [True, False, True, True]
 
 
-def test_what_cannot_be_exported_runs_in_mindspore(images, caplog, backbone, monkeypatch):
+def test_what_cannot_be_exported_runs_in_mindspore(images, caplog, small, monkeypatch):
     def refuse(*_, **__):
         raise DataError("no such operator")
 
@@ -168,8 +171,8 @@ def test_what_cannot_be_exported_runs_in_mindspore(images, caplog, backbone, mon
     monkeypatch.setattr(kept, "read", lambda key: None)
     runtime = Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
     with caplog.at_level("INFO", logger="anomaly"):
-        found = Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
-    wanted = backbone.net(Tensor(images))
+        found = Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    wanted = small.net(Tensor(images))
     np.testing.assert_array_equal(found[2], wanted[2].asnumpy())
     assert "no such operator" in caplog.text
 
@@ -179,7 +182,7 @@ def test_another_file_is_no_graph(tmp_path):
         onnx_runtime.open(b"nonsense", ("a",), name="net")
 
 
-def test_a_signal_after_openvino_is_one_that_can_be_handled(backbone):
+def test_a_signal_after_openvino_is_one_that_can_be_handled(small):
     """Several models come and go, and Ctrl-C is still Ctrl-C."""
     program = (
         "import os, signal, anomaly, numpy as np\n"
@@ -192,6 +195,6 @@ def test_a_signal_after_openvino_is_one_that_can_be_handled(backbone):
         "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
         "try:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept KeyboardInterrupt:\n    print('in order')\n"
     )
-    Frozen(backbone.net, photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU")).graph()
+    Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU")).graph()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "in order", done.stderr
