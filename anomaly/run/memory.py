@@ -12,6 +12,7 @@ from anomaly.run.errors import DataError
 from anomaly.run.progress import log
 
 GB = 1e9
+REST = 5e8  # what a run takes beside its large arrays: the engine, photographs that are being decoded, libraries
 CGROUP = Path("/sys/fs/cgroup")  # of a container, which may have less than the machine
 _limit: list = []  # bytes for this process, as --memory_limit says
 
@@ -26,7 +27,7 @@ def available() -> int:
     found = [_free_of_machine(), _free_of_container()]
     if _limit:
         found.append(_limit[0] - _resident())
-    return max(0, int(min(found)))
+    return max(0, int(min(found) - REST))
 
 
 def _free_of_machine() -> float:

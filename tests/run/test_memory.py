@@ -26,7 +26,7 @@ def test_the_machine_tells_what_is_free():
 def test_a_limit_counts_what_the_process_has_taken():
     memory.limit(1000)
     free = memory.available()
-    memory.limit(memory._resident() / memory.GB + 0.5)
+    memory.limit(memory._resident() / memory.GB + 1)
     before = memory.available()
     assert before <= 0.5e9 < free
     taken = mmap.mmap(-1, 100_000_000)  # not from what was freed before
@@ -38,11 +38,11 @@ def test_a_limit_counts_what_the_process_has_taken():
 
 def test_a_container_has_less_than_its_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
-    (tmp_path / "memory.max").write_text("5000000\n")
-    (tmp_path / "memory.current").write_text("2000000\n")
-    assert memory.available() == 3_000_000
+    (tmp_path / "memory.max").write_text("5000000000\n")
+    (tmp_path / "memory.current").write_text("2000000000\n")
+    assert memory.available() == 2_500_000_000
     (tmp_path / "memory.max").write_text("max\n")
-    assert memory.available() > 3_000_000
+    assert memory.available() > 2_500_000_000
 
 
 def test_what_does_not_fit_is_said():
