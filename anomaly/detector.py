@@ -14,6 +14,7 @@ from anomaly.data import layouts, loader
 from anomaly.data.images import Transform
 from anomaly.data.loader import Batch
 from anomaly.data.samples import samples
+from anomaly.engines.choice import MINDSPORE
 from anomaly.measure import evaluation
 from anomaly.measure.calibration import Calibration, Scales
 from anomaly.measure.evaluation import Evaluation
@@ -65,6 +66,10 @@ class Fitted(Detector):
     """What a method has fitted; the method's own class adds what was learnt."""
 
     config: Config
+
+    @property
+    def runs_beside(self) -> bool:
+        return self.config.runtime.engine != MINDSPORE
 
     def with_rate(self: Self, false_alarm_rate: float) -> Self:
         known: Any = self

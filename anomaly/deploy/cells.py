@@ -3,8 +3,7 @@
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from anomaly.engines.choice import FLOAT32
-from anomaly.engines.onnx_file import MARK
+from anomaly.engines.choice import FLOAT32, MARK
 from anomaly.measure.calibration import Scale
 from anomaly.networks.resample import Enlarge
 

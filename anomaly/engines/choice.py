@@ -17,6 +17,7 @@ ENGINES = (AUTO, ONNX_RUNTIME, OPENVINO, MINDSPORE)
 TITLES = {ONNX_RUNTIME: "ONNX Runtime", OPENVINO: "OpenVINO", MINDSPORE: "MindSpore"}
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 PRECISIONS = (FLOAT32, BFLOAT16)
+MARK = "boundary"  # in the names of the tensors of an ONNX file behind which everything is computed in float32
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}  # of a processor, as Linux names them
 
 

@@ -34,11 +34,6 @@ class Frozen:
                 self._run = self._run or self._compiled()
         return self._run(*arrays)
 
-    @property
-    def runs_beside(self) -> bool:
-        """Whether it may run in a thread of its own while the main one works."""
-        return self.runtime.engine != MINDSPORE
-
     def _compiled(self) -> Callable:
         if self.runtime.engine == MINDSPORE:
             return self._in_mindspore

@@ -14,10 +14,10 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 from mindspore import onnx as exporter
 
+from anomaly.engines.choice import MARK
 from anomaly.run.errors import DataError, first_line
 
 BATCH = "batch"  # what an ONNX file calls an axis of any length
-MARK = "boundary"  # ends the name of a parameter behind which everything is computed in float32
 
 
 @contextmanager

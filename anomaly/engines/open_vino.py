@@ -10,11 +10,10 @@ from typing import Any, Union
 
 import numpy as np
 
-from anomaly.engines.choice import BFLOAT16, FLOAT32, require
+from anomaly.engines.choice import BFLOAT16, FLOAT32, MARK, require
 from anomaly.run.errors import DataError, first_line
 
 CAP = "ONEDNN_MAX_CPU_ISA"  # for MindSpore's oneDNN (anomaly/__init__.py); OpenVINO's own wants the whole processor
-MARK = "boundary"  # begins the names of the tensors behind which everything is computed in float32
 
 
 @contextmanager

@@ -69,10 +69,6 @@ class FastFlow(Fitted):
     squares: Frozen
     anomaly_map: AnomalyMap
 
-    @property
-    def runs_beside(self) -> bool:
-        return self.network.runs_beside
-
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.score_features(self.network(images))
 

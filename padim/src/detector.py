@@ -33,10 +33,6 @@ class PaDiM(Fitted):
     anomaly_map: AnomalyMap
     images: list  # what it was trained on, as dataset.describe has it
 
-    @property
-    def runs_beside(self) -> bool:
-        return self.embedding.runs_beside
-
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         maps = self.anomaly_map(self.gaussians.distances(self.embedding(images)[0]))
         return maps, image_scores(maps)

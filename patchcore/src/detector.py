@@ -32,10 +32,6 @@ class PatchCore(Fitted):
     bank: MemoryBank
     anomaly_map: AnomalyMap
 
-    @property
-    def runs_beside(self) -> bool:
-        return self.embedding.runs_beside
-
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         distances, scores = self.bank.score(self.embedding(images)[0])
         return self.anomaly_map(distances), scores
