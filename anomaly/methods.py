@@ -39,7 +39,7 @@ class Method:
     name: str
     title: str
     config: type[Config]
-    layers: tuple  # of the network, that it looks through
+    layers: Callable  # a network's Record -> names of its layers that it looks through, from fine to coarse
     weights: dict = field(default_factory=dict)  # network -> its weights, where they are not the registry's first
 
     @property
@@ -69,7 +69,7 @@ class Method:
         memory.limit(config.memory_limit)
         source = self.weights_of(config)
         stamp = os.stat(source).st_mtime_ns if os.path.isfile(source) else 0
-        return _loaded(config.backbone, self.layers, source, config.seed, stamp)
+        return _loaded(config.backbone, self.layers(registry.get(config.backbone)), source, config.seed, stamp)
 
     def fit(
         self,
@@ -135,11 +135,11 @@ class Method:
         """A network that is handed over must be the one of the options, and give the layers that are looked at."""
         if backbone is None:
             return
-        layers = getattr(backbone.net, "layers", None)
-        if backbone.name != config.backbone or layers != self.layers:
+        layers = self.layers(registry.get(config.backbone))
+        if backbone.name != config.backbone or backbone.layers != layers:
             raise UsageError(
-                f"network: is {backbone.name} with the layers {layers}; {self.name} with backbone={config.backbone} "
-                f"needs {self.layers}; leave network out"
+                f"network: is {backbone.name} with the layers {backbone.layers}; {self.name} with "
+                f"backbone={config.backbone} needs {layers}; leave network out"
             )
 
     def model(self, detector: Fitted) -> Any:

@@ -4,7 +4,7 @@ detector = fastflow.fit(photographs, backbone="resnet18", num_epochs=20)
 """
 
 from anomaly.methods import Method
-from fastflow.src.config import LAYERS, Config
+from fastflow.src.config import Config, layers
 
-METHOD = Method("fastflow", "FastFlow", Config, LAYERS, weights={"wide_resnet50": "wide_resnet50_racm-8234f177"})
+METHOD = Method("fastflow", "FastFlow", Config, layers, weights={"wide_resnet50": "wide_resnet50_racm-8234f177"})
 fit = METHOD.fit

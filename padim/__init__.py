@@ -4,7 +4,7 @@ detector = padim.fit(photographs, backbone="resnet18")
 """
 
 from anomaly.methods import Method
-from padim.src.config import LAYERS, Config
+from padim.src.config import Config, layers
 
-METHOD = Method("padim", "PaDiM", Config, LAYERS)
+METHOD = Method("padim", "PaDiM", Config, layers)
 fit = METHOD.fit

@@ -4,7 +4,7 @@ detector = patchcore.fit(photographs, backbone="resnet18", coreset_ratio=0.1)
 """
 
 from anomaly.methods import Method
-from patchcore.src.config import LAYERS, Config
+from patchcore.src.config import Config, layers
 
-METHOD = Method("patchcore", "PatchCore", Config, LAYERS)
+METHOD = Method("patchcore", "PatchCore", Config, layers)
 fit = METHOD.fit

@@ -55,7 +55,7 @@ def backbone(chosen: Chosen, batch: Optional[int], *, suffix: str) -> Path:
     target = args.file_name or chosen.output / f"{config.backbone}{suffix}"
     loaded = method.backbone(config)
     return exporter().export_backbone(
-        loaded, config.transform, layers=method.layers, target=target, file_format=args.file_format, batch=batch
+        loaded, config.transform, target=target, file_format=args.file_format, batch=batch
     )
 
 

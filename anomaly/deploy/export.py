@@ -51,12 +51,17 @@ class Features(nn.Cell):
 
 
 def export_backbone(
-    backbone: Backbone, transform: Transform, *, layers: tuple, target: Path, file_format: str, batch: Optional[int]
+    backbone: Backbone, transform: Transform, *, target: Path, file_format: str, batch: Optional[int]
 ) -> Path:
     """The features of photographs alone; the outputs have the names of the layers."""
     target = write(
-        Features(backbone.net), transform.size, batch=batch, target=target, file_format=file_format, outputs=layers
+        Features(backbone.net(transform.size)),
+        transform.size,
+        batch=batch,
+        target=target,
+        file_format=file_format,
+        outputs=backbone.layers,
     )
     known = description.common(backbone, transform, batch=batch)
-    description.write(target, {**known, "part": "backbone", "outputs": {layer: {} for layer in layers}})
+    description.write(target, {**known, "part": "backbone", "outputs": {layer: {} for layer in backbone.layers}})
     return target

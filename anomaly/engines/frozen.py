@@ -68,8 +68,7 @@ class Frozen:
 @functools.lru_cache(maxsize=1)
 def layers(backbone: Backbone, size: tuple, *, runtime: Runtime) -> Frozen:
     """The network alone: B H W 3 -> B C h w of each layer. The same for every category: it is compiled once."""
-    assert backbone.net is not None
-    return Frozen(backbone.net, photographs(size), outputs=backbone.net.layers, runtime=runtime)
+    return Frozen(backbone.net(size), photographs(size), outputs=backbone.layers, runtime=runtime)
 
 
 def photographs(size: tuple) -> dict:

@@ -1,13 +1,19 @@
 """The pretrained networks that there are: one record each. Nothing is loaded here but the record.
 
 Another network of a family that is here is one more record. Another family is a file in this folder, which is named by
-its records and offers what resnet.py does: `build`, `convolutions`, `norm_of` and `spread`.
+its records and offers what resnet.py does:
+
+    expected(record)                        the arrays of a file of weights: name -> shape
+    NOT_NEEDED                              what such a file may hold besides, as a regular expression
+    folded(arrays, record)                  these arrays as those of the network: name of a parameter -> value
+    random_weights(record, seed)            the same without a file
+    build(record, layers, folded=, size=)   the network, for pictures of (height, width)
 """
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Optional
+from typing import Any
 
 from anomaly.run.errors import UsageError
 
@@ -24,7 +30,7 @@ class Record:
     weights: dict  # name of a file, which ends in the first digits of its SHA-256 -> address; the default first
     bottleneck: int = 0  # channels that a block's 3x3 convolution has in layer 1; 0: blocks of two 3x3 convolutions
     family: str = "resnet"
-    layers: tuple = ("layer1", "layer2", "layer3")
+    layers: tuple = ("layer1", "layer2", "layer3")  # whose outputs can be had, from fine to coarse
     strides: tuple = (4, 8, 16)  # pixels between two positions of each layer
     mean: tuple = (0.485, 0.456, 0.406)  # of the pixels of ImageNet, 0 to 1, RGB
     std: tuple = (0.229, 0.224, 0.225)
@@ -80,9 +86,18 @@ class Backbone:
     source: str  # path of the weights, or RANDOM
     is_random: bool = False
     fingerprint: str = ""  # of the weights themselves, whatever the file is called
-    net: Optional[Any] = None  # an nn.Cell: B H W 3 uint8 -> the outputs of the layers asked for
+    layers: tuple = ()  # whose outputs it gives
+    values: dict = field(default_factory=dict, repr=False)  # of the network's parameters, by their names
+    _nets: dict = field(default_factory=dict, init=False, repr=False)
 
     @property
     def label(self) -> str:
         """For people to read."""
         return f"{self.name}{' (random)' if self.is_random else ''}"
+
+    def net(self, size: tuple) -> Any:
+        """An nn.Cell for pictures of (height, width): B H W 3 uint8 -> the layers' outputs. This loads MindSpore."""
+        if size not in self._nets:
+            record = get(self.name)
+            self._nets[size] = record.module.build(record, self.layers, folded=self.values, size=size)
+        return self._nets[size]

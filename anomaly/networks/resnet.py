@@ -1,36 +1,26 @@
 """The ResNets and Wide ResNets from the stem to layer 3 (arXiv 1512.03385, 1605.07146), frozen.
 
-BatchNorm is folded into the convolutions when weights are loaded (weights.py), so a convolution here has a bias and
+BatchNorm is folded into the convolutions when weights are loaded (folding.py), so a convolution here has a bias and
 nothing follows it but the ReLU. Pixels go in as they are, 0 to 255: the ImageNet normalisation is part of the network,
 and so of every file that is exported from it.
 """
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
-from mindspore import dtype as mstype
+from mindspore import Tensor, nn, ops
 
+from anomaly.networks import folding
+from anomaly.networks.cells import Normalise, with_values
+from anomaly.networks.folding import Convolution
 from anomaly.networks.registry import Record
 
-NOT_NEEDED = re.compile(r"(fc\.|classifier\.|layer4\.|.*num_batches_tracked$)")  # of a file of weights
+NOT_NEEDED = r"(fc\.|classifier\.|layer4\.|.*num_batches_tracked$)"  # of a file of weights
 BN_EPSILON = 1e-5
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, kernel, stride, pad_mode="pad", padding=kernel // 2, has_bias=True)
-
-
-class Normalise(nn.Cell):
-    """Pixels B H W 3 of 0..255, RGB -> B 3 H W with ImageNet's mean 0 and, but for conv1's weights, its std 1."""
-
-    def __init__(self, mean: tuple) -> None:
-        super().__init__()
-        self.mean = Tensor(255 * np.array(mean, np.float32).reshape(3, 1, 1))
-
-    def construct(self, pixels):
-        return ops.transpose(pixels.astype(mstype.float32), (0, 3, 1, 2)) - self.mean  # B 3 H W
 
 
 class ZeroPad(nn.Cell):
@@ -130,43 +120,36 @@ class ResNet(nn.Cell):
 
 
 def convolutions(record: Record) -> dict:
-    """Name of each convolution -> shape of its weight, as torchvision and timm have them."""
-    shapes = {"conv1": (64, 3, 7, 7)}
+    """The convolutions by their names, as torchvision and timm have them."""
+    found = {"conv1": Convolution((64, 3, 7, 7), norm="bn1")}
+    kernels = (1, 3, 1) if record.bottleneck else (3, 3)
     for i, stage in enumerate(blocks(record), 1):
         for j, (inputs, width, outputs, stride) in enumerate(stage):
-            name = f"layer{i}.{j}"
-            if record.bottleneck:
-                shapes[f"{name}.conv1"] = (width, inputs, 1, 1)
-                shapes[f"{name}.conv2"] = (width, width, 3, 3)
-                shapes[f"{name}.conv3"] = (outputs, width, 1, 1)
-            else:
-                shapes[f"{name}.conv1"] = (width, inputs, 3, 3)
-                shapes[f"{name}.conv2"] = (outputs, width, 3, 3)
+            channels = (inputs, *(width for _ in kernels[1:]), outputs)
+            for k, kernel in enumerate(kernels, 1):
+                shape = (channels[k], channels[k - 1], kernel, kernel)
+                # with residual branches halved, the features of random weights keep their size
+                spread = 0.5 if k == len(kernels) else 1.0
+                found[f"layer{i}.{j}.conv{k}"] = Convolution(shape, f"layer{i}.{j}.bn{k}", spread=spread)
             if stride != 1 or inputs != outputs:
-                shapes[f"{name}.downsample.0"] = (outputs, inputs, 1, 1)
-    return shapes
+                name = f"layer{i}.{j}.downsample"
+                found[f"{name}.0"] = Convolution((outputs, inputs, 1, 1), f"{name}.1")
+    return found
 
 
-def norm_of(convolution: str) -> str:
-    """The BatchNorm behind a convolution: conv2 -> bn2, downsample.0 -> downsample.1."""
-    if convolution.endswith("downsample.0"):
-        return convolution[:-1] + "1"
-    return re.sub(r"conv(\d)$", r"bn\1", convolution)
+def expected(record: Record) -> dict:
+    return folding.expected(convolutions(record))
 
 
-def spread(record: Record, convolution: str) -> float:
-    """Of random weights, relative to He's initialisation: with residual branches halved features keep their size."""
-    return 0.5 if convolution.endswith("conv3" if record.bottleneck else "conv2") else 1.0
+def folded(arrays: dict, record: Record) -> dict:
+    return folding.fold(arrays, convolutions(record), epsilon=BN_EPSILON)
 
 
-def build(record: Record, layers: tuple, *, folded: dict) -> ResNet:
-    """The network with the folded arrays of weights.py; conv1 takes the division by the standard deviation."""
-    net = ResNet(record, layers)
+def random_weights(record: Record, seed: int) -> dict:
+    return folding.random_weights(convolutions(record), seed)
+
+
+def build(record: Record, layers: tuple, *, folded: dict, size: tuple) -> ResNet:
+    """For pictures of any size; conv1 takes the division by the standard deviation."""
     scale = (255 * np.array(record.std, np.float32)).reshape(1, 3, 1, 1)
-    for parameter in net.get_parameters():
-        value = folded[parameter.name]
-        if parameter.name == "conv1.weight":
-            value = value / scale
-        parameter.set_data(Parameter(Tensor(value.astype(np.float32)), name=parameter.name))
-        parameter.requires_grad = False
-    return net
+    return with_values(ResNet(record, layers), {**folded, "conv1.weight": folded["conv1.weight"] / scale})

@@ -5,6 +5,7 @@ Arrays go by torchvision's names on the way (layer1.0.bn1.running_mean), by Mind
 """
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,6 @@ from anomaly.run.files import replacing
 
 # BatchNorm's tensors, torchvision's name: MindSpore's
 BN_NAMES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
-
-
-def expected(record: Record) -> dict:
-    """Every array that a network needs -> its shape, by the names of its original."""
-    shapes, family = {}, record.module
-    for convolution, shape in family.convolutions(record).items():
-        shapes[f"{convolution}.weight"] = shape
-        shapes.update({f"{family.norm_of(convolution)}.{key}": shape[:1] for key in BN_NAMES})
-    return shapes
 
 
 def read_pth(path: Path) -> dict:
@@ -99,15 +91,15 @@ def identify(arrays: dict, path: Path) -> Record:
     """The network that most of these arrays, by their names and shapes, are the weights of."""
 
     def alike(record: Record) -> int:
-        shapes = expected(record)
+        shapes = record.module.expected(record)
         return sum(key in arrays and tuple(arrays[key].shape) == tuple(shape) for key, shape in shapes.items())
 
     def foreign(record: Record) -> int:
-        shapes = expected(record)
-        return sum(key not in shapes and not record.module.NOT_NEEDED.match(key) for key in arrays)
+        shapes = record.module.expected(record)
+        return sum(key not in shapes and not re.match(record.module.NOT_NEEDED, key) for key in arrays)
 
     best = max(registry.RECORDS, key=lambda record: (alike(record) - foreign(record), alike(record)))
-    if 2 * alike(best) < len(expected(best)):
+    if 2 * alike(best) < len(best.module.expected(best)):
         raise DataError(f"{path}: not the weights of {' or '.join(registry.names())}")
     return best
 
@@ -118,9 +110,9 @@ def _some(names: list) -> str:
 
 def check(arrays: dict, record: Record, *, path: Path) -> dict:
     """The arrays that the network needs; anything missing, unexpected or of another shape is named."""
-    shapes = expected(record)
+    shapes = record.module.expected(record)
     missing = [key for key in shapes if key not in arrays]
-    unexpected = [key for key in arrays if key not in shapes and not record.module.NOT_NEEDED.match(key)]
+    unexpected = [key for key in arrays if key not in shapes and not re.match(record.module.NOT_NEEDED, key)]
     misshaped = [
         f"{key} {tuple(arrays[key].shape)}, not {tuple(shape)}"
         for key, shape in shapes.items()
@@ -142,13 +134,13 @@ def convert(source: Path, target: Path) -> str:
 
     arrays = read(source)
     record = identify(arrays, source)
-    plain = record.module.convolutions(record)
+    wanted = check(arrays, record, path=source)
+    norms = {key.rpartition(".")[0] for key in wanted if key.endswith(".running_mean")}
     parameters = []
-    for key, value in check(arrays, record, path=source).items():
+    for key, value in wanted.items():
         stem, _, last = key.rpartition(".")
-        parameters.append(
-            {"name": f"{stem}.{last if stem in plain else BN_NAMES[last]}", "data": mindspore.Tensor(value)}
-        )
+        name = f"{stem}.{BN_NAMES[last]}" if stem in norms else key
+        parameters.append({"name": name, "data": mindspore.Tensor(value)})
     save_checkpoint(parameters, target)
     return record.name
 
@@ -165,43 +157,18 @@ def save_checkpoint(parameters: Any, path: Path) -> None:
         temporary.chmod(0o644)  # and the file readable for its owner alone
 
 
-def fold(arrays: dict, record: Record) -> dict:
-    """BatchNorm in evaluation mode is a scale and an offset a channel, taken into the convolution before it."""
-    folded, family = {}, record.module
-    for convolution in family.convolutions(record):
-        norm = family.norm_of(convolution)
-        gamma, beta, mean, variance = (arrays[f"{norm}.{key}"].astype(np.float64) for key in BN_NAMES)
-        scale = gamma / np.sqrt(variance + family.BN_EPSILON)
-        weight = arrays[f"{convolution}.weight"] * scale.reshape(-1, 1, 1, 1)
-        folded[f"{convolution}.weight"] = weight.astype(np.float32)
-        folded[f"{convolution}.bias"] = (beta - mean * scale).astype(np.float32)
-    return folded
-
-
-def random_weights(record: Record, seed: int) -> dict:
-    """He's initialisation, but for what the family has to say."""
-    rng = np.random.default_rng(seed)
-    folded = {}
-    for convolution, shape in record.module.convolutions(record).items():
-        std = np.sqrt(2 / np.prod(shape[1:])) * record.module.spread(record, convolution)
-        folded[f"{convolution}.weight"] = rng.normal(0, std, shape).astype(np.float32)
-        folded[f"{convolution}.bias"] = np.zeros(shape[0], np.float32)
-    return folded
-
-
 def load_backbone(name: str, layers: tuple, *, source: str, seed: int) -> Backbone:
     record = registry.get(name)
     if source == RANDOM:
-        folded = random_weights(record, seed)
+        values = record.module.random_weights(record, seed)
     else:
         arrays = read(Path(source))
         found = identify(arrays, Path(source))
         if found != record:
             raise DataError(f"{source}: holds the weights of {found.name}; this is --backbone {name}")
-        folded = fold(check(arrays, record, path=Path(source)), record)
+        values = record.module.folded(check(arrays, record, path=Path(source)), record)
         source = str(Path(source).resolve())
     digest = hashlib.sha256()
-    for key in sorted(folded):
-        digest.update(folded[key].tobytes())
-    net = record.module.build(record, layers, folded=folded)
-    return Backbone(name, source, source == RANDOM, digest.hexdigest()[:16], net)
+    for key in sorted(values):
+        digest.update(values[key].tobytes())
+    return Backbone(name, source, source == RANDOM, digest.hexdigest()[:16], layers, values)

@@ -5,6 +5,7 @@ from typing import Optional
 
 from anomaly import config
 from anomaly.config import crop_option
+from anomaly.networks.registry import Record
 from anomaly.run.options import (
     above_zero,
     boolean,
@@ -15,8 +16,12 @@ from anomaly.run.options import (
     zero_or_more,
 )
 
-LAYERS = ("layer1", "layer2", "layer3")  # of the network, that it looks through
 LIKELIHOOD, LAST, TEST_PIXEL_AUC = "likelihood", "last", "test_pixel_auc"
+
+
+def layers(record: Record) -> tuple:
+    """Of the network, that it looks through."""
+    return record.layers
 
 
 @dataclass(frozen=True)

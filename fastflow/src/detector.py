@@ -24,11 +24,10 @@ from fastflow.src import dataset, judging
 from fastflow.src.anomaly_map import AnomalyMap, image_scores
 from fastflow.src.backbone import grids, shapes
 from fastflow.src.calibration import calibrate
-from fastflow.src.config import LAST, LAYERS, TEST_PIXEL_AUC, Config
+from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config
 from fastflow.src.flows import Flows
 from fastflow.src.training import Training, split
 
-SQUARES = tuple(f"squares_of_{layer}" for layer in LAYERS)  # the outputs of the flow
 ON_TEST_DATA = "the epoch was chosen on the TEST images (--select test_pixel_auc, the zoo's way): this flatters"
 
 
@@ -109,13 +108,14 @@ def assemble(
 ) -> FastFlow:
     """`engine`: of the flow, where it is not to be that of the network."""
     runtime = config.runtime
-    examples = {layer: np.zeros((1, *shape), np.float32) for layer, shape in zip(LAYERS, shapes(config))}
+    examples = {layer: np.zeros((1, *shape), np.float32) for layer, shape in zip(backbone.layers, shapes(config))}
+    squares = tuple(f"squares_of_{layer}" for layer in examples)
     own = replace(runtime, engine=engine) if engine else runtime
     return FastFlow(
         **common(config, backbone, calibration=calibration),
         remark=ON_TEST_DATA if config.select == TEST_PIXEL_AUC else "",
         network=layers(backbone, config.transform.size, runtime=runtime),
-        squares=Frozen(Squares(flows), examples, outputs=SQUARES, runtime=own),
+        squares=Frozen(Squares(flows), examples, outputs=squares, runtime=own),
         anomaly_map=AnomalyMap(grids(config), config.transform.size),
     )
 

@@ -12,7 +12,7 @@ class Model(nn.Cell):
 
     def __init__(self, detector: FastFlow) -> None:
         super().__init__()
-        self.backbone = detector.backbone.net
+        self.backbone = detector.backbone.net(detector.transform.size)
         self.squares = detector.squares.cell
         self.up_to_here = nn.CellList([up_to_here(detector.config.precision) for _ in detector.anomaly_map.scales])
         self.enlarges = nn.CellList([EnlargeCell(scale) for scale in detector.anomaly_map.scales])

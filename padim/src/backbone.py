@@ -15,10 +15,10 @@ from mindspore import Tensor, nn, ops
 from anomaly.engines.choice import Runtime
 from anomaly.engines.frozen import Frozen, photographs
 from anomaly.networks import registry
-from anomaly.networks.grid import Resample
+from anomaly.networks.cells import Resample
 from anomaly.networks.registry import Backbone
 from anomaly.networks.resample import bilinear
-from padim.src.config import LAYERS, RANDOM, Config
+from padim.src.config import RANDOM, Config
 
 
 def projection(channels: int, d: int, *, kind: str, seed: int) -> np.ndarray:
@@ -31,28 +31,27 @@ def projection(channels: int, d: int, *, kind: str, seed: int) -> np.ndarray:
 
 
 class Embedding(nn.Cell):
-    """B H W 3 uint8 -> B P D, with P positions of layer 1's grid."""
+    """B H W 3 uint8 -> B P D, with P positions of the finest layer's grid."""
 
     def __init__(self, backbone: Backbone, size: tuple, *, d: int, kind: str, seed: int) -> None:
         super().__init__()
         record = registry.get(backbone.name)
-        self.backbone, self.dimensions = backbone.net, d
-        self.grid, grid2, grid3 = (record.grid(layer, size) for layer in LAYERS)
-        channels = [record.channels_of(layer) for layer in LAYERS]
+        self.backbone, self.dimensions = backbone.net(size), d
+        grids = [record.grid(layer, size) for layer in backbone.layers]
+        self.grid = grids[0]
+        channels = [record.channels_of(layer) for layer in backbone.layers]
         parts = np.split(projection(sum(channels), d, kind=kind, seed=seed), np.cumsum(channels)[:-1])  # C_l D each
-        self.part1, self.part2, self.part3 = (
-            Tensor(np.ascontiguousarray(part.T)[:, :, None, None]) for part in parts
-        )  # D C_l 1 1
-        self.resample2 = Resample(*(bilinear(*sides) for sides in zip(self.grid, grid2)))
-        self.resample3 = Resample(*(bilinear(*sides) for sides in zip(self.grid, grid3)))
+        self.parts = tuple(Tensor(np.ascontiguousarray(part.T)[:, :, None, None]) for part in parts)  # D C_l 1 1
+        to_grid = [[bilinear(*sides) for sides in zip(self.grid, grid)] for grid in grids[1:]]
+        self.resample = nn.CellList([Resample(*matrices) for matrices in to_grid])
         self.project = ops.Conv2D(self.dimensions, (1, 1))
         self.set_train(False)
 
     def construct(self, images):
-        layer1, layer2, layer3 = self.backbone(images)
-        x = ops.transpose(self.project(layer1, self.part1), (0, 2, 3, 1))  # B h w D
-        x = x + self.resample2(self.project(layer2, self.part2))
-        x = x + self.resample3(self.project(layer3, self.part3))
+        layers = self.backbone(images)
+        x = ops.transpose(self.project(layers[0], self.parts[0]), (0, 2, 3, 1))  # B h w D
+        for i in range(len(self.resample)):
+            x = x + self.resample[i](self.project(layers[i + 1], self.parts[i + 1]))
         return x.reshape(-1, self.grid[0] * self.grid[1], self.dimensions)  # B P D
 
 

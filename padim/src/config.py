@@ -4,12 +4,17 @@ from dataclasses import dataclass
 
 from anomaly import config
 from anomaly.networks import registry
+from anomaly.networks.registry import Record
 from anomaly.run.errors import UsageError
 from anomaly.run.options import boolean, count, option
 
-LAYERS = ("layer1", "layer2", "layer3")  # of the network, that it looks through
 RANDOM, SEMI_ORTHOGONAL = "random", "semi_orthogonal"
 DIMENSIONS = (550, 100)  # the paper's, of a large network and of a small one
+
+
+def layers(record: Record) -> tuple:
+    """Of the network, that it looks through."""
+    return record.layers
 
 
 @dataclass(frozen=True)
@@ -43,4 +48,5 @@ class Config(config.Config):
     @property
     def channels(self) -> int:
         """Of all layers together."""
-        return sum(registry.get(self.backbone).channels_of(layer) for layer in LAYERS)
+        record = registry.get(self.backbone)
+        return sum(record.channels_of(layer) for layer in layers(record))

@@ -3,9 +3,15 @@
 from dataclasses import dataclass
 
 from anomaly import config
+from anomaly.networks.registry import Record
 from anomaly.run.options import fraction, option, positive, zero_or_more
 
-LAYERS = ("layer2", "layer3")  # of the network, that it looks through
+FINEST = 8
+
+
+def layers(record: Record) -> tuple:
+    """Of the network, that it looks through: those that are not finer than a position in eight pixels."""
+    return tuple(layer for layer, stride in zip(record.layers, record.strides) if stride >= FINEST)
 
 
 @dataclass(frozen=True)

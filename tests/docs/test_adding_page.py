@@ -26,7 +26,7 @@ def test_the_record_makes_a_network(monkeypatch):
     record = executed("WIDE101")["WIDE101"]
     monkeypatch.setattr(registry, "RECORDS", (*registry.RECORDS, record))
     loaded = weights.load_backbone("wide_resnet101", record.layers, source="random", seed=1)
-    assert loaded.net is not None and registry.get("wide_resnet101").channels_of("layer3") == 1024
+    assert loaded.net((64, 64)) is not None and registry.get("wide_resnet101").channels_of("layer3") == 1024
 
 
 def test_the_layout_reads_its_folders(toy, tmp_path, monkeypatch):

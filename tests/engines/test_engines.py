@@ -118,10 +118,10 @@ def places(tmp_path, monkeypatch):
 
 def test_a_graph_is_compiled_once_and_kept(small, images, places, monkeypatch):
     runtime = Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
-    first = Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    first = Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     [file] = places.iterdir()
     monkeypatch.setattr(onnx_file, "content", lambda *_, **__: pytest.fail("compiled again"))
-    again = Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    again = Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     for one, other in zip(first, again):
         np.testing.assert_array_equal(one, other)
     assert list(places.iterdir()) == [file]
@@ -130,16 +130,16 @@ def test_a_graph_is_compiled_once_and_kept(small, images, places, monkeypatch):
 @pytest.mark.parametrize("damage", [lambda c: c[: len(c) // 2], lambda c: c[:-9] + bytes([c[-9] ^ 1]) + c[-8:]])
 def test_a_damaged_graph_is_made_anew(small, images, places, damage):
     runtime = Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
-    first = Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    first = Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     [file] = places.iterdir()
     file.write_bytes(damage(file.read_bytes()))
-    again = Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    again = Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     for one, other in zip(first, again):
         np.testing.assert_array_equal(one, other)
 
 
 def test_another_network_has_another_graph(resnet18_ckpt):
-    nets = [load_backbone("resnet18", NAMES, source=s, seed=1).net for s in (str(resnet18_ckpt), "random")]
+    nets = [load_backbone("resnet18", NAMES, source=s, seed=1).net(SIZE) for s in (str(resnet18_ckpt), "random")]
     keys = {onnx_file.key(net, photographs(size), outputs=NAMES) for net in nets for size in (SIZE, (64, 64))}
     keys.add(onnx_file.key(nets[0], photographs(SIZE), outputs=NAMES[:2]))
     assert len(keys) == 5
@@ -148,7 +148,9 @@ def test_another_network_has_another_graph(resnet18_ckpt):
 def test_where_nothing_can_be_kept_it_works_all_the_same(small, images, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    found = Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU"))(images)
+    found = Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU"))(
+        images
+    )
     assert len(found) == 3 and (tmp_path / "file").is_file()
 
 
@@ -171,8 +173,8 @@ def test_what_cannot_be_exported_runs_in_mindspore(images, caplog, small, monkey
     monkeypatch.setattr(kept, "read", lambda key: None)
     runtime = Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
     with caplog.at_level("INFO", logger="anomaly"):
-        found = Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
-    wanted = small.net(Tensor(images))
+        found = Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    wanted = small.net(SIZE)(Tensor(images))
     np.testing.assert_array_equal(found[2], wanted[2].asnumpy())
     assert "no such operator" in caplog.text
 
@@ -195,6 +197,6 @@ def test_a_signal_after_openvino_is_one_that_can_be_handled(small):
         "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
         "try:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept KeyboardInterrupt:\n    print('in order')\n"
     )
-    Frozen(small.net, photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU")).graph()
+    Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU")).graph()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "in order", done.stderr

@@ -27,7 +27,7 @@ def saved(request, tmp_path_factory):
 def test_its_layers_are_those_of_pytorch(saved):
     name, net, path = saved
     record, images = registry.get(name), picture(64, 80)[None]
-    found = weights.load_backbone(name, record.layers, source=str(path), seed=0).net(Tensor(images))
+    found = weights.load_backbone(name, record.layers, source=str(path), seed=0).net((64, 80))(Tensor(images))
     for layer, mine, other in zip(record.layers, found, torch_resnet.features(net, images)):
         mine, other = mine.asnumpy(), other.numpy()
         assert mine.shape == other.shape == (1, record.channels_of(layer), *record.grid(layer, (64, 80)))

@@ -14,7 +14,7 @@ from commands import picture
 from mindspore import Tensor
 from safetensors.torch import save_file
 
-from anomaly.networks import registry, weights
+from anomaly.networks import registry, resnet, weights
 from anomaly.run.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ def state(torch_resnet18) -> dict:
 def test_resnet18_computes_what_pytorch_computes(resnet18_ckpt, torch_resnet18, size):
     images = np.stack([picture(*size, seed=i) for i in range(2)])
     loaded = weights.load_backbone("resnet18", LAYERS, source=str(resnet18_ckpt), seed=0)
-    found, wanted = loaded.net(Tensor(images)), torch_resnet.features(torch_resnet18, images)
+    found, wanted = loaded.net(images.shape[1:3])(Tensor(images)), torch_resnet.features(torch_resnet18, images)
     assert len(found) == 3
     assert all(close(a, b) for a, b in zip(found, wanted))
     assert not loaded.is_random
@@ -50,7 +50,7 @@ def test_wide_resnet50_computes_what_pytorch_computes(wide_ckpt):
     images = picture(64, 64)[None]
     loaded = weights.load_backbone("wide_resnet50", LAYERS, source=str(wide_ckpt), seed=0)
     wanted = torch_resnet.features(torch_resnet.seeded("wide_resnet50", 1), images)
-    found = loaded.net(Tensor(images))
+    found = loaded.net(images.shape[1:3])(Tensor(images))
     assert len(found) == 3
     assert all(close(a, b) for a, b in zip(found, wanted))
 
@@ -58,7 +58,7 @@ def test_wide_resnet50_computes_what_pytorch_computes(wide_ckpt):
 def test_only_the_layers_asked_for_come_out(resnet18_ckpt, torch_resnet18):
     images = picture(64, 64)[None]
     _, layer2, layer3 = torch_resnet.features(torch_resnet18, images)
-    found = weights.load_backbone("resnet18", ("layer2", "layer3"), source=str(resnet18_ckpt), seed=0).net(
+    found = weights.load_backbone("resnet18", ("layer2", "layer3"), source=str(resnet18_ckpt), seed=0).net((64, 64))(
         Tensor(images)
     )
     assert len(found) == 2
@@ -125,7 +125,7 @@ def test_the_classifier_layer4_and_counters_are_not_needed_and_do_not_disturb(tm
 
 
 def test_a_checkpoint_holds_what_is_needed_and_no_more(resnet18_ckpt):
-    assert weights.read(resnet18_ckpt).keys() == weights.expected(registry.get("resnet18")).keys()
+    assert weights.read(resnet18_ckpt).keys() == resnet.expected(registry.get("resnet18")).keys()
 
 
 def test_missing_unexpected_and_misshaped_tensors_are_named(tmp_path, state):
@@ -219,13 +219,13 @@ def test_random_weights_follow_from_the_seed():
     assert "random" in first.label
     assert first.fingerprint == again.fingerprint != other.fingerprint
     image = Tensor(picture(64, 64)[None])
-    assert np.array_equal(first.net(image)[0].asnumpy(), again.net(image)[0].asnumpy())
-    assert not np.allclose(first.net(image)[0].asnumpy(), other.net(image)[0].asnumpy())
+    assert np.array_equal(first.net((64, 64))(image)[0].asnumpy(), again.net((64, 64))(image)[0].asnumpy())
+    assert not np.allclose(first.net((64, 64))(image)[0].asnumpy(), other.net((64, 64))(image)[0].asnumpy())
 
 
 @pytest.mark.parametrize("name", ["resnet18", "wide_resnet50"])
 def test_random_features_tell_images_apart(name):
-    net = weights.load_backbone(name, LAYERS, source="random", seed=1).net
+    net = weights.load_backbone(name, LAYERS, source="random", seed=1).net((64, 64))
     for layer in net(Tensor(np.stack([picture(64, 64, seed=i) for i in range(2)]))):
         values = layer.asnumpy()
         assert np.isfinite(values).all()

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 
 from anomaly import config
+from anomaly.networks.registry import Record
 from anomaly.run.options import option, zero_or_more
 
-LAYERS = ("layer2",)  # of the network, that it looks through
+
+def layers(record: Record) -> tuple:
+    """Of the network, that it looks through: the one with a position in eight pixels."""
+    return (record.layers[record.strides.index(8)],)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from nearest_mean.src.detector import NearestMean
 class Model(nn.Cell):
     def __init__(self, detector: NearestMean):
         super().__init__()
-        self.backbone, self.mean = detector.backbone.net, Tensor(detector.mean)
+        self.backbone, self.mean = detector.backbone.net(detector.transform.size), Tensor(detector.mean)
         self.enlarge = EnlargeCell(detector.enlarge)
         self.pixels = detector.transform.size[0] * detector.transform.size[1]
         self.set_train(False)

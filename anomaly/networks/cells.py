@@ -1,0 +1,42 @@
+"""Cells that networks and methods have in common."""
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore import dtype as mstype
+
+
+def with_values(net: nn.Cell, values: dict) -> nn.Cell:
+    """The network with these values in its parameters, which are not to be trained."""
+    for parameter in net.get_parameters():
+        value = values[parameter.name]
+        assert parameter.shape == value.shape, (parameter.name, parameter.shape, value.shape)
+        parameter.set_data(Parameter(Tensor(value.astype(np.float32)), name=parameter.name))
+        parameter.requires_grad = False
+    return net
+
+
+class Normalise(nn.Cell):
+    """Pixels B H W 3 of 0..255, RGB -> B 3 H W with ImageNet's mean 0; the division is in the first weights."""
+
+    def __init__(self, mean: tuple) -> None:
+        super().__init__()
+        self.mean = Tensor(255 * np.array(mean, np.float32).reshape(3, 1, 1))
+
+    def construct(self, pixels):
+        return ops.transpose(pixels.astype(mstype.float32), (0, 3, 1, 2)) - self.mean  # B 3 H W
+
+
+class Resample(nn.Cell):
+    """B C h w -> B H W C by one matrix for each axis."""
+
+    def __init__(self, rows: np.ndarray, columns: np.ndarray) -> None:
+        super().__init__()
+        self.rows = Tensor(rows.astype(np.float32))  # H h
+        self.columns = Tensor(columns.astype(np.float32))  # W w
+        (self.out_h, self.h), (self.out_w, self.w) = rows.shape, columns.shape
+
+    def construct(self, x):
+        c = x.shape[1]
+        x = ops.transpose(x, (0, 2, 3, 1)).reshape(-1, self.h, self.w * c)
+        x = ops.matmul(self.rows, x).reshape(-1, self.w, c)
+        return ops.matmul(self.columns, x).reshape(-1, self.out_h, self.out_w, c)
