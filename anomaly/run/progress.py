@@ -82,7 +82,8 @@ class Counter:
         self.callback(Step(self.phase, self.done, self.total, note))
 
 
-UNITS = {"coreset": "pick", "gaussians": "position", "training": "epoch"}  # of phases; others count images
+# What phases count; others count images.
+UNITS = {"coreset": "pick", "gaussians": "position", "training": "epoch", "download": "B"}
 
 
 class Bars:
@@ -107,6 +108,7 @@ class Bars:
             total=step.total,
             desc=step.phase,
             unit=UNITS.get(step.phase, "image"),
+            unit_scale=step.phase == "download",
             file=sys.stderr,
             dynamic_ncols=True,
             mininterval=0.1 if sys.stderr.isatty() else 15,

@@ -225,7 +225,7 @@ def test_nothing_that_lies_about_gets_into_a_bundle(project, tmp_path):
 
 def test_weights_that_are_not_there_leave_no_bundle(project, tmp_path):
     done = run_in(project, "padim", "there", "--with_weights", cwd=tmp_path)
-    one_line(done, "pretrained: holds no .ckpt")
+    one_line(done, "pretrained: holds no weights")
     assert list(tmp_path.iterdir()) == [project]
 
 

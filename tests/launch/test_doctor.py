@@ -54,9 +54,8 @@ def test_a_bare_python_is_told_what_to_install(bare, tmp_path):
     assert (done.returncode, done.stderr) == (1, "")
     assert found["mindspore"] == "missing (2.10.0)"
     assert found["found by MindSpore"] == "none: it is not installed"
-    for task in ("train, evaluate on CPU", "train, evaluate on GPU", "train, evaluate on Ascend", "convert weights"):
+    for task in ("train, evaluate on CPU", "train, evaluate on GPU", "train, evaluate on Ascend"):
         assert "pip install -r requirements.txt" in found[task]
-    assert "pip install -r requirements-convert.txt" in found["convert weights"]
     assert "pip install -r requirements-dev.txt" in found["run the tests"]
 
 
