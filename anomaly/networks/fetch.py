@@ -49,6 +49,10 @@ def require_checksum(path: Path) -> None:
         raise DataError(f"{path}: has not the checksum {digits}, so it is damaged; install its package again")
 
 
+class Failed(Exception):
+    """What an address did not give."""
+
+
 def fetch(name: str, folder: Path = PRETRAINED, *, timeout: float = TIMEOUT, report: Optional[Callable] = None) -> Path:
     """Downloads NAME.pth unless it is there; raises DataError in one line where that is not possible.
 
@@ -66,9 +70,7 @@ def fetch(name: str, folder: Path = PRETRAINED, *, timeout: float = TIMEOUT, rep
         try:
             _download(url, target, digits=digits, timeout=timeout, report=report or (lambda done, total: None))
             return target
-        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-            reasons.append(f"{url}: no answer ({getattr(error, 'reason', error)})")
-        except ValueError as error:
+        except Failed as error:
             reasons.append(f"{url}: {error}")
     raise DataError(f"{'; '.join(reasons)}; try again, or download it elsewhere and put it into {folder}")
 
@@ -84,12 +86,14 @@ def _download(url: str, target: Path, *, digits: str, timeout: float, report: Ca
                 raise DataError(f"{part}: another download is writing it; wait for that one") from None
             try:
                 _receive(url, file, timeout=timeout, report=report)
+            except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+                raise Failed(f"no answer ({getattr(error, 'reason', error)})") from None
             finally:
                 if not os.fstat(file.fileno()).st_size:
                     part.unlink(missing_ok=True)
         if not sha256(part).startswith(digits):
             part.unlink()
-            raise ValueError(f"what arrived has not the checksum {digits}")
+            raise Failed(f"what arrived has not the checksum {digits}")
         os.replace(part, target)
 
 

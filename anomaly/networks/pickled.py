@@ -8,7 +8,7 @@ import math
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -122,15 +122,22 @@ ADMITTED: dict = {
 }
 
 
-def run(program: IO[bytes]) -> Any:
-    """What the pickle that begins here is."""
+def run(program: Any) -> Any:
+    """What the pickle that begins here is.
+
+    `program`: a file that is in memory, or mapped into it. Of others more can be asked than they hold, and Python takes
+    the memory first.
+    """
     machine = Machine()
-    for opcode, argument, _ in pickletools.genops(program):
-        if opcode.name == "STOP":
-            break
-        machine.step(opcode.name, argument)
-    [found] = machine.stack
-    return found
+    try:
+        for opcode, argument, _ in pickletools.genops(program):
+            if opcode.name == "STOP":
+                break
+            machine.step(opcode.name, argument)
+        [found] = machine.stack
+        return found
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError):
+        raise Refused("its pickle is damaged") from None
 
 
 class Mark:

@@ -4,6 +4,8 @@ Such a file is a pickle that refers to blocks of numbers: entries of a zip archi
 the pickle.
 """
 
+import io
+import mmap
 import struct
 import zipfile
 from pathlib import Path
@@ -19,7 +21,10 @@ def read(path: Path) -> dict:
     """Name -> array, float32; raises DataError in one line."""
     try:
         with open(path, "rb") as file:
-            return _read_zip(file) if zipfile.is_zipfile(file) else _read_old(file)
+            if zipfile.is_zipfile(file):
+                return _read_zip(file)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return _read_old(content)
     except (Refused, ValueError, KeyError, IndexError, TypeError, struct.error) as error:
         raise DataError(f"{path}: not a file of weights ({_words(error)})") from None
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
@@ -41,8 +46,7 @@ def _read_zip(file: BinaryIO) -> dict:
         folder = main.removesuffix("data.pkl")
         if f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") != b"little":
             raise Refused("its numbers are not in little-endian order")
-        with archive.open(main) as program:
-            tensors = _state_dict(run(program))
+        tensors = _state_dict(run(io.BytesIO(archive.read(main))))
         contents: dict = {}
         for each in tensors.values():
             if each.storage.key not in contents:
@@ -53,9 +57,7 @@ def _read_zip(file: BinaryIO) -> dict:
         return {name: each.array(contents[each.storage.key]) for name, each in tensors.items()}
 
 
-def _read_old(file: BinaryIO) -> dict:
-    size = file.seek(0, 2)
-    file.seek(0)
+def _read_old(file: mmap.mmap) -> dict:
     if run(file) != OLD_MAGIC:
         raise Refused("it does not begin as one")
     run(file), run(file)  # the version, and the machine that wrote it
@@ -67,7 +69,7 @@ def _read_old(file: BinaryIO) -> dict:
         storage = storages.get(key)
         if storage is None:
             raise Refused("it holds numbers that belong to no tensor")
-        if count != storage.count or storage.size > size - file.tell():
+        if count != storage.count or storage.size > file.size() - file.tell():
             raise Refused(f"the numbers of {next(n for n, t in tensors.items() if t.storage is storage)} are not there")
         contents[key] = file.read(storage.size)
     return {name: each.array(contents[each.storage.key]) for name, each in tensors.items()}

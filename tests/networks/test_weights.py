@@ -73,9 +73,13 @@ def test_a_pth_and_its_checkpoint_give_the_same_backbone(resnet18_pth, resnet18_
     assert loaded[0].fingerprint == loaded[1].fingerprint
 
 
-def test_safetensors_are_converted_without_torch(tmp_path, resnet18_ckpt, state):
-    source, target = tmp_path / "a.safetensors", tmp_path / "a.ckpt"
-    save_file(state, source)
+@pytest.mark.parametrize("suffix", [".pth", ".old.pth", ".safetensors"])
+def test_weights_are_converted_without_torch(tmp_path, resnet18_ckpt, state, suffix):
+    source, target = tmp_path / f"a{suffix}", tmp_path / "a.ckpt"
+    if suffix == ".safetensors":
+        save_file(state, source)
+    else:
+        torch.save(state, source, _use_new_zipfile_serialization=suffix == ".pth")
     program = (
         "import sys\n"
         "class NoTorch:\n"
@@ -96,10 +100,20 @@ def test_safetensors_are_converted_without_torch(tmp_path, resnet18_ckpt, state)
     assert all(np.array_equal(converted[key], wanted[key]) for key in wanted)
 
 
-def test_a_pth_without_torch_says_what_to_install(tmp_path, resnet18_pth, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(DataError, match="pip install torch"):
-        weights.read(resnet18_pth)
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("layer1.0.conv1.weight", float("nan"), "values that are no numbers in layer1.0.conv1.weight"),
+        ("bn1.bias", float("inf"), "values that are no numbers in bn1.bias"),
+        ("layer3.0.bn2.running_var", -1.0, "a negative variance in layer3.0.bn2.running_var"),
+    ],
+)
+def test_numbers_that_cannot_be_weights_are_refused_by_name(tmp_path, state, name, value, words):
+    state[name] = state[name].clone()
+    state[name].view(-1)[3] = value
+    path = saved(tmp_path / "a.pth", state)
+    with pytest.raises(DataError, match=words):
+        weights.load_backbone("resnet18", LAYERS, source=str(path), seed=0)
 
 
 @pytest.mark.parametrize("wrap", [lambda s: {"state_dict": s}, lambda s: {"model": s, "epoch": 3}, lambda s: s])

@@ -58,9 +58,13 @@ class ResNet(nn.Module):
 
 
 def seeded(name: str, seed: int) -> ResNet:
+    return randomised(ResNet(name), seed)
+
+
+def randomised(net: nn.Module, seed: int) -> nn.Module:
     """Random weights, and BatchNorm statistics that are far from the trivial ones."""
     generator = torch.Generator().manual_seed(seed)
-    net = ResNet(name).eval()
+    net.eval()
 
     def uniform(tensor: torch.Tensor, low: float, high: float):
         tensor.data.copy_(torch.rand(tensor.shape, generator=generator) * (high - low) + low)
