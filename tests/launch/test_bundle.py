@@ -220,7 +220,7 @@ def test_nothing_that_lies_about_gets_into_a_bundle(project, tmp_path):
     assert run_in(project, "padim", "other", cwd=tmp_path).returncode == 0
     assert files(tmp_path / "other") == files(tmp_path / "clean")
     assert run_in(project, "padim", "more", "--with_weights", cwd=tmp_path).returncode == 0
-    assert files(tmp_path / "more") - files(tmp_path / "clean") == {"pretrained/net 1.ckpt"}
+    assert files(tmp_path / "more") - files(tmp_path / "clean") == {"pretrained/net 1.ckpt", "pretrained/net.pth"}
 
 
 def test_weights_that_are_not_there_leave_no_bundle(project, tmp_path):
