@@ -16,7 +16,7 @@ from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
 from anomaly.run.job import Job
 from anomaly.run.progress import log
-from patchcore.src import dataset, gathering
+from patchcore.src import dataset, gathering, reduction
 from patchcore.src.anomaly_map import AnomalyMap
 from patchcore.src.backbone import embedding
 from patchcore.src.config import Config
@@ -40,11 +40,17 @@ class PatchCore(Fitted):
         folder = Path(folder)
         state.begin(folder)
         self.bank.save(folder)
-        state.save(folder, self, files=(INDEX, ROWS), details={"remark": self.remark})
+        files: tuple = (INDEX, ROWS)
+        if self.embedding.cell.fewer:
+            self.embedding.cell.fewer.save(folder)
+            files += (reduction.FILE,)
+        state.save(folder, self, files=files, details={"remark": self.remark})
 
 
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> PatchCore:
     patches, ranks = embedding(backbone, config), job.ranks
+    if config.dimensions:
+        patches = embedding(backbone, config, fewer=reduction.fit(config, samples, embedding=patches, job=job))
     mine, before = ranks.share(samples)
     size = dataset.images_at_once(config, len(mine), embedding=patches)
     in_parts = ranks.size == 1 and size < len(mine)
@@ -102,11 +108,13 @@ def calibrate(
 
 def load(found: State, config: Config, *, backbone: Backbone) -> PatchCore:
     patches = embedding(backbone, config)
+    fewer = reduction.load(found, config, width=patches.cell.dimensions)
+    patches = embedding(backbone, config, fewer=fewer)
     return PatchCore(
         **common(config, backbone, calibration=found.calibration),
         remark=found.details.get("remark", ""),
         category=found.folder.name,
         embedding=patches,
-        bank=MemoryBank.load(found, config.k),
+        bank=MemoryBank.load(found, config),
         anomaly_map=AnomalyMap(patches.cell.grid, config.transform.size),
     )

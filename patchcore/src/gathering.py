@@ -26,9 +26,7 @@ def fit(config: Config, features: np.ndarray, *, before: int, ranks: Ranks, repo
     images, n, d = features.shape
     patches = features.reshape(-1, d)
     if ranks.size == 1:
-        return memory_bank.fit(
-            patches, n, ratio=config.coreset_ratio, k=config.k, seed=config.seed, report=report
-        ), False
+        return memory_bank.fit(patches, n, config=config, report=report), False
     total = int(ranks.all_reduce(np.array([images], np.float32))[0]) * n
     picks = max(1, int(total * config.coreset_ratio))
     approximate = too_many(config, 4 * total * d, ranks=ranks)
@@ -41,8 +39,7 @@ def fit(config: Config, features: np.ndarray, *, before: int, ranks: Ranks, repo
     if ranks.writes:
         rows = memory_bank.select(patches, picks, seed=config.seed, report=report)
         patches, image = patches[rows], image[rows]
-    bank = MemoryBank(ranks.broadcast(patches), ranks.broadcast(image).reshape(-1).astype(np.int32), config.k)
-    return bank, approximate
+    return memory_bank.made(ranks.broadcast(patches), ranks.broadcast(image).reshape(-1), config=config), approximate
 
 
 def candidates(config: Config, batches: Iterable, *, size: int) -> tuple:
@@ -60,7 +57,7 @@ def candidates(config: Config, batches: Iterable, *, size: int) -> tuple:
 
 def choose(config: Config, patches: np.ndarray, *, image: np.ndarray, picks: int, report: Callable) -> MemoryBank:
     rows = memory_bank.select(patches, picks, seed=config.seed, report=report)
-    return MemoryBank(patches[rows], image[rows].astype(np.int32), config.k)
+    return memory_bank.made(patches[rows], image[rows], config=config)
 
 
 def parts(batches: Iterable, size: int) -> Iterator[np.ndarray]:

@@ -1,5 +1,6 @@
 """What PatchCore remembers of good parts, and how a new part is held against it (arXiv 2106.08265, 3.2 and 3.3)."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +15,13 @@ from anomaly.run.errors import DataError
 from anomaly.run.files import replacing
 from patchcore.src import coreset
 from patchcore.src.anomaly_map import AnomalyMap
+from patchcore.src.config import REWEIGHTED, TOP, Config
 from patchcore.src.search import Search
 
 INDEX = "embeddings/index.faiss"
 ROWS = "embeddings/rows.npy"
 NARROW = 64  # dimensions of shadows that upper bounds come from
-TOP = 16  # of the largest distances that are made exact at once
+EXACT = 16  # of the largest distances that are made exact at once, at least
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class MemoryBank:
     vectors: np.ndarray  # M D
     image_of_row: np.ndarray  # M, rising: which training image a row came from
     k: int
+    kind: str = REWEIGHTED  # of config.SCORES
 
     @cached_property
     def search(self) -> Search:
@@ -44,6 +47,8 @@ class MemoryBank:
         """B N D -> distance of each patch to its nearest row, B N, and the image scores, B."""
         b, n, d = patches.shape
         distances, nearest = (found.reshape(b, n) for found in self.search.nearest(patches.reshape(-1, d)))
+        if self.kind != REWEIGHTED:
+            return distances, largest(distances, top_of(n, self.kind))
         worst = np.arange(b), distances.argmax(axis=1)
         neighbours = self.search.nearest(self.vectors[nearest[worst]], self.k)[1]  # N_b(m*), m* among them
         return distances, self._reweighted(patches[worst], distances[worst], neighbours)
@@ -54,20 +59,23 @@ class MemoryBank:
         All distances start as upper bounds. Those that the two maxima come from are made exact, until they stay there.
         """
         distances = self.outline.near(patches, skip=skip)
-        nearest = np.full(len(patches), -1)
+        nearest, top = np.full(len(patches), -1), top_of(len(patches), self.kind)
         while True:
             pixel = int(anomaly_map(distances[None]).argmax())
             matters = anomaly_map.below(pixel)
-            matters[distances.argsort()[-TOP:]] = True
+            matters[distances.argsort()[-max(EXACT, top) :]] = True
             inexact = np.flatnonzero(matters & (nearest < 0))
             if not inexact.size:
                 break
             exact, rows = self.outline.nearest(patches[inexact], skip=skip)
             distances[inexact], nearest[inexact] = exact[:, 0], rows[:, 0]
+        peak = float(anomaly_map(distances[None]).max())
+        if self.kind != REWEIGHTED:
+            return float(largest(distances[None], top)[0]), peak
         worst = distances.argmax(keepdims=True)
         neighbours = self.outline.nearest(self.vectors[nearest[worst]], self.k, skip=skip)[1]
         score = self._reweighted(patches[worst], distances[worst], neighbours)
-        return float(score[0]), float(anomaly_map(distances[None]).max())
+        return float(score[0]), peak
 
     def _reweighted(self, tests: np.ndarray, star: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
         """Eq. (6) and (7): a distance counts for more where the nearest row is itself far from its neighbours."""
@@ -87,22 +95,34 @@ class MemoryBank:
             np.save(file, self.image_of_row)
 
     @staticmethod
-    def load(state: State, k: int) -> "MemoryBank":
+    def load(state: State, config: Config) -> "MemoryBank":
         with state.file(INDEX) as content:
             try:
                 index: Any = faiss.deserialize_index(np.frombuffer(content, np.uint8).copy())
                 flat = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
             except (RuntimeError, AttributeError):
                 raise DataError(f"{state.folder / INDEX}: damaged or not a flat index; train again") from None
-        return MemoryBank(flat.reshape(index.ntotal, index.d).copy(), state.array(ROWS), k)
+        return MemoryBank(flat.reshape(index.ntotal, index.d).copy(), state.array(ROWS), config.k, config.score)
 
 
-def fit(
-    features: np.ndarray, per_image: int, *, ratio: float, k: int, seed: int, report: Optional[Callable] = None
-) -> MemoryBank:
+def top_of(patches: int, kind: str) -> int:
+    """How many of the largest distances make the score."""
+    return math.ceil(patches / 100) if kind == TOP else 1
+
+
+def largest(distances: np.ndarray, count: int) -> np.ndarray:
+    """B N -> the mean of the largest ones, B."""
+    return np.partition(distances, -count, axis=1)[:, -count:].mean(axis=1)
+
+
+def fit(features: np.ndarray, per_image: int, *, config: Config, report: Optional[Callable] = None) -> MemoryBank:
     """N D features of all training patches, image after image -> the bank with a coreset of them."""
-    rows = select(features, max(1, int(len(features) * ratio)), seed=seed, report=report)
-    return MemoryBank(np.ascontiguousarray(features[rows]), (rows // per_image).astype(np.int32), k)
+    rows = select(features, max(1, int(len(features) * config.coreset_ratio)), seed=config.seed, report=report)
+    return made(features[rows], rows // per_image, config=config)
+
+
+def made(vectors: np.ndarray, image_of_row: np.ndarray, *, config: Config) -> MemoryBank:
+    return MemoryBank(np.ascontiguousarray(vectors), image_of_row.astype(np.int32), config.k, config.score)
 
 
 def select(features: np.ndarray, picks: int, *, seed: int, report: Optional[Callable] = None) -> np.ndarray:

@@ -10,7 +10,9 @@ from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
 from anomaly.deploy.cells import EnlargeCell, up_to_here
+from patchcore.src.config import MAX, TOP
 from patchcore.src.detector import PatchCore
+from patchcore.src.memory_bank import top_of
 
 CHUNK = 1024  # rows of the bank in one product
 MOST = 32  # products
@@ -35,6 +37,8 @@ class Model(nn.Cell):
         self.matmul = ops.MatMul(transpose_b=True)
         self.grid = self.embedding.grid
         self.k = min(detector.bank.k, len(vectors))
+        self.kind = detector.bank.kind
+        self.top = top_of(self.grid[0] * self.grid[1], self.kind)
         self.enlarge = EnlargeCell(detector.anomaly_map)
         self.set_train(False)
 
@@ -42,11 +46,19 @@ class Model(nn.Cell):
         patches = self.up_to_here(self.embedding(images)) - self.mean  # B N D
         distances = ops.sqrt(ops.relu(self.to_nearest(patches)))  # B N
         maps = self.enlarge(distances.reshape(-1, self.grid[0], self.grid[1]))
+        return maps, self.score(distances, patches)
+
+    def score(self, distances, patches):
+        """B N, B N D -> B, as in memory_bank.py."""
+        if self.kind == TOP:
+            return ops.topk(distances, self.top)[0].mean(1)
         star = distances.max(1)  # B, s* of Eq. (6)
+        if self.kind == MAX:
+            return star
         chosen = (distances >= star.reshape(-1, 1)).astype(mstype.float32)
         chosen = chosen / chosen.sum(1).reshape(-1, 1)
         test = ops.matmul(chosen.reshape(-1, 1, distances.shape[1]), patches)  # B 1 D, m_test
-        return maps, self.reweighted(test.reshape(-1, patches.shape[2]), star)
+        return self.reweighted(test.reshape(-1, patches.shape[2]), star)
 
     def to_nearest(self, points):
         """B N D -> squared distances to the nearest rows of the bank, B N: |x|^2 - max(2 x m - |m|^2).

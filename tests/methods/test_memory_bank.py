@@ -10,6 +10,7 @@ from commands import state_of
 from anomaly.run.errors import DataError
 from patchcore.src import memory_bank
 from patchcore.src.anomaly_map import AnomalyMap
+from patchcore.src.config import Config
 from patchcore.src.memory_bank import INDEX, ROWS, MemoryBank
 
 
@@ -17,6 +18,10 @@ def bank(count: int = 60, dimensions: int = 24, k: int = 9, seed: int = 0) -> Me
     rng = np.random.default_rng(seed)
     vectors = rng.gamma(2, 0.5, (count, dimensions)).astype(np.float32)
     return MemoryBank(vectors, np.sort(rng.integers(0, 5, count)).astype(np.int32), k)
+
+
+def options(ratio: float, k: int, seed: int) -> Config:
+    return Config(backbone="resnet18", coreset_ratio=ratio, k=k, seed=seed)
 
 
 def patches(images: int = 3, count: int = 30, dimensions: int = 24, seed: int = 1) -> np.ndarray:
@@ -94,7 +99,7 @@ def test_images_are_scored_independently_of_each_other():
 def test_a_bank_comes_back_as_it_was(tmp_path):
     b = bank()
     b.save(tmp_path)
-    loaded = MemoryBank.load(state_of(tmp_path), b.k)
+    loaded = MemoryBank.load(state_of(tmp_path), options(0.1, b.k, 0))
     assert np.array_equal(loaded.vectors, b.vectors)
     assert np.array_equal(loaded.image_of_row, b.image_of_row)
     assert np.array_equal(loaded.score(patches())[1], b.score(patches())[1])
@@ -121,7 +126,7 @@ def test_a_damaged_index_is_refused_by_name(tmp_path, name, damage):
     if damage != "gone":
         path.write_bytes(contents[damage])
     with pytest.raises(DataError, match="embeddings"):
-        MemoryBank.load(state_of(tmp_path), 9)
+        MemoryBank.load(state_of(tmp_path), options(0.1, 9, 0))
 
 
 def test_an_index_of_another_kind_is_refused(tmp_path):
@@ -130,7 +135,7 @@ def test_an_index_of_another_kind_is_refused(tmp_path):
     other.add(bank().vectors)
     faiss.write_index(other, str(tmp_path / INDEX))
     with pytest.raises(DataError, match="embeddings"):
-        MemoryBank.load(state_of(tmp_path), 9)
+        MemoryBank.load(state_of(tmp_path), options(0.1, 9, 0))
 
 
 def spotted(images: int, seed: int) -> np.ndarray:
@@ -145,7 +150,7 @@ def spotted(images: int, seed: int) -> np.ndarray:
 @pytest.mark.parametrize("ratio", [0.02, 0.3, 1.0])
 def test_extremes_are_those_of_a_bank_without_the_rows_of_the_image(ratio, k):
     images, enlarge = spotted(8, 1), AnomalyMap((8, 6), (64, 48))
-    b = memory_bank.fit(images.reshape(-1, 24), 48, ratio=ratio, k=k, seed=0)
+    b = memory_bank.fit(images.reshape(-1, 24), 48, config=options(ratio, k, 0))
     for number, image in enumerate(images):
         nearest, wanted = equations_6_and_7(image, b.vectors[b.image_of_row != number], k)
         score, peak = b.extremes(image, enlarge, skip=b.rows_of(number))
@@ -182,7 +187,7 @@ def test_a_pixel_has_its_value_from_the_patches_below_it():
 def test_rows_know_which_image_they_came_from(ratio):
     features = np.random.default_rng(0).normal(size=(5 * 40, 16)).astype(np.float32)
     features[:, 0] = np.arange(200) // 40
-    b = memory_bank.fit(features, 40, ratio=ratio, k=9, seed=0)
+    b = memory_bank.fit(features, 40, config=options(ratio, 9, 0))
     assert len(b.vectors) == int(200 * ratio)
     assert np.array_equal(b.image_of_row, b.vectors[:, 0])
     assert len(np.unique(b.vectors, axis=0)) == len(b.vectors)
@@ -191,12 +196,12 @@ def test_rows_know_which_image_they_came_from(ratio):
 
 def test_the_smallest_ratio_keeps_one_row():
     features = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
-    assert len(memory_bank.fit(features, 10, ratio=1e-6, k=9, seed=0).vectors) == 1
+    assert len(memory_bank.fit(features, 10, config=options(1e-6, 9, 0)).vectors) == 1
 
 
 def test_the_same_seed_keeps_the_same_rows():
     features = np.random.default_rng(0).normal(size=(400, 300)).astype(np.float32)
-    first, again, other = (memory_bank.fit(features, 40, ratio=0.1, k=9, seed=seed).vectors for seed in (1, 1, 2))
+    first, again, other = (memory_bank.fit(features, 40, config=options(0.1, 9, seed)).vectors for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -208,5 +213,5 @@ def test_the_rows_cover_the_features_better_than_chance():
     def radius(rows) -> float:
         return max(np.linalg.norm(features[i] - rows, axis=1).min() for i in range(len(features)))
 
-    chosen = memory_bank.fit(features, 100, ratio=0.05, k=9, seed=0).vectors
+    chosen = memory_bank.fit(features, 100, config=options(0.05, 9, 0)).vectors
     assert radius(chosen) < min(radius(features[rng.choice(1000, 50, replace=False)]) for _ in range(10))

@@ -36,7 +36,7 @@ def test_a_bank_in_parts_covers_nearly_as_well():
     flat = points.reshape(-1, 16)
     np.testing.assert_array_equal([(points[i] == row).all(axis=1).any() for i, row in zip(image, patches)], True)
     found = gathering.choose(config, patches, image=image, picks=100, report=lambda number: None)
-    whole = memory_bank.fit(flat, 50, ratio=0.05, k=1, seed=config.seed)
+    whole = memory_bank.fit(flat, 50, config=config)
     assert found.vectors.shape == whole.vectors.shape == (100, 16)
     assert (np.diff(found.image_of_row) >= 0).all()
     drawn = flat[rng.choice(len(flat), 100, replace=False)]
