@@ -12,7 +12,7 @@ from anomaly.engines.choice import AUTO, ENGINES, FLOAT32, PRECISIONS, Runtime
 from anomaly.networks import registry
 from anomaly.run import device, options
 from anomaly.run.device import TARGETS
-from anomaly.run.errors import DataError
+from anomaly.run.errors import DataError, UsageError
 from anomaly.run.options import COMMANDS, EVAL, EXPORT, POSTPROCESS, PREDICT, PREPROCESS, TRAIN, count, positive, size
 
 KEPT = ("pre_ckpt_path", "false_alarm_rate", "batch_size")  # read back from training, but open to another choice
@@ -51,7 +51,13 @@ class Config(options.Options):
         "weights of the network, or a folder of them; left out: those in pretrained/; random: an untrained network",
         commands=COMPUTES,
     )
-    backbone: str = _network("wide_resnet50", str, "the pretrained network", choices=registry.names(), trained=True)
+    backbone: str = _network(
+        "wide_resnet50",
+        registry.several,
+        f"the pretrained network: {', '.join(registry.names())}; NAME@SIDE: it sees the photographs smaller; several "
+        "with commas between: an ensemble",
+        trained=True,
+    )
     resize: tuple = _network(
         (256, 256),
         size,
@@ -92,6 +98,17 @@ class Config(options.Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         _ = self.transform  # refuses sizes that cannot be
+
+    @property
+    def members(self) -> tuple:
+        """The options of each member of an ensemble."""
+        names, sources = self.backbone.split(","), self.pre_ckpt_path.split(",")
+        if len(names) < 2:
+            return ()
+        if len(sources) not in (1, len(names)):
+            raise UsageError(f"pre_ckpt_path: {len(sources)} files for {len(names)} networks")
+        sources = sources * len(names) if len(sources) == 1 else sources
+        return tuple(dataclasses.replace(self, backbone=name, pre_ckpt_path=s) for name, s in zip(names, sources))
 
     @property
     def runtime(self) -> Runtime:

@@ -58,13 +58,20 @@ class Method:
         """Defaults, the network's preset, and what was chosen."""
         return options.resolve(self.config, known(self.config, chosen, where=self.name), presets=self.presets)
 
+    def detectors(self, config: Config) -> ModuleType:
+        """What makes a detector with these options."""
+        return importlib.import_module("anomaly.deploy.ensemble") if config.members else self.part("detector")
+
     def weights_of(self, config: Config) -> str:
         """The file of weights, or the word that stands for none."""
-        name = self.weights.get(config.backbone) or next(iter(registry.get(config.backbone).weights))
+        record = registry.get(config.backbone)
+        name = self.weights.get(record.base) or next(iter(record.weights))
         return fetch.checkpoint(config.pre_ckpt_path, name)
 
     def backbone(self, config: Config) -> Backbone:
         """The network with its weights; the one that was asked for last is not loaded again."""
+        if config.members:
+            return registry.together(config.backbone, tuple(self.backbone(each) for each in config.members))
         device.use(config.device_target, config.device_id)
         memory.limit(config.memory_limit)
         source = self.weights_of(config)
@@ -118,7 +125,7 @@ class Method:
         if not train:
             raise UsageError("there is no photograph to train on")
         self._require_network(config, backbone)
-        return self.part("detector").fit(
+        return self.detectors(config).fit(
             config, train, backbone=backbone or self.backbone(config), job=job, start=start
         )
 
@@ -129,11 +136,15 @@ class Method:
         self._require_network(config, backbone)
         backbone = backbone or self.backbone(config)
         state.require_backbone(backbone)
-        return self.part("detector").load(state, config, backbone=backbone)
+        return self.detectors(config).load(state, config, backbone=backbone)
 
     def _require_network(self, config: Config, backbone: Optional[Backbone]) -> None:
         """A network that is handed over must be the one of the options, and give the layers that are looked at."""
         if backbone is None:
+            return
+        if config.members and len(config.members) == len(backbone.parts):
+            for each, part in zip(config.members, backbone.parts):
+                self._require_network(each, part)
             return
         layers = self.layers(registry.get(config.backbone))
         if backbone.name != config.backbone or backbone.layers != layers:
@@ -143,14 +154,16 @@ class Method:
             )
 
     def model(self, detector: Fitted) -> Any:
-        return self.part("model").model(detector)
+        """The whole of it as one Cell, for export."""
+        own = getattr(detector, "model", None)  # an ensemble's, of several
+        return own() if own else self.part("model").model(detector)
 
     @property
     def compact(self) -> Optional[Callable]:
         return getattr(self.part("model"), "compact", None)
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=4)
 def _loaded(name: str, layers: tuple, source: str, seed: int, stamp: int) -> Backbone:
     weights: Any = importlib.import_module("anomaly.networks.weights")  # which loads MindSpore
     return weights.load_backbone(name, layers, source=source, seed=seed)

@@ -35,6 +35,29 @@ def up_to_here(precision: str) -> nn.Cell:
     return nn.Identity() if precision == FLOAT32 else Boundary()
 
 
+class Together(nn.Cell):
+    """Models of one method, each with its levels (ensemble.py) -> the mean of their maps, and of their scores."""
+
+    def __init__(self, models: list, levels: tuple) -> None:
+        super().__init__(auto_prefix=False)
+        self.models = nn.CellList(models)
+        self.levels = tuple(
+            tuple(Tensor(np.array([value], np.float32)) for each in pair for value in (each.middle, 1 / each.spread))
+            for pair in levels
+        )
+        self.part = Tensor(np.array([1 / len(models)], np.float32))
+        self.set_train(False)
+
+    def construct(self, images):
+        maps, scores = 0, 0
+        for i in range(len(self.models)):
+            score_middle, per_score, map_middle, per_map = self.levels[i]
+            own_maps, own_scores = self.models[i](images)
+            maps = maps + (own_maps - map_middle) * per_map
+            scores = scores + (own_scores - score_middle) * per_score
+        return maps * self.part, scores * self.part
+
+
 class Judging(nn.Cell):
     """B H W 3 uint8 -> maps, B H W; scores, B; and scores on the scale on which the threshold is 0.5, B.
 

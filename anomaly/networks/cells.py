@@ -4,6 +4,8 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
 
+from anomaly.networks.resample import area
+
 
 def with_values(net: nn.Cell, values: dict) -> nn.Cell:
     """The network with these values in its parameters, which are not to be trained."""
@@ -24,6 +26,20 @@ class Normalise(nn.Cell):
 
     def construct(self, pixels):
         return ops.transpose(pixels.astype(mstype.float32), (0, 3, 1, 2)) - self.mean  # B 3 H W
+
+
+class Shrunk(nn.Cell):
+    """A network that sees pictures of (height, width) `size` in the size `seen`."""
+
+    def __init__(self, net: nn.Cell, size: tuple, *, seen: tuple) -> None:
+        super().__init__()
+        self.net = net
+        self.resample = Resample(*(area(few, many) for few, many in zip(seen, size)))
+        self.set_train(False)
+
+    def construct(self, images):
+        x = self.resample(ops.transpose(images.astype(mstype.float32), (0, 3, 1, 2)))
+        return self.net(ops.floor(x + 0.5))
 
 
 class Resample(nn.Cell):

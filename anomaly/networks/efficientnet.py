@@ -52,7 +52,7 @@ class Block:
 def blocks(record: Record, layers: tuple) -> list:
     """Up to the last one that is needed."""
     found, inputs = [], STEM
-    for expansion, kernel, stride, outputs, repeats in STAGES[record.name]:
+    for expansion, kernel, stride, outputs, repeats in STAGES[record.base]:
         for number in range(repeats):
             found.append(Block(inputs, expansion * inputs, outputs, kernel, stride if number == 0 else 1))
             inputs = outputs

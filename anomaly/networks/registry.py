@@ -10,8 +10,9 @@ its records and offers what resnet.py does:
     build(record, layers, folded=, size=)   the network, for pictures of (height, width)
 """
 
+import hashlib
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -39,6 +40,11 @@ class Record:
     strides: tuple = (4, 8, 16)  # pixels between two positions of each layer
     mean: tuple = (0.485, 0.456, 0.406)  # of the pixels of ImageNet, 0 to 1, RGB
     std: tuple = (0.229, 0.224, 0.225)
+    side: int = 0  # the shorter one of the pictures that the network sees; 0: they come as they are
+
+    @property
+    def base(self) -> str:
+        return self.name.partition("@")[0]
 
     @property
     def module(self) -> ModuleType:
@@ -50,7 +56,11 @@ class Record:
     def grid(self, layer: str, size: tuple) -> tuple:
         """Rows and columns of a layer's output for a picture of (height, width)."""
         stride = self.strides[self.layers.index(layer)]
-        return tuple(-(-side // stride) for side in size)
+        return tuple(-(-side // stride) for side in self.seen(size))
+
+    def seen(self, size: tuple) -> tuple:
+        """Height and width of what the network sees of a picture of (height, width)."""
+        return tuple(max(1, round(self.side * each / min(size))) for each in size) if self.side else size
 
 
 RECORDS = (
@@ -82,10 +92,19 @@ def names() -> tuple:
 
 
 def get(name: str) -> Record:
+    """Also NAME@SIDE."""
+    base, at, side = name.partition("@")
     for record in RECORDS:
-        if record.name == name:
+        if record.name == base and not at:
             return record
-    raise UsageError(f"backbone: {name!r} is not one of {', '.join(names())}")
+        if record.name == base and side.isdecimal() and 16 <= int(side) <= 4096:
+            return replace(record, name=name, side=int(side))
+    raise UsageError(f"backbone: {name!r} is not one of {', '.join(names())}, with or without @SIDE")
+
+
+def several(text: str) -> str:
+    """The same for names with commas between."""
+    return ",".join(get(name.strip()).name for name in text.split(","))
 
 
 def addresses() -> dict:
@@ -117,6 +136,7 @@ class Backbone:
     fingerprint: str = ""  # of the weights themselves, whatever the file is called
     layers: tuple = ()  # whose outputs it gives
     values: dict = field(default_factory=dict, repr=False)  # of the network's parameters, by their names
+    parts: tuple = ()  # the networks of an ensemble's members
     _nets: dict = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -128,5 +148,15 @@ class Backbone:
         """An nn.Cell for pictures of (height, width): B H W 3 uint8 -> the layers' outputs. This loads MindSpore."""
         if size not in self._nets:
             record = get(self.name)
-            self._nets[size] = record.module.build(record, self.layers, folded=self.values, size=size)
+            net = record.module.build(record, self.layers, folded=self.values, size=record.seen(size))
+            if record.side:
+                net = importlib.import_module("anomaly.networks.cells").Shrunk(net, size, seen=record.seen(size))
+            self._nets[size] = net
         return self._nets[size]
+
+
+def together(name: str, parts: tuple) -> Backbone:
+    """The networks of an ensemble."""
+    prints = hashlib.sha256(" ".join(part.fingerprint for part in parts).encode()).hexdigest()[:16]
+    source = ",".join(part.source for part in parts)
+    return Backbone(name, source, any(part.is_random for part in parts), prints, parts=parts)

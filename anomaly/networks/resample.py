@@ -22,6 +22,17 @@ def bilinear(outputs: int, inputs: int) -> np.ndarray:
     return matrix
 
 
+def area(outputs: int, inputs: int) -> np.ndarray:
+    """outputs x inputs; the mean of what an output covers; where there are more outputs than inputs, as bilinear."""
+    if outputs >= inputs:
+        return bilinear(outputs, inputs)
+    edges = np.linspace(0, inputs, outputs + 1)
+    low, high = edges[:-1, None], edges[1:, None]
+    positions = np.arange(inputs)
+    covered = np.minimum(high, positions + 1) - np.maximum(low, positions)
+    return np.maximum(covered, 0) * outputs / inputs
+
+
 def average3(size: int) -> np.ndarray:
     """size x size; the mean of a position and its two neighbours, zeros beyond the border."""
     return (np.eye(size) + np.eye(size, k=1) + np.eye(size, k=-1)) / 3

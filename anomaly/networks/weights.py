@@ -148,7 +148,7 @@ def load_backbone(name: str, layers: tuple, *, source: str, seed: int) -> Backbo
     else:
         arrays = read(Path(source))
         found = identify(arrays, Path(source))
-        if found != record:
+        if found.name != record.base:
             raise DataError(f"{source}: holds the weights of {found.name}; this is --backbone {name}")
         values = record.module.folded(check(arrays, record, path=Path(source)), record)
         source = str(Path(source).resolve())

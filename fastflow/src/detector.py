@@ -79,7 +79,9 @@ class FastFlow(Fitted):
         folder = Path(folder)
         name = checkpoint(folder.resolve().name)
         state.begin(folder)
-        save_checkpoint(self.squares.cell.flows, folder / name)
+        # By their places: a parameter's own name has changed where the flow became a part of a model for export.
+        values = [{"name": key, "data": value} for key, value in self.squares.cell.flows.parameters_and_names()]
+        save_checkpoint(values, folder / name)
         state.save(folder, self, files=(name,))
 
 

@@ -39,6 +39,8 @@ class Config(config.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.members:  # each has its own
+            return
         channels = self.channels
         if not self.embedding_dim:
             object.__setattr__(self, "embedding_dim", DIMENSIONS[0] if channels > DIMENSIONS[0] else DIMENSIONS[1])

@@ -48,6 +48,8 @@ class Config(config.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.members:
+            return
         record = registry.get(self.backbone)
         channels = sum(record.channels_of(layer) for layer in layers(record))
         if self.dimensions > channels:
