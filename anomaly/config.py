@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Optional, TypeVar
 
-from anomaly.data.images import Transform
+from anomaly.data.images import SMALLEST_SIDE, Transform
 from anomaly.engines import choice
 from anomaly.engines.choice import AUTO, ENGINES, FLOAT32, PRECISIONS, Runtime
 from anomaly.networks import registry
+from anomaly.networks.registry import Record
 from anomaly.run import device, options
 from anomaly.run.device import TARGETS
 from anomaly.run.errors import DataError, UsageError
@@ -97,7 +98,9 @@ class Config(options.Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _ = self.transform  # refuses sizes that cannot be
+        size = self.transform.size  # which is refused where it cannot be
+        if not self.members:
+            require_whole_patches(registry.get(self.backbone), size)
 
     @property
     def members(self) -> tuple:
@@ -118,6 +121,20 @@ class Config(options.Options):
     @property
     def transform(self) -> Transform:
         return Transform(self.resize, self.crop)
+
+
+def require_whole_patches(record: Record, size: tuple) -> None:
+    """Refuses a picture of (height, width) that the network cannot look at, with the nearest that it can."""
+    m = record.multiple
+    if all(side % m == 0 for side in record.seen(size)):
+        return
+    above = tuple(-(-side // m) * m for side in size)
+    below = tuple(max(side // m, -(-SMALLEST_SIDE // m)) * m for side in size)
+    near = " or ".join(f"{height} x {width}" for height, width in dict.fromkeys((below, above)))
+    raise UsageError(
+        f"--resize/--crop: {size[0]} x {size[1]} is not made of whole patches of {m} x {m}, as {record.name} needs; "
+        f"near it are {near}"
+    )
 
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)

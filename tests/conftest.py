@@ -41,6 +41,7 @@ SLOW = (
     "methods/test_parts",
     "methods/test_quality",
     "networks/test_registry",
+    "networks/test_transformers",
     "project/test_fourth_method",
     "project/test_packaging",
     "project/test_realdata",

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
-from mindspore import nn, ops
-
 from anomaly.data.images import Transform
 from anomaly.deploy import description
 from anomaly.deploy.cells import Judging
 from anomaly.deploy.description import OUTPUTS
 from anomaly.deploy.model_file import fits, size_of, write
 from anomaly.detector import Fitted
+from anomaly.engines.onnx_file import Ended
 from anomaly.networks.registry import Backbone
 
 
@@ -36,26 +35,12 @@ def export(
     return target
 
 
-class Features(nn.Cell):
-    """A backbone whose outputs end in operations of their own, as the ONNX exporter wants it; none is below 0."""
-
-    def __init__(self, backbone: nn.Cell) -> None:
-        super().__init__(auto_prefix=False)
-        self.backbone = backbone
-
-    def construct(self, images):
-        outputs = ()
-        for layer in self.backbone(images):
-            outputs += (ops.relu(layer),)
-        return outputs
-
-
 def export_backbone(
     backbone: Backbone, transform: Transform, *, target: Path, file_format: str, batch: Optional[int]
 ) -> Path:
     """The features of photographs alone; the outputs have the names of the layers."""
     target = write(
-        Features(backbone.net(transform.size)),
+        Ended(backbone.net(transform.size)),
         transform.size,
         batch=batch,
         target=target,

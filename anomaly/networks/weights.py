@@ -39,8 +39,8 @@ def read_ckpt(path: Path) -> dict:
     torch_names = {new: old for old, new in BN_NAMES.items()}
     arrays = {}
     for key, value in parameters.items():
-        stem, _, last = key.rpartition(".")
-        arrays[f"{stem}.{torch_names.get(last, last)}"] = value.asnumpy()
+        last = key.rpartition(".")[2]
+        arrays[key.removesuffix(last) + torch_names.get(last, last)] = value.asnumpy()
     return arrays
 
 
@@ -49,6 +49,11 @@ READERS = {".pth": torch_file.read, ".pt": torch_file.read, ".safetensors": read
 
 def require(path: Path) -> None:
     if not path.is_file():
+        address = registry.by_hand().get(path.stem)
+        if address:
+            raise DataError(
+                f"{path}: no such file of weights; download {address}, of which no checksum is known, to {path} by hand"
+            )
         name = path.stem if path.stem in registry.addresses() else "NAME"
         raise DataError(
             f"{path}: no such file of weights; give --pre_ckpt_path, or get them: python pretrained/fetch.py {name}; "
@@ -65,19 +70,25 @@ def read(path: Path) -> dict:
     return {key[len("module.") :] if key.startswith("module.") else key: value for key, value in arrays.items()}
 
 
+def named(arrays: dict, record: Record) -> dict:
+    """By the names that the network's family knows them by."""
+    renamed = getattr(record.module, "renamed", None)
+    return renamed(arrays) if renamed else arrays
+
+
 def identify(arrays: dict, path: Path) -> Record:
     """The network that most of these arrays, by their names and shapes, are the weights of."""
 
-    def alike(record: Record) -> int:
-        shapes = record.module.expected(record)
-        return sum(key in arrays and tuple(arrays[key].shape) == tuple(shape) for key, shape in shapes.items())
+    def likeness(record: Record) -> tuple:
+        """The part of what the network needs that is there, less what does not belong there; and what is there."""
+        shapes, known = record.module.expected(record), named(arrays, record)
+        alike = sum(key in known and tuple(known[key].shape) == tuple(shape) for key, shape in shapes.items())
+        foreign = sum(key not in shapes and not re.match(record.module.NOT_NEEDED, key) for key in known)
+        return (alike - foreign) / len(shapes), alike / len(shapes)
 
-    def foreign(record: Record) -> int:
-        shapes = record.module.expected(record)
-        return sum(key not in shapes and not re.match(record.module.NOT_NEEDED, key) for key in arrays)
-
-    best = max(registry.RECORDS, key=lambda record: (alike(record) - foreign(record), alike(record)))
-    if 2 * alike(best) < len(best.module.expected(best)):
+    likenesses = {record.name: likeness(record) for record in registry.RECORDS}
+    best = max(registry.RECORDS, key=lambda record: likenesses[record.name])
+    if likenesses[best.name][1] < 0.5:
         raise DataError(f"{path}: not the weights of {' or '.join(registry.names())}")
     return best
 
@@ -88,7 +99,7 @@ def _some(names: list) -> str:
 
 def check(arrays: dict, record: Record, *, path: Path) -> dict:
     """The arrays that the network needs; anything missing, unexpected or of another shape is named."""
-    shapes = record.module.expected(record)
+    shapes, arrays = record.module.expected(record), named(arrays, record)
     missing = [key for key in shapes if key not in arrays]
     unexpected = [key for key in arrays if key not in shapes and not re.match(record.module.NOT_NEEDED, key)]
     misshaped = [

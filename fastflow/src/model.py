@@ -1,7 +1,7 @@
 """FastFlow as one Cell from photographs to maps and scores, for export."""
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn, ops
 
 from anomaly.deploy.cells import EnlargeCell, up_to_here
 from fastflow.src.detector import FastFlow
@@ -16,14 +16,14 @@ class Model(nn.Cell):
         self.squares = detector.squares.cell
         self.up_to_here = nn.CellList([up_to_here(detector.config.precision) for _ in detector.anomaly_map.scales])
         self.enlarges = nn.CellList([EnlargeCell(scale) for scale in detector.anomaly_map.scales])
-        # A tensor: of a division by a number the exporter makes two operations and names the wrong one as the output.
-        self.share = Tensor(np.array(1 / len(self.enlarges), np.float32))
+        # A parameter: of a division by a number the exporter makes two operations and names the wrong one as the
+        # output, and the compiler leaves out a product with a tensor that is 1, as it is with one layer.
+        self.share = Parameter(Tensor(np.array([1 / len(self.enlarges)], np.float32)), name="share")
         self.pixels = self.enlarges[0].rows.shape[0] * self.enlarges[0].columns.shape[1]
         self.set_train(False)
 
     def construct(self, images):
-        layer1, layer2, layer3 = self.backbone(images)
-        squares = self.squares(layer1, layer2, layer3)
+        squares = self.squares(*self.backbone(images))
         total = 0
         for i in range(len(self.enlarges)):
             total = total + self.enlarges[i](-ops.exp(-0.5 * self.up_to_here[i](squares[i])))
