@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch_efficientnet
 import torch_resnet
+import torch_timm
 from commands import CPU, RANDOM, picture, run
 from mindspore import Tensor
 
@@ -15,7 +16,7 @@ from anomaly import methods
 from anomaly.commands import command
 from anomaly.engines import frozen
 from anomaly.engines.choice import FLOAT32, ONNX_RUNTIME, Runtime
-from anomaly.networks import registry, weights
+from anomaly.networks import efficientnet, registry, weights
 from anomaly.run.errors import DataError, UsageError
 
 NAMES = registry.names()
@@ -26,14 +27,19 @@ SIZE = (64, 80)
 @pytest.fixture(scope="module", params=CONVOLUTIONAL)
 def saved(request, tmp_path_factory):
     """The network in PyTorch with seeded weights, and the file of them."""
-    lite = request.param == "efficientnet_lite0"
-    net = torch_efficientnet.seeded(SIZE, 3) if lite else torch_resnet.seeded(request.param, 3)
+    others = {
+        "efficientnet_lite0": lambda: torch_efficientnet.seeded(SIZE, 3),
+        "efficientnet_b5": lambda: torch_timm.seeded_b5(3),
+    }
+    net = others.get(request.param, lambda: torch_resnet.seeded(request.param, 3))()
     path = tmp_path_factory.mktemp("registry") / f"{request.param}.pth"
     torch.save(net.state_dict(), path)
     return request.param, net, path
 
 
 def reference(net, images) -> tuple:
+    if isinstance(net, torch_timm.timm.models.EfficientNet):
+        return torch_timm.features_of_b5(net, images)
     return (torch_resnet if isinstance(net, torch_resnet.ResNet) else torch_efficientnet).features(net, images)
 
 
@@ -68,6 +74,20 @@ def test_its_weights_are_told_from_all_others(saved):
     other = next(each for each in NAMES if each != name)
     with pytest.raises(DataError, match=f"holds the weights of {name}; this is --backbone {other}"):
         weights.load_backbone(other, ("layer2",), source=str(path), seed=0)
+
+
+def test_efficientnets_names_are_those_of_timm_and_of_efficientnet_pytorch(tmp_path):
+    theirs = efficientnet.renamed({key: value.numpy() for key, value in torch_timm.seeded_b5(1).state_dict().items()})
+    record = registry.get("efficientnet_b5")
+    needed = efficientnet.expected(record)
+    assert {key: theirs[key].shape for key in needed} == needed and efficientnet.renamed(theirs) is theirs
+    torch.save({key: torch.from_numpy(value) for key, value in theirs.items()}, tmp_path / "b5.pth")
+    torch.save(torch_timm.seeded_b5(1).state_dict(), tmp_path / "timm.pth")
+    found = [
+        weights.load_backbone(record.name, record.layers, source=str(tmp_path / name), seed=0).fingerprint
+        for name in ("b5.pth", "timm.pth")
+    ]
+    assert found[0] == found[1]
 
 
 def test_an_unknown_network_is_refused_with_those_there_are():

@@ -6,6 +6,7 @@ loaded, two names that it registers are missing and the import fails, although n
 
 import numpy as np
 import torch
+import torch_resnet
 
 MISSING = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -57,11 +58,37 @@ def randomised(net: torch.nn.Module, seed: int) -> torch.nn.Module:
     return net.eval()
 
 
+def normalised(images: np.ndarray) -> torch.Tensor:
+    """B H W 3 uint8 -> B 3 H W."""
+    return ((torch.from_numpy(images).float() / 255 - torch_resnet.MEAN) / torch_resnet.STD).permute(0, 3, 1, 2)
+
+
 def features(net: torch.nn.Module, images: np.ndarray, *, blocks: list) -> list:
     """B H W 3 uint8 -> the tokens of the patches after these blocks, B C h w. Its positions are then for this size."""
     if hasattr(net, "set_input_size"):
         net.set_input_size(img_size=images.shape[1:3])
-    mean, std = torch.tensor(timm.data.IMAGENET_DEFAULT_MEAN), torch.tensor(timm.data.IMAGENET_DEFAULT_STD)
-    pixels = ((torch.from_numpy(images).float() / 255 - mean) / std).permute(0, 3, 1, 2)
     with torch.inference_mode():
-        return net.forward_intermediates(pixels, indices=blocks, norm=True, intermediates_only=True)
+        return net.forward_intermediates(normalised(images), indices=blocks, norm=True, intermediates_only=True)
+
+
+B5_BLOCKS = (7, 19, 26)  # counted through all stages
+
+
+def seeded_b5(seed: int) -> torch.nn.Module:
+    net = torch_resnet.randomised(timm.create_model("tf_efficientnet_b5"), seed)
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in net.named_parameters():
+        if ".se." in name and name.endswith("bias"):
+            parameter.data = torch.randn(parameter.shape, generator=generator)
+    return net
+
+
+def features_of_b5(net: torch.nn.Module, images: np.ndarray) -> tuple:
+    """B H W 3 uint8 -> the outputs of the blocks."""
+    found, blocks = [], [block for stage in net.blocks for block in stage]
+    hooks = [blocks[i].register_forward_hook(lambda _, __, out: found.append(out)) for i in B5_BLOCKS]
+    with torch.inference_mode():
+        net.forward_features(normalised(images))
+    for hook in hooks:
+        hook.remove()
+    return tuple(found)
