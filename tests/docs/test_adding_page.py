@@ -1,5 +1,6 @@
 """What docs/adding.md tells to write works, and its counts are those of the tree."""
 
+import ast
 import re
 import shutil
 from pathlib import Path
@@ -37,6 +38,18 @@ def test_the_layout_reads_its_folders(toy, tmp_path, monkeypatch):
     category = layouts.load_category(tmp_path, "part")
     assert (len(category.train), len(category.test)) == (3, 6)
     assert [sample.defect for sample in category.test] == ["good"] * 3 + ["bad"] * 3
+
+
+def test_the_lines_of_every_network_are_counted():
+    rows = re.findall(r"^\| (`.*?`) \| (\d+)[^|]* \| `(\w+)\.py` \| (\d*)", TEXT, re.MULTILINE)
+    told = {name: (int(lines), family) for row, lines, family, _ in rows for name in re.findall(r"`(\w+)`", row)}
+    calls = {}
+    for node in ast.walk(ast.parse((ROOT / "anomaly" / "networks" / "registry.py").read_text())):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            calls[node.args[0].value] = node.end_lineno - node.lineno + 1
+    assert told == {record.name: (calls[record.name], record.family) for record in registry.RECORDS}
+    for _, _, family, lines in rows:
+        assert not lines or len((ROOT / "anomaly" / "networks" / f"{family}.py").read_text().splitlines()) == int(lines)
 
 
 @pytest.mark.parametrize(("name", "lines"), re.findall(r"^\| `([\w/]+\.py)` \| (\d+) \|", TEXT, re.MULTILINE))
