@@ -6,6 +6,7 @@ It is compiled when it is first used; as a graph for another engine it is kept, 
 import functools
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Optional
 
 import numpy as np
@@ -21,12 +22,21 @@ IMAGE = "image"
 
 
 class Frozen:
-    """`cell`: takes tensors, as `examples` has them by their names, and gives one tensor or several: `outputs`."""
+    """`make`: gives an nn.Cell that takes tensors, as `examples` has them by their names, and gives one tensor or
+    several: `outputs`. `identity`: what the numbers in the Cell follow from, as far as that can be said without it."""
 
-    def __init__(self, cell: Any, examples: dict, *, outputs: tuple, runtime: Runtime) -> None:
-        self.cell, self.examples, self.outputs, self.runtime = cell, examples, outputs, runtime
+    def __init__(
+        self, make: Callable, examples: dict, *, outputs: tuple, runtime: Runtime, identity: tuple = ()
+    ) -> None:
+        self.make, self.examples, self.outputs, self.runtime, self.identity = make, examples, outputs, runtime, identity
         self._run: Optional[Callable] = None
         self._lock = threading.Lock()
+
+    @cached_property
+    def cell(self) -> Any:
+        """This loads MindSpore, which an engine with a graph that was kept does without."""
+        device.ready()
+        return self.make()
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         if self._run is None:
@@ -37,7 +47,7 @@ class Frozen:
     def _compiled(self) -> Callable:
         if self.runtime.engine == MINDSPORE:
             return self._in_mindspore
-        name = type(self.cell).__name__
+        name = self.outputs[0]
         try:
             graph = self.graph()
             if self.runtime.engine == OPENVINO:
@@ -48,14 +58,19 @@ class Frozen:
             return self._in_mindspore
 
     def graph(self) -> bytes:
-        from anomaly.engines import onnx_file  # which loads MindSpore
-
-        key = onnx_file.key(self.cell, self.examples, outputs=self.outputs)
+        key = kept.key(self.examples, self.outputs, make=self.make, numbers=self.identity or self._numbers())
         graph = kept.read(key)
         if graph is None:
+            from anomaly.engines import onnx_file  # which loads MindSpore
+
             graph = onnx_file.content(self.cell, self.examples, outputs=self.outputs)
             kept.write(key, graph)
         return graph
+
+    def _numbers(self) -> tuple:
+        from anomaly.engines import onnx_file
+
+        return onnx_file.digest(self.cell)
 
     def _in_mindspore(self, *arrays: np.ndarray) -> list[np.ndarray]:
         from mindspore import Tensor
@@ -68,7 +83,8 @@ class Frozen:
 @functools.lru_cache(maxsize=1)
 def layers(backbone: Backbone, size: tuple, *, runtime: Runtime) -> Frozen:
     """The network alone: B H W 3 -> B C h w of each layer. The same for every category: it is compiled once."""
-    return Frozen(backbone.net(size), photographs(size), outputs=backbone.layers, runtime=runtime)
+    make = functools.partial(backbone.net, size)
+    return Frozen(make, photographs(size), outputs=backbone.layers, runtime=runtime, identity=backbone.identity)
 
 
 def photographs(size: tuple) -> dict:

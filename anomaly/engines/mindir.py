@@ -13,6 +13,7 @@ from anomaly.run.errors import DataError, first_line
 def open(path: Path, outputs: tuple, *, name: str, target: str = "", device_id: int = 0) -> tuple[Callable, str]:
     """As in onnx_runtime.py, but that outputs go by their order."""
     where = device.use(target, device_id)
+    device.ready()
     try:
         net = mindspore.nn.GraphCell(mindspore.load(str(path)))
     except (RuntimeError, ValueError) as error:

@@ -5,9 +5,9 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
 from anomaly.networks.cells import Erf
+from anomaly.networks.vit import WIDENING
 
 EPSILON = 1e-6
-WIDENING = 4  # of the channels inside a block
 
 
 def zeros(*shape: int) -> Tensor:
@@ -65,6 +65,17 @@ class Attention(nn.Cell):
 
     def shares(self, scores):
         return ops.softmax(scores, -1)
+
+
+class TalkingHeads(Attention):
+    def __init__(self, channels: int, heads: int, *, tokens: int) -> None:
+        super().__init__(channels, heads, tokens=tokens)
+        # A number for each head, which the first mixing could add, leaves the softmax as it is.
+        self.mix_before = nn.Conv2d(heads, heads, 1)
+        self.mix_after = nn.Conv2d(heads, heads, 1, has_bias=True)
+
+    def shares(self, scores):
+        return self.mix_after(ops.softmax(self.mix_before(scores), -1))
 
 
 class Gelu(nn.Cell):

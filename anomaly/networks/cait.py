@@ -3,24 +3,12 @@
 Its attention mixes the heads, before the softmax and after it; else it is a vision transformer with LayerScale.
 """
 
-from mindspore import nn, ops
+from typing import Any
 
 from anomaly.networks import vit
-from anomaly.networks.attention import Attention
 from anomaly.networks.registry import TransformerRecord
 
 NOT_NEEDED = r"(head\.|cls_token$|blocks\.\d+\.|blocks_token_only\.)"  # of a file of weights
-
-
-class TalkingHeads(Attention):
-    def __init__(self, channels: int, heads: int, *, tokens: int) -> None:
-        super().__init__(channels, heads, tokens=tokens)
-        # A number for each head, which the first mixing could add, leaves the softmax as it is.
-        self.mix_before = nn.Conv2d(heads, heads, 1)
-        self.mix_after = nn.Conv2d(heads, heads, 1, has_bias=True)
-
-    def shares(self, scores):
-        return self.mix_after(ops.softmax(self.mix_before(scores), -1))
 
 
 def _mixing(record: TransformerRecord) -> dict:
@@ -56,5 +44,7 @@ def random_weights(record: TransformerRecord, seed: int) -> dict:
     return folded(vit.drawn(expected(record), seed), record)
 
 
-def build(record: TransformerRecord, layers: tuple, *, folded: dict, size: tuple) -> vit.Transformer:
+def build(record: TransformerRecord, layers: tuple, *, folded: dict, size: tuple) -> Any:
+    from anomaly.networks.attention import TalkingHeads  # which loads MindSpore
+
     return vit.build(record, layers, folded=folded, size=size, attention=TalkingHeads)

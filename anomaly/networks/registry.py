@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from anomaly.networks.record import ByHand, Record, TransformerRecord
+from anomaly.run import device
 from anomaly.run.errors import UsageError
 
 RANDOM = "random"  # in the place of a file of weights: a seeded network that has seen nothing
@@ -177,9 +178,15 @@ class Backbone:
         """For people to read."""
         return f"{self.name}{' (random)' if self.is_random else ''}"
 
+    @property
+    def identity(self) -> tuple:
+        """What the numbers in the network, and the outputs it gives, follow from."""
+        return self.name, self.layers, self.fingerprint
+
     def net(self, size: tuple) -> Any:
         """An nn.Cell for pictures of (height, width): B H W 3 uint8 -> the layers' outputs. This loads MindSpore."""
         if size not in self._nets:
+            device.ready()
             record = get(self.name)
             net = record.module.build(record, self.layers, folded=self.values, size=record.seen(size))
             if record.side:

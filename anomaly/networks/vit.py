@@ -8,54 +8,17 @@ same with DeiT and CaiT. Without it a few channels are so large that they alone 
 LayerScale and the square root in the attention are folded into the weights next to them.
 """
 
-import numpy as np
-from mindspore import Parameter, nn, ops
+from typing import Any
 
-from anomaly.networks.attention import WIDENING, Attention, Block, LayerNorm, zeros
-from anomaly.networks.cells import Normalise, with_values
+import numpy as np
+
 from anomaly.networks.registry import TransformerRecord
 from anomaly.networks.resample import bicubic
 
 NOT_NEEDED = r"(head\.|head_dist\.|mask_token$|blocks\.\d+\.)"  # of a file of weights
 REGISTERS = 4
+WIDENING = 4  # of the channels inside a block
 ROWS = {"cls_token": 1, "dist_token": 1, "reg_token": REGISTERS}  # of the tokens before those of the patches
-
-
-class Transformer(nn.Cell):
-    """Photographs B H W 3 -> of each named layer the tokens of the patches, B C h w."""
-
-    def __init__(self, record: TransformerRecord, layers: tuple, *, size: tuple, attention: type = Attention) -> None:
-        super().__init__()
-        channels, patch, heads = record.channels[0], record.strides[0], record.heads
-        self.grid = grid_of(record, size)
-        self.before = before(record)
-        self.channels = channels
-        tokens = self.before + self.grid[0] * self.grid[1]
-        self.layers = layers
-        self.normalise = Normalise(record.mean)
-        self.patches = nn.Conv2d(3, channels, patch, patch, "valid", has_bias=True)
-        self.pad = nn.Pad(((0, 0), (self.before, 0), (0, 0)))  # with zeros, where the other tokens are added
-        self.start = Parameter(zeros(1, tokens, channels), name="start")
-        self.blocks = nn.CellList(
-            [Block(channels, attention(channels, heads, tokens=tokens)) for _ in range(depth(layers))]
-        )
-        self.norm = LayerNorm(channels)
-        self.wanted = tuple(map(index, layers))
-        self.set_train(False)
-        self.set_grad(False)
-
-    def construct(self, images):
-        x = self.patches(self.normalise(images)).reshape(-1, self.channels, self.grid[0] * self.grid[1])
-        x = ops.transpose(x, (0, 2, 1))  # B N C
-        if self.before:
-            x = self.pad(x)
-        x, features = x + self.start, ()
-        for i in range(len(self.blocks)):
-            x = self.blocks[i](x)
-            if i in self.wanted:
-                found = ops.transpose(self.norm(x[:, self.before :]), (0, 2, 1))
-                features += (found.reshape(-1, self.channels, self.grid[0], self.grid[1]),)
-        return features
 
 
 def index(layer: str) -> int:
@@ -172,13 +135,14 @@ def resampled(positions: np.ndarray, side: int, *, grid: tuple) -> np.ndarray:
     return np.einsum("hi,wj,ijc->hwc", rows, columns, square, optimize=True).reshape(-1, positions.shape[1])
 
 
-def build(
-    record: TransformerRecord, layers: tuple, *, folded: dict, size: tuple, attention: type = Attention
-) -> Transformer:
+def build(record: TransformerRecord, layers: tuple, *, folded: dict, size: tuple, attention: Any = None) -> Any:
     """The patches take the division by the standard deviation; positions are brought to the grid of the size."""
+    from anomaly.networks.cells import with_values  # which load MindSpore
+    from anomaly.networks.vit_cells import Attention, Transformer
+
     grid, values = grid_of(record, size), dict(folded)
     positions = resampled(values.pop("positions"), record.native // record.strides[0], grid=grid)
     scale = (255 * np.array(record.std, np.float32)).reshape(1, 3, 1, 1)
     values["start"] = np.concatenate([values.pop("tokens"), positions])[None]
     values["patches.weight"] = values["patches.weight"] / scale
-    return with_values(Transformer(record, layers, size=size, attention=attention), values)
+    return with_values(Transformer(record, layers, size=size, attention=attention or Attention), values)

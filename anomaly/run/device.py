@@ -1,44 +1,62 @@
-"""Chooses the device. It is one parameter that changes nothing else. MindSpore is loaded when a device is asked for."""
+"""Chooses the device. It is one parameter that changes nothing else.
+
+MindSpore takes more than a second to load. On a CPU another engine computes most of the time, so there it is only
+loaded when something asks for it: `ready`.
+"""
 
 import signal
 import threading
+from pathlib import Path
 
 from anomaly.run.errors import DataError
 from anomaly.run.processes import launched
 
 TARGETS = ("Ascend", "GPU", "CPU")  # best first
+SIGNS = ("davinci[0-9]*", "nvidia*", "dxg")  # in /dev, of devices that MindSpore may know
 LOCK = threading.RLock()  # MindSpore computes for one thread at a time: two at once crash it
-_used: list = []  # what was set last
+_wanted: list = ["CPU"]  # what was asked for last: a device, and where there are several, its number
+_used: list = []  # what MindSpore was told
 
 
 def best() -> str:
+    if not any(next(Path("/dev").glob(sign), None) for sign in SIGNS):
+        return "CPU"
     import mindspore
 
     return next(target for target in TARGETS if mindspore.hal.is_available(target))
 
 
 def use(target: str = "", device_id: int = 0) -> str:
-    """Graph mode on the device asked for, or on the best that is present; returns its name."""
-    import mindspore
-
+    """The device asked for, or the best that is present; returns its name."""
     target = target or best()
-    if not mindspore.hal.is_available(target):
-        raise DataError(f"--device_target {target}: MindSpore finds no such device here; use --device_target {best()}")
-    if target != "CPU" and device_id >= mindspore.hal.device_count(target):
-        raise DataError(f"--device_id {device_id}: there are {mindspore.hal.device_count(target)} {target} devices")
+    if target != "CPU":
+        import mindspore
+
+        if not mindspore.hal.is_available(target):
+            raise DataError(
+                f"--device_target {target}: MindSpore finds no such device here; use --device_target {best()}"
+            )
+        if device_id >= mindspore.hal.device_count(target):
+            raise DataError(f"--device_id {device_id}: there are {mindspore.hal.device_count(target)} {target} devices")
     # msrun's processes share the devices of a machine out among themselves
-    wanted = (target,) if launched() else (target, device_id if target != "CPU" else 0)
-    if wanted not in _used:  # MindSpore takes no second call once processes have met
-        mindspore.set_context(mode=mindspore.GRAPH_MODE)
-        mindspore.set_device(*wanted)
-        _used[:] = [wanted]
+    _wanted[:] = [target] if launched() or target == "CPU" else [target, device_id]
+    if target != "CPU" or launched():
+        ready()
     return target
 
 
-def current() -> str:
+def ready() -> None:
+    """MindSpore computes graphs on the device in use. Call it before anything is built in it."""
     import mindspore
 
-    return mindspore.get_context("device_target")
+    if _wanted != _used:  # it takes no second call once processes have met
+        mindspore.set_context(mode=mindspore.GRAPH_MODE)
+        mindspore.set_device(*_wanted)
+        _used[:] = _wanted
+
+
+def current() -> str:
+    return _wanted[0]
 
 
 def end_in_order() -> None:

@@ -1,5 +1,6 @@
 """FastFlow as a whole: photographs in, anomaly maps and image scores out."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from anomaly.engines.frozen import Frozen, layers
 from anomaly.measure.calibration import NONE, Calibration
 from anomaly.networks.registry import Backbone
 from anomaly.networks.weights import save_checkpoint
+from anomaly.run import device
 from anomaly.run.errors import DataError
 from anomaly.run.job import Job
 from anomaly.run.progress import log
@@ -32,6 +34,7 @@ ON_TEST_DATA = "the epoch was chosen on the TEST images (--select test_pixel_auc
 
 
 def build_flows(config: Config) -> Flows:
+    device.ready()
     return Flows(
         shapes(config),
         flow_step=config.flow_step,
@@ -117,7 +120,7 @@ def assemble(
         **common(config, backbone, calibration=calibration),
         remark=ON_TEST_DATA if config.select == TEST_PIXEL_AUC else "",
         network=layers(backbone, config.transform.size, runtime=runtime),
-        squares=Frozen(Squares(flows), examples, outputs=squares, runtime=own),
+        squares=Frozen(functools.partial(Squares, flows), examples, outputs=squares, runtime=own),
         anomaly_map=AnomalyMap(grids(config), config.transform.size),
     )
 

@@ -8,29 +8,29 @@ import numpy as np
 
 from anomaly.data.loader import batches
 from anomaly.data.samples import Sample
-from anomaly.engines.frozen import Frozen
 from anomaly.measure.calibration import Calibration
 from anomaly.run.files import sha256
 from anomaly.run.memory import Scratch
 from anomaly.run.progress import Counter
+from padim.src.backbone import Embedding
 from padim.src.config import Config
 
 MEMORY_SHARE = 0.25  # of what is free, for embeddings that are kept in memory
 
 
-def embed(config: Config, samples: list, *, embedding: Frozen, count: Counter) -> Iterator[np.ndarray]:
+def embed(config: Config, samples: list, *, embedding: Embedding, count: Counter) -> Iterator[np.ndarray]:
     """The embeddings of all samples, B P D at a time."""
     for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
-        yield embedding(batch.images)[0][: batch.size]
+        yield embedding(batch.images)[: batch.size]
         count(batch.size)
 
 
 class Kept:
     """The embeddings of so many images, taken in once and given back once, B P D at a time."""
 
-    def __init__(self, images: int, embedding: Frozen, *, folder: Optional[Path]) -> None:
-        rows, columns = embedding.cell.grid
-        shape = (images, rows * columns, embedding.cell.dimensions)
+    def __init__(self, images: int, embedding: Embedding, *, folder: Optional[Path]) -> None:
+        rows, columns = embedding.grid
+        shape = (images, rows * columns, embedding.dimensions)
         self.scratch = Scratch(4 * int(np.prod(shape)), folder, share=MEMORY_SHARE)
         self.array = None if self.scratch.kind == "none" else self.scratch.empty(shape)
         self.count = 0

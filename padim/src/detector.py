@@ -10,7 +10,6 @@ import numpy as np
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
-from anomaly.engines.frozen import Frozen
 from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
 from anomaly.run import memory
@@ -19,7 +18,7 @@ from anomaly.run.job import Job
 from anomaly.run.progress import log
 from padim.src import dataset
 from padim.src.anomaly_map import AnomalyMap, image_scores
-from padim.src.backbone import embedding
+from padim.src.backbone import Embedding, embedding
 from padim.src.config import Config
 from padim.src.dataset import Kept
 from padim.src.gaussian import FILES, Accumulator, Gaussians
@@ -28,13 +27,13 @@ from padim.src.gaussian import FILES, Accumulator, Gaussians
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PaDiM(Fitted):
     method: str = "padim"
-    embedding: Frozen
+    embedding: Embedding
     gaussians: Gaussians
     anomaly_map: AnomalyMap
     images: list  # what it was trained on, as dataset.describe has it
 
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        maps = self.anomaly_map(self.gaussians.distances(self.embedding(images)[0]))
+        maps = self.anomaly_map(self.gaussians.distances(self.embedding(images)))
         return maps, image_scores(maps)
 
     def save(self, folder: Path) -> None:
@@ -55,7 +54,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     gaussians = accumulate(config, new, positions=positions, start=earlier, job=job, kept=kept)
     kind = "low rank" if gaussians.low_rank else "full"
     log.info("%d images, %d positions, %d dimensions: %s", gaussians.count, *gaussians.mean.shape, kind)
-    anomaly_map = AnomalyMap(positions.cell.grid, config.transform.size)
+    anomaly_map = AnomalyMap(positions.grid, config.transform.size)
     present = dataset.still_there(known, samples if known else ()) + new
     calibration = recalibrate(
         config,
@@ -80,13 +79,13 @@ def accumulate(
     config: Config,
     samples: list,
     *,
-    positions: Frozen,
+    positions: Embedding,
     start: Optional[Gaussians],
     job: Job,
     kept: Optional[Kept],
 ) -> Gaussians:
     """The Gaussians of the samples and of what `start` has seen; `kept` takes in the embeddings, if there is one."""
-    rows, columns = positions.cell.grid
+    rows, columns = positions.grid
     number, d, ranks = rows * columns, config.embedding_dim, job.ranks
     known = start.count if start else 0
     total = len(samples) + known
@@ -115,7 +114,7 @@ def recalibrate(
     config: Config,
     gaussians: Gaussians,
     *,
-    positions: Frozen,
+    positions: Embedding,
     anomaly_map: AnomalyMap,
     present: list,
     earlier: Optional[Calibration],
@@ -154,6 +153,6 @@ def load(found: State, config: Config, *, backbone: Backbone) -> PaDiM:
         category=found.folder.name,
         embedding=positions,
         gaussians=Gaussians.load(found, len(images)),
-        anomaly_map=AnomalyMap(positions.cell.grid, config.transform.size),
+        anomaly_map=AnomalyMap(positions.grid, config.transform.size),
         images=images,
     )

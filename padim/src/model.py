@@ -18,7 +18,7 @@ class Model(nn.Cell):
     def __init__(self, detector: PaDiM) -> None:
         super().__init__()
         gaussians = detector.gaussians
-        self.embedding = detector.embedding.cell
+        self.embedding = detector.embedding.network.cell
         self.up_to_here = up_to_here(detector.config.precision)
         self.mean = Tensor(gaussians.mean)  # P D
         self.factor = constant(np.ascontiguousarray(gaussians.factor.transpose(0, 2, 1)))  # P D R

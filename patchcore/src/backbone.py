@@ -9,54 +9,48 @@ as in the MindSpore zoo's version, so D = C2 + C3.
 """
 
 import functools
-from typing import Optional
+from dataclasses import dataclass
+from typing import Any, Optional
 
-from mindspore import Tensor, nn, ops
+import numpy as np
 
 from anomaly.engines.choice import Runtime
 from anomaly.engines.frozen import Frozen, photographs
 from anomaly.networks import registry
-from anomaly.networks.cells import Resample
 from anomaly.networks.registry import Backbone
-from anomaly.networks.resample import average3, bilinear
 from patchcore.src.config import Config
 from patchcore.src.reduction import Reduction
 
 
-class PatchEmbedding(nn.Cell):
+@dataclass(frozen=True, eq=False)
+class Embedding:
     """B H W 3 uint8 -> B N D, with N = h · w positions of the finest layer's grid."""
 
-    def __init__(self, backbone: Backbone, size: tuple, *, fewer: Optional[Reduction] = None) -> None:
-        super().__init__()
-        self.fewer = fewer
-        record = registry.get(backbone.name)
-        self.backbone = backbone.net(size)
-        grids = [record.grid(layer, size) for layer in backbone.layers]
-        self.grid, self.dimensions = grids[0], sum(record.channels_of(layer) for layer in backbone.layers)
-        to_grid = [[bilinear(*sides) @ average3(sides[1]) for sides in zip(self.grid, grid)] for grid in grids]
-        self.resample = nn.CellList([Resample(*matrices) for matrices in to_grid])
-        self.concat = ops.Concat(axis=3)
-        if fewer:
-            self.dimensions = fewer.dimensions
-            self.matrix, self.offset = Tensor(fewer.matrix[:-1]), Tensor(fewer.matrix[-1])
-        self.set_train(False)
+    network: Frozen
+    grid: tuple
+    dimensions: int
+    fewer: Optional[Reduction]
 
-    def construct(self, images):
-        layers, patches = self.backbone(images), ()
-        for i in range(len(self.resample)):
-            patches += (self.resample[i](layers[i]),)
-        patches = self.concat(patches)
-        if self.fewer is not None:
-            patches = ops.matmul(patches, self.matrix) + self.offset
-        return patches.reshape(-1, self.grid[0] * self.grid[1], self.dimensions)  # B N D
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        return self.network(images)[0]
 
 
-def embedding(backbone: Backbone, config: Config, *, fewer: Optional[Reduction] = None) -> Frozen:
+def embedding(backbone: Backbone, config: Config, *, fewer: Optional[Reduction] = None) -> Embedding:
     """The same for every category, since each new one costs a compilation."""
     return _embedding(backbone, config.transform.size, fewer=fewer, runtime=config.runtime)
 
 
 @functools.lru_cache(maxsize=1)
-def _embedding(backbone: Backbone, size: tuple, *, fewer: Optional[Reduction], runtime: Runtime) -> Frozen:
-    cell = PatchEmbedding(backbone, size, fewer=fewer)
-    return Frozen(cell, photographs(size), outputs=("patches",), runtime=runtime)
+def _embedding(backbone: Backbone, size: tuple, *, fewer: Optional[Reduction], runtime: Runtime) -> Embedding:
+    record = registry.get(backbone.name)
+    identity = (*backbone.identity, fewer.digest if fewer else "")
+    make = functools.partial(_cell, backbone, size, fewer)
+    network = Frozen(make, photographs(size), outputs=("patches",), runtime=runtime, identity=identity)
+    width = sum(record.channels_of(layer) for layer in backbone.layers)
+    return Embedding(network, record.grid(backbone.layers[0], size), fewer.dimensions if fewer else width, fewer)
+
+
+def _cell(backbone: Backbone, size: tuple, fewer: Optional[Reduction]) -> Any:
+    from patchcore.src.embedding import PatchEmbedding  # which loads MindSpore
+
+    return PatchEmbedding(backbone, size, fewer=fewer)

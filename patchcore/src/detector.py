@@ -11,14 +11,13 @@ import numpy as np
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
-from anomaly.engines.frozen import Frozen
 from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
 from anomaly.run.job import Job
 from anomaly.run.progress import log
 from patchcore.src import dataset, gathering, reduction
 from patchcore.src.anomaly_map import AnomalyMap
-from patchcore.src.backbone import embedding
+from patchcore.src.backbone import Embedding, embedding
 from patchcore.src.config import Config
 from patchcore.src.memory_bank import INDEX, ROWS, MemoryBank
 
@@ -28,12 +27,12 @@ APPROXIMATE = "the coreset is an approximation: it was picked from what had been
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatchCore(Fitted):
     method: str = "patchcore"
-    embedding: Frozen
+    embedding: Embedding
     bank: MemoryBank
     anomaly_map: AnomalyMap
 
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        distances, scores = self.bank.score(self.embedding(images)[0])
+        distances, scores = self.bank.score(self.embedding(images))
         return self.anomaly_map(distances), scores
 
     def save(self, folder: Path) -> None:
@@ -41,8 +40,8 @@ class PatchCore(Fitted):
         state.begin(folder)
         self.bank.save(folder)
         files: tuple = (INDEX, ROWS)
-        if self.embedding.cell.fewer:
-            self.embedding.cell.fewer.save(folder)
+        if self.embedding.fewer:
+            self.embedding.fewer.save(folder)
             files += (reduction.FILE,)
         state.save(folder, self, files=files, details={"remark": self.remark})
 
@@ -50,11 +49,12 @@ class PatchCore(Fitted):
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> PatchCore:
     patches, ranks = embedding(backbone, config), job.ranks
     if config.dimensions:
-        patches = embedding(backbone, config, fewer=reduction.fit(config, samples, embedding=patches, job=job))
+        moments = dataset.moments(config, samples, embedding=patches, job=job)
+        patches = embedding(backbone, config, fewer=reduction.of(*moments, config=config))
     mine, before = ranks.share(samples)
     size = dataset.images_at_once(config, len(mine), embedding=patches)
     in_parts = ranks.size == 1 and size < len(mine)
-    picks = max(1, int(len(samples) * math.prod(patches.cell.grid) * config.coreset_ratio))
+    picks = max(1, int(len(samples) * math.prod(patches.grid) * config.coreset_ratio))
     if in_parts:
         bank, approximate = fit_in_parts(config, mine, embedding=patches, size=size, picks=picks, job=job), True
     else:
@@ -63,7 +63,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
         with job.phase("coreset", picks) as count:
             bank, approximate = gathering.fit(config, features, before=before, ranks=ranks, report=count)
     log.info("memory bank: %d patches, %d dimensions", *bank.vectors.shape)
-    anomaly_map = AnomalyMap(patches.cell.grid, config.transform.size)
+    anomaly_map = AnomalyMap(patches.grid, config.transform.size)
     with job.phase("calibration", len(mine)) as count:
         images = one_by_one(config, mine, embedding=patches) if in_parts else features
         good = ranks.gather(calibrate(bank, anomaly_map, images=images, first=before, report=count))
@@ -76,7 +76,9 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     )
 
 
-def fit_in_parts(config: Config, samples: tuple, *, embedding: Frozen, size: int, picks: int, job: Job) -> MemoryBank:
+def fit_in_parts(
+    config: Config, samples: tuple, *, embedding: Embedding, size: int, picks: int, job: Job
+) -> MemoryBank:
     with job.phase("features", len(samples)) as count:
         batches = dataset.embed(config, samples, embedding=embedding, count=count)
         patches, image = gathering.candidates(config, batches, size=size)
@@ -84,7 +86,7 @@ def fit_in_parts(config: Config, samples: tuple, *, embedding: Frozen, size: int
         return gathering.choose(config, patches, image=image, picks=picks, report=count)
 
 
-def one_by_one(config: Config, samples: tuple, *, embedding: Frozen) -> Iterator[np.ndarray]:
+def one_by_one(config: Config, samples: tuple, *, embedding: Embedding) -> Iterator[np.ndarray]:
     """The patches of each image, N D, by the network a second time."""
     for patches in dataset.embed(config, samples, embedding=embedding, count=lambda number: None):
         yield from patches
@@ -108,7 +110,7 @@ def calibrate(
 
 def load(found: State, config: Config, *, backbone: Backbone) -> PatchCore:
     patches = embedding(backbone, config)
-    fewer = reduction.load(found, config, width=patches.cell.dimensions)
+    fewer = reduction.load(found, config, width=patches.dimensions)
     patches = embedding(backbone, config, fewer=fewer)
     return PatchCore(
         **common(config, backbone, calibration=found.calibration),
@@ -116,5 +118,5 @@ def load(found: State, config: Config, *, backbone: Backbone) -> PatchCore:
         category=found.folder.name,
         embedding=patches,
         bank=MemoryBank.load(found, config),
-        anomaly_map=AnomalyMap(patches.cell.grid, config.transform.size),
+        anomaly_map=AnomalyMap(patches.grid, config.transform.size),
     )

@@ -26,7 +26,7 @@ class Model(nn.Cell):
         vectors = detector.bank.vectors
         mean = vectors.mean(axis=0)  # distances stay, norms shrink, and with them rounding
         shifted = vectors - mean
-        self.embedding = detector.embedding.cell
+        self.embedding = detector.embedding.network.cell
         self.up_to_here = up_to_here(detector.config.precision)
         self.mean = Tensor(mean)
         chunks = np.array_split(shifted, min(-(-len(shifted) // CHUNK), MOST))

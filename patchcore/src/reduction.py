@@ -3,6 +3,7 @@
 It is linear, so it is the last step of the embedding, and whatever comes after it is as it was.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -10,21 +11,21 @@ from typing import Optional
 import numpy as np
 
 from anomaly.deploy.state import State
-from anomaly.engines.frozen import Frozen
 from anomaly.run.errors import DataError
 from anomaly.run.files import replacing
-from anomaly.run.job import Job
-from patchcore.src import dataset
 from patchcore.src.config import Config
 
 FILE = "embeddings/components.npy"
-IMAGES = 64  # that the components are taken from, at most, evenly spread over all
 LEAST = 1e-6  # of the largest variance: what is smaller is not brought to the spread of the others
 
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
     matrix: np.ndarray  # D + 1, d: of a patch and a 1 behind it
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.matrix.tobytes()).hexdigest()
 
     @property
     def dimensions(self) -> int:
@@ -42,19 +43,6 @@ def load(state: State, config: Config, *, width: int) -> Optional[Reduction]:
     if matrix.shape != (width + 1, config.dimensions) or not np.isfinite(matrix).all():
         raise DataError(f"{state.folder / FILE}: does not fit its config.yaml; train again")
     return Reduction(matrix.astype(np.float32))
-
-
-def fit(config: Config, samples: tuple, *, embedding: Frozen, job: Job) -> Reduction:
-    """The same in each of several processes, as all of them look at the same photographs."""
-    chosen = samples[:: -(-len(samples) // IMAGES)]
-    total, products, count = np.zeros(()), np.zeros(()), 0
-    with job.phase("components", len(chosen)) as report:
-        for patches in dataset.embed(config, chosen, embedding=embedding, count=report):
-            rows = patches.reshape(-1, patches.shape[2]).astype(np.float64)  # small components are not lost in rounding
-            total, products = total + rows.sum(axis=0), products + rows.T @ rows
-            count += len(rows)
-    mean = total / count
-    return of(mean, products / count - np.outer(mean, mean), config=config)
 
 
 def of(mean: np.ndarray, covariance: np.ndarray, *, config: Config) -> Reduction:

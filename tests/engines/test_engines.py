@@ -4,6 +4,7 @@ import importlib
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -118,10 +119,10 @@ def places(tmp_path, monkeypatch):
 
 def test_a_graph_is_compiled_once_and_kept(small, images, places, monkeypatch):
     runtime = Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
-    first = Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    first = Frozen(partial(small.net, SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     [file] = places.iterdir()
     monkeypatch.setattr(onnx_file, "content", lambda *_, **__: pytest.fail("compiled again"))
-    again = Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    again = Frozen(partial(small.net, SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     for one, other in zip(first, again):
         np.testing.assert_array_equal(one, other)
     assert list(places.iterdir()) == [file]
@@ -130,27 +131,62 @@ def test_a_graph_is_compiled_once_and_kept(small, images, places, monkeypatch):
 @pytest.mark.parametrize("damage", [lambda c: c[: len(c) // 2], lambda c: c[:-9] + bytes([c[-9] ^ 1]) + c[-8:]])
 def test_a_damaged_graph_is_made_anew(small, images, places, damage):
     runtime = Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
-    first = Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    first = Frozen(partial(small.net, SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     [file] = places.iterdir()
     file.write_bytes(damage(file.read_bytes()))
-    again = Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+    again = Frozen(partial(small.net, SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     for one, other in zip(first, again):
         np.testing.assert_array_equal(one, other)
 
 
 def test_another_network_has_another_graph(resnet18_ckpt):
+    def key(source, size, names, **more) -> str:
+        backbone = load_backbone("resnet18", names, source=source, seed=1)
+        return kept.key(photographs(size), names, make=backbone.net, numbers=(*backbone.identity, *more.values()))
+
+    sources = (str(resnet18_ckpt), "random")
+    keys = {key(source, size, NAMES) for source in sources for size in (SIZE, (64, 64))}
+    keys |= {key("random", SIZE, NAMES[:2]), key("random", SIZE, NAMES, dimensions=3)}
+    assert len(keys) == 6
+    assert key("random", SIZE, NAMES) in keys
+
+
+def test_what_has_no_name_for_its_numbers_is_told_by_them(resnet18_ckpt):
     nets = [load_backbone("resnet18", NAMES, source=s, seed=1).net(SIZE) for s in (str(resnet18_ckpt), "random")]
-    keys = {onnx_file.key(net, photographs(size), outputs=NAMES) for net in nets for size in (SIZE, (64, 64))}
-    keys.add(onnx_file.key(nets[0], photographs(SIZE), outputs=NAMES[:2]))
-    assert len(keys) == 5
+    assert onnx_file.digest(nets[0]) == onnx_file.digest(nets[0]) != onnx_file.digest(nets[1])
+
+
+def test_with_a_graph_that_was_kept_mindspore_is_not_loaded(toy, tmp_path, places):
+    """Training, evaluation and prediction; the first training makes the graph, with MindSpore."""
+    base = ["--dataset_path", str(toy), "--category", "gear", "--output_dir", str(tmp_path), "--device_target", "CPU"]
+    train = [*base, "--backbone", "efficientnet_lite0", "--resize", "64", "--crop", "none"]
+    image = str(next((toy / "gear" / "test" / "rust").iterdir()))
+    predict = ["--category", "gear", "--output_dir", str(tmp_path), "--image_path", image, "--device_target", "CPU"]
+    for method, more in (("patchcore", []), ("padim", ["--embedding_dim", "20"])):
+        program = (
+            "import sys\n"
+            "from anomaly.__main__ import main\n"
+            f"assert main(['train', '{method}', *{[*train, *more]}]) == 0\n"
+            "loaded = 'mindspore' in sys.modules\n"
+            f"assert main(['eval', '{method}', *{base}]) == main(['predict', '{method}', *{predict}]) == 0\n"
+            "print('loaded' if loaded else 'not loaded' if 'mindspore' not in sys.modules else 'later')\n"
+        )
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+        found = []
+        for _ in range(2):
+            command = [sys.executable, "-c", program]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+            assert done.returncode == 0, done.stderr
+            found.append(done.stdout.splitlines()[-1])
+        assert found == ["loaded", "not loaded"], (method, found)
 
 
 def test_where_nothing_can_be_kept_it_works_all_the_same(small, images, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    found = Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU"))(
-        images
-    )
+    found = Frozen(
+        partial(small.net, SIZE), photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
+    )(images)
     assert len(found) == 3 and (tmp_path / "file").is_file()
 
 
@@ -173,7 +209,7 @@ def test_what_cannot_be_exported_runs_in_mindspore(images, caplog, small, monkey
     monkeypatch.setattr(kept, "read", lambda key: None)
     runtime = Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
     with caplog.at_level("INFO", logger="anomaly"):
-        found = Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
+        found = Frozen(partial(small.net, SIZE), photographs(SIZE), outputs=NAMES, runtime=runtime)(images)
     wanted = small.net(SIZE)(Tensor(images))
     np.testing.assert_array_equal(found[2], wanted[2].asnumpy())
     assert "no such operator" in caplog.text
@@ -197,6 +233,8 @@ def test_a_signal_after_openvino_is_one_that_can_be_handled(small):
         "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
         "try:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept KeyboardInterrupt:\n    print('in order')\n"
     )
-    Frozen(small.net(SIZE), photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU")).graph()
+    Frozen(
+        partial(small.net, SIZE), photographs(SIZE), outputs=NAMES, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU")
+    ).graph()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "in order", done.stderr

@@ -9,7 +9,7 @@ from mindspore import Tensor
 from torch.nn import functional
 
 from anomaly.networks.weights import load_backbone
-from patchcore.src.backbone import PatchEmbedding
+from patchcore.src.embedding import PatchEmbedding
 
 
 def recipe(net, images: np.ndarray) -> np.ndarray:

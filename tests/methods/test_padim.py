@@ -15,8 +15,9 @@ from anomaly.run import memory
 from anomaly.run.errors import UsageError
 from padim import eval as padim_eval
 from padim import train as padim_train
-from padim.src.backbone import Embedding, projection
+from padim.src.backbone import projection
 from padim.src.config import Config
+from padim.src.embedding import PositionEmbedding
 
 OPTIONS = ("--backbone", "resnet18", "--resize", "64", "--crop", "none", "--embedding_dim", "20", *RANDOM, *CPU)
 
@@ -56,7 +57,7 @@ def test_the_embedding_is_that_of_pytorch(kind, torch_resnet18, resnet18_ckpt):
         size = layers[0].shape[2:]
         layers = [torch.nn.functional.interpolate(x, size, mode="bilinear", align_corners=False) for x in layers]
         expected = torch.cat(layers, 1).flatten(2).transpose(1, 2) @ torch.from_numpy(drawn(30, kind))
-    found = Embedding(backbone, (64, 96), d=30, kind=kind, seed=1)(Tensor(images)).asnumpy()
+    found = PositionEmbedding(backbone, (64, 96), d=30, kind=kind, seed=1)(Tensor(images)).asnumpy()
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
