@@ -6,13 +6,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import onnx as exporter
 
-from anomaly.engines.choice import MARK
+from anomaly.engines import mending
 from anomaly.networks.cells import Erf
 from anomaly.run import device
 from anomaly.run.errors import DataError, first_line
@@ -53,9 +52,7 @@ def write(cell: nn.Cell, examples: dict, *, outputs: tuple, target: Path, dynami
         if dynamic:  # the exporter leaves the outputs with the batch that it was shown
             for output in model.graph.output:
                 output.type.tensor_type.shape.dim[0].dim_param = BATCH
-        mend_padding(model.graph.node)
-        mend_erf(model.graph.node)
-        name_boundaries(model.graph.node)
+        mending.mend(model.graph)
         onnx.save(model, target)
     target.chmod(0o644)
 
@@ -79,42 +76,18 @@ class Ended(nn.Cell):
         return outputs
 
 
-def mend_padding(nodes: Any) -> None:
-    """MindSpore's order is above, below, left, right, and its exporter leaves it so; ONNX puts left second."""
-    for node in nodes:
-        for attribute in node.attribute:
-            if node.op_type == "Conv" and attribute.name == "pads":
-                above, below, left, right = attribute.ints
-                attribute.ints[:] = [above, left, below, right]
-
-
 @contextmanager
 def without_erf(cell: nn.Cell) -> Iterator[None]:
     """The exporter does not know the error function: while it is at work, a function that no network has stands in."""
     found = [part for _, part in cell.cells_and_names() if isinstance(part, Erf)]
     with device.LOCK:  # nothing is to be computed with it
         for part in found:
-            part.function = ops.Softsign()
+            part.function = getattr(ops, mending.STAND_IN)()
         try:
             yield
         finally:
             for part in found:
                 part.function = ops.Erf()
-
-
-def mend_erf(nodes: Any) -> None:
-    for node in nodes:
-        if node.op_type == "Softsign":
-            node.op_type = "Erf"
-
-
-def name_boundaries(nodes: Any) -> None:
-    """The tensors at which the precision may change are called boundary0, boundary1, ..."""
-    marked = [node.output[0] for node in nodes if any(name.endswith(MARK) for name in node.input)]
-    names = {old: f"{MARK}{number}" for number, old in enumerate(marked)}
-    for node in nodes:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
 
 
 def content(cell: nn.Cell, examples: dict, *, outputs: tuple) -> bytes:

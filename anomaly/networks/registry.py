@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from anomaly.networks.record import ByHand, Record, TransformerRecord
-from anomaly.run import device
 from anomaly.run.errors import UsageError
 
 RANDOM = "random"  # in the place of a file of weights: a seeded network that has seen nothing
@@ -186,6 +185,8 @@ class Backbone:
     def net(self, size: tuple) -> Any:
         """An nn.Cell for pictures of (height, width): B H W 3 uint8 -> the layers' outputs. This loads MindSpore."""
         if size not in self._nets:
+            from anomaly.run import device  # here, since the list of networks needs no package
+
             device.ready()
             record = get(self.name)
             net = record.module.build(record, self.layers, folded=self.values, size=record.seen(size))

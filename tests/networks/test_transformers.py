@@ -14,7 +14,7 @@ import anomaly
 from anomaly import methods
 from anomaly.commands import fetch as command
 from anomaly.deploy import export
-from anomaly.engines import frozen, onnx_runtime
+from anomaly.engines import frozen, onnx_runtime, open_vino
 from anomaly.engines.choice import FLOAT32, ONNX_RUNTIME, Runtime
 from anomaly.networks import registry, vit, weights
 from anomaly.networks.registry import TransformerRecord
@@ -66,8 +66,9 @@ def test_a_network_and_its_graph_compute_what_timm_computes(name, tmp_path, smal
     loaded = weights.load_backbone(name, record.layers, source=str(path), seed=0)
     found = [layer.asnumpy() for layer in loaded.net(size)(Tensor(images))]
     graph = frozen.layers(loaded, size, runtime=Runtime(ONNX_RUNTIME, FLOAT32, "CPU"))
-    run = onnx_runtime.open(graph.graph(), loaded.layers, name=name, target="CPU")[0]
-    for batch in (images, images[:1]):
+    in_onnx_runtime = onnx_runtime.open(graph.graph(), loaded.layers, name=name, target="CPU")[0]
+    in_openvino = open_vino.open(graph.graph(), loaded.layers, name=name, precision=FLOAT32)[0]
+    for run, batch in ((in_onnx_runtime, images), (in_onnx_runtime, images[:1]), (in_openvino, images)):
         for layer, mine, other, ours in zip(record.layers, run(batch), wanted, found):
             assert other.shape == (2, record.channels_of(layer), *record.grid(layer, size))
             assert close(ours, other.numpy()) and close(mine, other.numpy()[: len(batch)])
