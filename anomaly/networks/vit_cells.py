@@ -40,6 +40,7 @@ class Transformer(nn.Cell):
         for i in range(len(self.blocks)):
             x = self.blocks[i](x)
             if i in self.wanted:
-                found = ops.transpose(self.norm(x[:, self.before :]), (0, 2, 1))
+                patches = x[:, self.before :] if self.before else x  # a slice of all is one that no runtime takes
+                found = ops.transpose(self.norm(patches), (0, 2, 1))
                 features += (found.reshape(-1, self.channels, self.grid[0], self.grid[1]),)
         return features
