@@ -90,7 +90,8 @@ class Config(options.Options):
     precision: str = _run(
         FLOAT32,
         str,
-        "in which the network computes on a CPU; bfloat16 needs a processor that has it, and openvino",
+        "in which the network computes on a CPU; bfloat16 needs a processor that has it, and openvino; int8 needs "
+        "openvino, and nncf to train",
         choices=PRECISIONS,
         commands=(TRAIN,),
         trained=True,

@@ -18,6 +18,7 @@ from anomaly import config as options
 from anomaly.config import Config
 from anomaly.data import layouts
 from anomaly.detector import Fitted
+from anomaly.measure import reduced
 from anomaly.networks import fetch, registry
 from anomaly.networks.registry import Backbone
 from anomaly.run import device, memory
@@ -125,9 +126,10 @@ class Method:
         if not train:
             raise UsageError("there is no photograph to train on")
         self._require_network(config, backbone)
-        return self.detectors(config).fit(
-            config, train, backbone=backbone or self.backbone(config), job=job, start=start
-        )
+        backbone = backbone or self.backbone(config)
+        if start is None and not config.members:
+            backbone = reduced.prepared(backbone, config, train, job=job)
+        return self.detectors(config).fit(config, train, backbone=backbone, job=job, start=start)
 
     def load(self, state: Any, chosen: dict, *, backbone: Optional[Backbone] = None) -> Fitted:
         """The detector in a state (deploy/state.py), with those options that may still be chosen."""
@@ -136,7 +138,7 @@ class Method:
         self._require_network(config, backbone)
         backbone = backbone or self.backbone(config)
         state.require_backbone(backbone)
-        return self.detectors(config).load(state, config, backbone=backbone)
+        return self.detectors(config).load(state, config, backbone=state.network(backbone))
 
     def _require_network(self, config: Config, backbone: Optional[Backbone]) -> None:
         """A network that is handed over must be the one of the options, and give the layers that are looked at."""

@@ -97,7 +97,10 @@ class OpenVinoEngine : public Engine {
     }
   }
 
-  std::string Name() const override { return before_ ? "OpenVINO, cpu, bfloat16" : "OpenVINO, cpu"; }
+  std::string Name() const override {
+    if (before_) return "OpenVINO, cpu, bfloat16";
+    return int8_ ? "OpenVINO, cpu, int8" : "OpenVINO, cpu";
+  }
 
  private:
   void LoadOrThrow(const std::filesystem::path& path, const ModelInfo& info) {
@@ -118,7 +121,8 @@ class OpenVinoEngine : public Engine {
       shapes.push_back(ToVector(output.get_shape()));
     }
     places_ = FindOutputs(shapes, info);
-    if (info.bfloat16 && HasBfloat16()) {
+    int8_ = info.precision == "int8";
+    if (info.precision == "bfloat16" && HasBfloat16()) {
       ov::ParameterVector starts;
       const std::shared_ptr<ov::Model> before = CutOff(model.get(), &starts);
       if (!before) throw Error("its .json says bfloat16, but no tensor in it is called boundary");
@@ -137,7 +141,8 @@ class OpenVinoEngine : public Engine {
     return found;
   }
 
-  // Without the hint, processors that have bfloat16 use it, and scores differ from those the threshold is for.
+  // Without the hint, processors that have bfloat16 use it, and scores differ from those the threshold is for. What is
+  // quantised in the file runs in integers with any hint.
   ov::InferRequest Compile(const std::shared_ptr<ov::Model>& model, ov::element::Type precision) {
     return core_
         .compile_model(model, "CPU", ov::hint::inference_precision(precision),
@@ -158,6 +163,7 @@ class OpenVinoEngine : public Engine {
   ov::Core core_;
   std::optional<ov::InferRequest> before_;  // up to the boundaries, where the model is in two parts
   ov::InferRequest request_;
+  bool int8_ = false;
   Places places_;
 };
 

@@ -46,10 +46,10 @@ ModelInfo Parse(const Json& json) {
   info.map = ReadSize(json.at("outputs").at("map").at("shape"));
   if (info.map != info.size) throw Error("the map has another size than the input");
   const std::string precision = json.value("precision", "float32");
-  if (precision != "float32" && precision != "bfloat16") {
+  if (precision != "float32" && precision != "bfloat16" && precision != "int8") {
     throw Error("computes in " + precision + ", which is not known here; build a newer anomaly_infer");
   }
-  info.bfloat16 = precision == "bfloat16";
+  info.precision = precision;
   info.image = ReadScale(json, "threshold", "unit");
   info.pixel = ReadScale(json, "pixel_threshold", "pixel_unit");
   return info;

@@ -32,7 +32,8 @@ struct ModelInfo {
   Size size;           // of what the model takes: `resize`, or the crop from its middle
   int batch_size = 1;  // a model with a dynamic one gets images one at a time
   Size map;
-  bool bfloat16 = false;  // up to the tensors called boundary, where the processor has it
+  // float32; bfloat16, up to the tensors called boundary, where the processor has it; int8, where the file says so
+  std::string precision = "float32";
   Scale image;
   Scale pixel;
 };

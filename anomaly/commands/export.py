@@ -13,6 +13,7 @@ from anomaly.commands import common
 from anomaly.commands.common import Chosen
 from anomaly.deploy import state
 from anomaly.deploy.description import DYNAMIC, SUFFIXES
+from anomaly.engines.choice import INT8
 from anomaly.methods import Method
 from anomaly.run import device
 from anomaly.run.errors import UsageError
@@ -52,6 +53,8 @@ def exporter() -> Any:
 
 def backbone(chosen: Chosen, batch: Optional[int], *, suffix: str) -> Path:
     args, config, method = chosen.args, chosen.resolved, chosen.method
+    if config.precision == INT8:
+        raise UsageError(f"--part backbone: without photographs there is no {INT8}; leave --precision out")
     target = args.file_name or chosen.output / f"{config.backbone}{suffix}"
     loaded = method.backbone(config)
     return exporter().export_backbone(

@@ -3,8 +3,9 @@
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from anomaly.engines.choice import FLOAT32, MARK
+from anomaly.engines.choice import BFLOAT16
 from anomaly.measure.calibration import Scale
+from anomaly.networks.cells import Boundary
 from anomaly.networks.resample import Enlarge
 
 
@@ -20,19 +21,9 @@ class EnlargeCell(nn.Cell):
         return ops.matmul(ops.matmul(self.rows, values), self.columns)
 
 
-class Boundary(nn.Cell):
-    """Up to here a model may compute in a lower precision. It multiplies by one: the parameter's name is the mark."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.boundary = Parameter(Tensor(np.ones(1, np.float32)), name=MARK)
-
-    def construct(self, x):
-        return x * self.boundary
-
-
 def up_to_here(precision: str) -> nn.Cell:
-    return nn.Identity() if precision == FLOAT32 else Boundary()
+    """What is in bfloat16 ends where a method says; what is in int8 ends with the network, which says so itself."""
+    return Boundary() if precision == BFLOAT16 else nn.Identity()
 
 
 class Together(nn.Cell):

@@ -10,8 +10,10 @@ from anomaly.deploy.cells import Judging
 from anomaly.deploy.description import OUTPUTS
 from anomaly.deploy.model_file import fits, size_of, write
 from anomaly.detector import Fitted
+from anomaly.engines.choice import FLOAT32, INT8
 from anomaly.engines.onnx_file import Ended
 from anomaly.networks.registry import Backbone
+from anomaly.run.errors import UsageError
 
 
 def export(
@@ -25,6 +27,8 @@ def export(
     compact: Optional[Callable] = None,
 ) -> Path:
     """`model`: a detector -> the whole of it as one Cell; `compact`: a detector -> the same in less space."""
+    if detector.backbone.quantised and file_format != "ONNX":
+        raise UsageError(f"{INT8} goes into ONNX alone: give --file_format ONNX, or train with --precision {FLOAT32}")
     scale = detector.scales.image
     cell = Judging(model(detector), scale)
     if not fits(cell, file_format) and compact:

@@ -12,7 +12,7 @@ from anomaly.deploy import description
 from anomaly.deploy.description import OUTPUTS, Description
 from anomaly.detector import Detector
 from anomaly.engines import open_vino
-from anomaly.engines.choice import FLOAT32, OPENVINO, choose
+from anomaly.engines.choice import AUTO, FLOAT32, OPENVINO, choose
 from anomaly.run.errors import DataError
 from anomaly.run.files import require_writable, sha256
 
@@ -56,8 +56,9 @@ class Exported(Detector):
 def _open(path: Path, about: Description, *, target: str, device_id: int) -> tuple[Callable, str]:
     """A function from photographs, B H W 3 uint8, to maps and scores, and what it runs on."""
     if path.suffix == ".onnx" and about.precision != FLOAT32 and target in ("", "CPU"):
-        runtime = choose(OPENVINO, about.precision, target="CPU")
-        return open_vino.open(path, OUTPUTS[:2], name=str(path), precision=runtime.precision)
+        runtime = choose(AUTO, about.precision, target="CPU")
+        if runtime.engine == OPENVINO:
+            return open_vino.open(path, OUTPUTS[:2], name=str(path), precision=runtime.precision)
     engine = importlib.import_module(ENGINES[path.suffix])
     return engine.open(path, OUTPUTS[:2], name=str(path), target=target, device_id=device_id)
 

@@ -2,6 +2,7 @@
 
     state.json      method, network, what good photographs scored, and a checksum of each file and of the record itself
     config.yaml     the options of training
+    network.int8.onnx    with --precision int8: the network as it was quantised on the photographs of training
 
 Format 2 added the version and the record's own checksum; what was written before has neither and is read as it is.
 """
@@ -23,10 +24,11 @@ from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
 from anomaly.run import options
 from anomaly.run.errors import DataError
-from anomaly.run.files import read_json, sha256, write_json, write_text
+from anomaly.run.files import read_json, replacing, sha256, write_json, write_text
 
 RECORD = "state.json"
 CONFIG = "config.yaml"
+NETWORK = "network.int8.onnx"
 FORMAT_VERSION = 2
 KEYS = ("method", "backbone", "random_backbone", "fingerprint", "good_scores", "good_peaks", "files", "details")
 
@@ -46,6 +48,11 @@ def save(folder: Path, detector: Fitted, *, files: tuple, details: Optional[dict
     """`files`: those that the method has written there; `details`: what else it wants to know, as JSON has it."""
     backbone, calibration = detector.backbone, detector.calibration
     write_text(folder / CONFIG, options.to_yaml(replace(detector.config, pre_ckpt_path=backbone.source)))
+    (folder / NETWORK).unlink(missing_ok=True)  # of an earlier training
+    if backbone.quantised:
+        with replacing(folder / NETWORK) as temporary:
+            temporary.write_bytes(backbone.quantised)
+        files = (*files, NETWORK)
     record = {
         "format_version": FORMAT_VERSION,
         "method": detector.method,
@@ -113,6 +120,13 @@ class State:
                 return np.load(content, allow_pickle=False)
             except (ValueError, EOFError):
                 raise DataError(f"{self.folder / name}: missing or damaged; train again") from None
+
+    def network(self, backbone: Backbone) -> Backbone:
+        """The network as this state wants it: in int8 with the graph of training."""
+        if NETWORK not in self.record["files"]:
+            return backbone.plain
+        with self.file(NETWORK) as content:
+            return replace(backbone, quantised=content[:])
 
     def require_method(self, method: str) -> None:
         if self.method != method:

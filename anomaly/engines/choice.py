@@ -15,9 +15,8 @@ from anomaly.run.progress import log
 AUTO, ONNX_RUNTIME, OPENVINO, MINDSPORE = "auto", "onnxruntime", "openvino", "mindspore"
 ENGINES = (AUTO, ONNX_RUNTIME, OPENVINO, MINDSPORE)
 TITLES = {ONNX_RUNTIME: "ONNX Runtime", OPENVINO: "OpenVINO", MINDSPORE: "MindSpore"}
-FLOAT32, BFLOAT16 = "float32", "bfloat16"
-PRECISIONS = (FLOAT32, BFLOAT16)
-MARK = "boundary"  # in the names of the tensors of an ONNX file behind which everything is computed in float32
+FLOAT32, BFLOAT16, INT8 = "float32", "bfloat16", "int8"
+PRECISIONS = (FLOAT32, BFLOAT16, INT8)
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}  # of a processor, as Linux names them
 
 
@@ -48,6 +47,10 @@ def choose(engine: str, precision: str, *, target: str) -> Runtime:
             log.info("this processor has no bfloat16: computing in float32, which gives slightly other scores")
             precision = FLOAT32
         return Runtime(OPENVINO, precision, target)
+    if precision == INT8 and engine == MINDSPORE:
+        raise UsageError(f"--precision {precision}: needs --engine {OPENVINO} or {ONNX_RUNTIME}, or none")
+    if precision == INT8 and engine == AUTO:
+        engine = OPENVINO if is_installed(OPENVINO) else ONNX_RUNTIME
     if engine == AUTO:
         engine = ONNX_RUNTIME if is_installed(ONNX_RUNTIME) else MINDSPORE
     require(engine)

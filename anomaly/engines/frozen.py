@@ -12,7 +12,7 @@ from typing import Any, Optional
 import numpy as np
 
 from anomaly.engines import kept, onnx_runtime, open_vino
-from anomaly.engines.choice import MINDSPORE, OPENVINO, Runtime
+from anomaly.engines.choice import INT8, MINDSPORE, OPENVINO, Runtime
 from anomaly.networks.registry import Backbone
 from anomaly.run import device
 from anomaly.run.errors import DataError
@@ -54,6 +54,8 @@ class Frozen:
                 return open_vino.open(graph, self.outputs, name=name, precision=self.runtime.precision)[0]
             return onnx_runtime.open(graph, self.outputs, name=name, target="CPU")[0]
         except DataError as error:
+            if self.runtime.precision == INT8:
+                raise  # MindSpore has the network in float32
             log.info("%s: MindSpore runs it", error)
             return self._in_mindspore
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from anomaly.engines.choice import MARK
+from anomaly.networks.registry import MARK
 
 STAND_IN = "Softsign"  # a function that no network here has, in the place of the error function
 

@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import onnx as exporter
 
-from anomaly.engines import mending
+from anomaly.engines import int8, mending
 from anomaly.networks.cells import Erf
 from anomaly.run import device
 from anomaly.run.errors import DataError, first_line
@@ -53,6 +53,8 @@ def write(cell: nn.Cell, examples: dict, *, outputs: tuple, target: Path, dynami
             for output in model.graph.output:
                 output.type.tensor_type.shape.dim[0].dim_param = BATCH
         mending.mend(model.graph)
+        if network := int8.inside(cell):
+            model = int8.graft(model, network)
         onnx.save(model, target)
     target.chmod(0o644)
 

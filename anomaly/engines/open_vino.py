@@ -1,7 +1,9 @@
-"""OpenVINO, which computes in bfloat16 where the processor has it."""
+"""OpenVINO, which computes in bfloat16 where the processor has it, and in int8 what was quantised."""
 
 import functools
+import importlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +12,11 @@ from typing import Any, Union
 
 import numpy as np
 
-from anomaly.engines.choice import BFLOAT16, FLOAT32, MARK, require
+from anomaly.engines.choice import BFLOAT16, FLOAT32, require
+from anomaly.networks.registry import MARK
 from anomaly.run.errors import DataError, first_line
 
+TELEMETRY = "openvino_telemetry"
 CAP = "ONEDNN_MAX_CPU_ISA"  # for MindSpore's oneDNN (anomaly/__init__.py); OpenVINO's own wants the whole processor
 
 
@@ -26,23 +30,38 @@ def _whole_processor() -> Iterator[None]:
             os.environ[CAP] = kept
 
 
+def without_telemetry(package: str) -> Any:
+    """A package of OpenVINO's makers, which would tell them of each use by another one: this cannot be imported."""
+    modules: dict = sys.modules
+    if package in modules:
+        return modules[package]
+    before = modules.pop(TELEMETRY, None)
+    modules[TELEMETRY] = None
+    try:
+        return importlib.import_module(package)
+    finally:
+        del modules[TELEMETRY]
+        if before is not None:
+            modules[TELEMETRY] = before
+
+
 @functools.lru_cache
 def _core() -> Any:
     """One for the process, for good. Each sets a stack for signals and takes back the one before it when it goes: of
     two that end in the order in which they began, the second leaves a stack that is gone, and Ctrl-C a crash."""
-    return __import__("openvino").Core()
+    return without_telemetry("openvino").Core()
 
 
 def open(model: Union[Path, bytes], outputs: tuple, *, name: str, precision: str) -> tuple[Callable, str]:
     """As in onnx_runtime.py; on the CPU."""
     require("openvino")
-    openvino: Any = __import__("openvino")
+    openvino = without_telemetry("openvino")
     try:
         with _whole_processor():
             core = _core()
             whole = core.read_model(model)
             inputs = [each.any_name for each in whole.inputs]
-            parts = split(openvino, whole) if precision != FLOAT32 else [whole]
+            parts = split(openvino, whole) if precision == BFLOAT16 else [whole]
             precisions = [precision, FLOAT32][: len(parts)]
             requests = [_request(core, part, precision=each) for part, each in zip(parts, precisions)]
     except RuntimeError as error:

@@ -4,6 +4,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
 
+from anomaly.networks.registry import MARK
 from anomaly.networks.resample import area
 
 
@@ -33,7 +34,7 @@ class Shrunk(nn.Cell):
 
     def __init__(self, net: nn.Cell, size: tuple, *, seen: tuple) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.layers = net, net.layers
         self.resample = Resample(*(area(few, many) for few, many in zip(seen, size)))
         self.set_train(False)
 
@@ -67,3 +68,30 @@ class Resample(nn.Cell):
         x = ops.transpose(x, (0, 2, 3, 1)).reshape(-1, self.h, self.w * c)
         x = ops.matmul(self.rows, x).reshape(-1, self.w, c)
         return ops.matmul(self.columns, x).reshape(-1, self.out_h, self.out_w, c)
+
+
+class Boundary(nn.Cell):
+    """Up to here a model may compute in a lower precision. It multiplies by one: the parameter's name is the mark."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.boundary = Parameter(Tensor(np.ones(1, np.float32)), name=MARK)
+
+    def construct(self, x):
+        return x * self.boundary
+
+
+class Quantised(nn.Cell):
+    """A network in whose place a graph in int8 goes into files (engines/int8.py); its layers end at marks."""
+
+    def __init__(self, net: nn.Cell, graph: bytes) -> None:
+        super().__init__()
+        self.net, self.graph = net, graph
+        self.marks = nn.CellList([Boundary() for _ in net.layers])  # their parameters: marks.0.boundary, ...
+        self.set_train(False)
+
+    def construct(self, images):
+        found, outputs = self.net(images), ()
+        for i in range(len(self.marks)):
+            outputs += (self.marks[i](found[i]),)
+        return outputs

@@ -22,6 +22,7 @@ from typing import Any
 from anomaly.networks.record import ByHand, Record, TransformerRecord
 from anomaly.run.errors import UsageError
 
+MARK = "boundary"  # in the names of tensors of an ONNX file: behind them everything is computed in float32
 RANDOM = "random"  # in the place of a file of weights: a seeded network that has seen nothing
 # Addresses of weights, the official one first; the checksum in a file's name says whether it is the right one.
 TORCHVISION = ("https://download.pytorch.org/models", "https://s3.amazonaws.com/pytorch/models")
@@ -169,6 +170,7 @@ class Backbone:
     fingerprint: str = ""  # of the weights themselves, whatever the file is called
     layers: tuple = ()  # whose outputs it gives
     values: dict = field(default_factory=dict, repr=False)  # of the network's parameters, by their names
+    quantised: bytes = field(default=b"", repr=False)  # the same in int8, as ONNX: goes into files in its place
     parts: tuple = ()  # the networks of an ensemble's members
     _nets: dict = field(default_factory=dict, init=False, repr=False)
 
@@ -180,7 +182,7 @@ class Backbone:
     @property
     def identity(self) -> tuple:
         """What the numbers in the network, and the outputs it gives, follow from."""
-        return self.name, self.layers, self.fingerprint
+        return self.name, self.layers, self.fingerprint, hashlib.sha256(self.quantised).hexdigest()
 
     def net(self, size: tuple) -> Any:
         """An nn.Cell for pictures of (height, width): B H W 3 uint8 -> the layers' outputs. This loads MindSpore."""
@@ -190,10 +192,18 @@ class Backbone:
             device.ready()
             record = get(self.name)
             net = record.module.build(record, self.layers, folded=self.values, size=record.seen(size))
+            cells = importlib.import_module("anomaly.networks.cells")
             if record.side:
-                net = importlib.import_module("anomaly.networks.cells").Shrunk(net, size, seen=record.seen(size))
+                net = cells.Shrunk(net, size, seen=record.seen(size))
+            if self.quantised:
+                net = cells.Quantised(net, self.quantised)
             self._nets[size] = net
         return self._nets[size]
+
+    @property
+    def plain(self) -> "Backbone":
+        """The same in float32."""
+        return replace(self, quantised=b"") if self.quantised else self
 
 
 def together(name: str, parts: tuple) -> Backbone:

@@ -14,7 +14,7 @@ from shell import ROOT
 
 import anomaly
 from anomaly.engines import choice, kept, onnx_file, onnx_runtime
-from anomaly.engines.choice import BFLOAT16, FLOAT32, MINDSPORE, ONNX_RUNTIME, OPENVINO, Runtime, choose
+from anomaly.engines.choice import BFLOAT16, FLOAT32, INT8, MINDSPORE, ONNX_RUNTIME, OPENVINO, Runtime, choose
 from anomaly.engines.frozen import Frozen, layers, photographs
 from anomaly.networks.weights import load_backbone
 from anomaly.run.errors import DataError, UsageError
@@ -90,7 +90,7 @@ def test_the_processor_takes_what_is_installed(monkeypatch):
 @pytest.mark.parametrize("target", ["Ascend", "GPU"])
 def test_a_device_keeps_to_mindspore(target):
     assert choose("auto", FLOAT32, target=target).engine == MINDSPORE
-    for engine, precision in ((ONNX_RUNTIME, FLOAT32), ("auto", BFLOAT16)):
+    for engine, precision in ((ONNX_RUNTIME, FLOAT32), ("auto", BFLOAT16), ("auto", INT8)):
         with pytest.raises(UsageError, match="for the CPU"):
             choose(engine, precision, target=target)
 

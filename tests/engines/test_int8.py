@@ -1,0 +1,165 @@
+"""A state in int8 is quantised on its own photographs, fitted on what that gives, and exported with it."""
+
+import csv
+import importlib
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from shell import ROOT
+
+import anomaly
+from anomaly import methods
+from anomaly.data.samples import images_in
+from anomaly.deploy import description, export, state
+from anomaly.engines import choice, int8
+from anomaly.run.errors import DataError, UsageError
+
+pytestmark = pytest.mark.skipif(not choice.is_installed("nncf"), reason="the package nncf is not installed")
+OPTIONS = {"backbone": "resnet18", "resize": 64, "crop": None, "device_target": "CPU"}
+METHODS = ("patchcore", "padim", "fastflow")
+
+
+@pytest.fixture(scope="module", params=[pytest.param(m, marks=pytest.mark.xdist_group(f"int8-{m}")) for m in METHODS])
+def fitted(request, toy, resnet18_ckpt, tmp_path_factory):
+    """A detector in int8, its state and its ONNX file."""
+    chosen = OPTIONS | {"pre_ckpt_path": str(resnet18_ckpt), "precision": "int8"}
+    chosen |= {"num_epochs": 1, "flow_step": 1, "hidden_ratio": 0.25} if request.param == "fastflow" else {}
+    detector = importlib.import_module(request.param).fit(toy / "gear" / "train" / "good", **chosen)
+    folder = tmp_path_factory.mktemp("int8") / "gear"
+    detector.save(folder)
+    target = folder / "gear.onnx"
+    export.export(
+        detector, methods.get(request.param).model, target=target, file_format="ONNX", category="gear", batch=None
+    )
+    return detector, folder, target
+
+
+@pytest.fixture
+def pictures(toy):
+    return toy / "gear" / "test" / "rust"
+
+
+def scores(detector, photographs) -> list:
+    return [judgement.score for judgement in detector.judge(photographs)]
+
+
+def test_state_and_model_judge_as_the_fitted_one(fitted, pictures, monkeypatch):
+    detector, folder, target = fitted
+    monkeypatch.setitem(sys.modules, "nncf", None)  # which only fitting needs
+    loaded, model = anomaly.load(folder), anomaly.load(target)
+    assert "int8" in detector.runs_on and "int8" in loaded.runs_on and "int8" in model.runs_on
+    wanted = scores(detector, pictures)
+    assert len(wanted) == 3
+    np.testing.assert_allclose(scores(loaded, pictures), wanted, rtol=1e-6)
+    np.testing.assert_allclose(scores(model, pictures), wanted, rtol=1e-3)
+
+
+def test_onnx_runtime_judges_nearly_alike(fitted, pictures, monkeypatch):
+    detector, folder, target = fitted
+    wanted = scores(detector, pictures)
+    other = anomaly.load(folder, engine="onnxruntime")
+    assert "ONNX Runtime, int8" in other.runs_on
+    np.testing.assert_allclose(scores(other, pictures), wanted, rtol=0.02)
+    monkeypatch.setattr(choice, "is_installed", lambda package: package != choice.OPENVINO)
+    choice.choose.cache_clear()
+    model = anomaly.load(target)
+    choice.choose.cache_clear()
+    assert "ONNX Runtime" in model.runs_on
+    np.testing.assert_allclose(scores(model, pictures), wanted, rtol=0.02)
+
+
+def test_the_convolutions_of_the_network_alone_are_in_int8(fitted):
+    onnx = importlib.import_module("onnx")
+    nodes = onnx.load(fitted[2]).graph.node
+    made = {name: node for node in nodes for name in node.output}
+    in_int8 = [node for node in nodes if node.op_type == "Conv" and is_rounded(made, node)]
+    assert len(in_int8) == 15  # all of ResNet18 up to layer 3, and no other
+    others = {node.op_type for node in nodes if node not in in_int8 and is_rounded(made, node)}
+    assert others <= {"MaxPool"}  # which picks from what is rounded
+    assert not any("boundary" in name for node in nodes for name in (*node.input, *node.output))
+
+
+def is_rounded(made: dict, node) -> bool:
+    """Whether what goes into it was in 8 bits, by itself or before a maximum of it."""
+    above = [made[name] for name in node.input if name in made]
+    above += [made[name] for each in above if each.op_type == "MaxPool" for name in each.input]
+    return any(each.op_type == "DequantizeLinear" for each in above)
+
+
+def test_the_cpp_program_does_the_same(fitted, pictures, program, tmp_path):
+    _, _, target = fitted
+    arguments = ("--model", target, "--input", pictures, "--output", tmp_path, "--warmup", "0")
+    done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0 and "int8" in done.stdout, done.stdout + done.stderr
+    with open(tmp_path / "results.csv") as file:
+        found = {row["name"]: float(row["score"]) for row in csv.DictReader(file)}
+    wanted = dict(zip((path.name for path in images_in(pictures)), scores(anomaly.load(target), pictures)))
+    assert found.keys() == wanted.keys()
+    assert [found[name] for name in wanted] == pytest.approx(list(wanted.values()), rel=2e-3)
+
+
+def test_the_state_holds_the_network_and_notices_a_change(fitted, tmp_path):
+    _, folder, _ = fitted
+    for path in folder.rglob("*"):
+        if path.is_file():
+            copy = tmp_path / path.relative_to(folder)
+            copy.parent.mkdir(exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    anomaly.load(tmp_path)
+    file = tmp_path / state.NETWORK
+    assert file.name in json.loads((tmp_path / state.RECORD).read_text())["files"]
+    file.write_bytes(file.read_bytes() + b"\0")
+    with pytest.raises(DataError, match="onnx: missing or changed since training"):
+        anomaly.load(tmp_path)
+
+
+def test_another_precision_is_another_training(fitted):
+    with pytest.raises(DataError, match="trained with precision int8, not float32"):
+        anomaly.load(fitted[1], precision="float32")
+
+
+def test_a_mindir_is_refused_with_what_to_do(fitted, tmp_path):
+    detector, _, _ = fitted
+    with pytest.raises(UsageError, match="--file_format ONNX"):
+        model = methods.get(detector.method).model
+        export.export(detector, model, target=tmp_path / "a.mindir", file_format="MINDIR", category="gear", batch=1)
+
+
+def test_the_description_says_it(fitted):
+    assert json.loads(description.beside(fitted[2]).read_text())["precision"] == "int8"
+
+
+def test_what_cannot_be_is_one_line(monkeypatch):
+    monkeypatch.setattr(int8, "is_installed", lambda name: False)
+    with pytest.raises(DataError, match="pip install nncf"):
+        int8.require()
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match="needs --engine openvino or onnxruntime"):
+        choice.choose("mindspore", "int8", target="CPU")
+
+
+def test_nothing_is_printed_and_nothing_is_told_to_anybody(tmp_path):
+    """In a process of its own, since NNCF itself keeps silent under pytest."""
+    program = """
+import numpy as np
+import anomaly
+from anomaly.engines import int8
+from anomaly.engines.frozen import layers
+from anomaly.engines.choice import Runtime
+from anomaly.networks.weights import load_backbone
+backbone = load_backbone("resnet18", ("layer1",), source="random", seed=1)
+net = layers(backbone, (32, 32), runtime=Runtime("openvino", "float32", "CPU"))
+images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+net(images)
+int8.quantise(net.graph(), images)
+from nncf.telemetry import wrapper
+assert isinstance(wrapper.telemetry, wrapper.NNCFTelemetryStub), wrapper.telemetry
+"""
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not (tmp_path / "intel").exists()  # where they keep a number for each user
