@@ -49,10 +49,7 @@ class Frozen:
             return self._in_mindspore
         name = self.outputs[0]
         try:
-            graph = self.graph()
-            if self.runtime.engine == OPENVINO:
-                return open_vino.open(graph, self.outputs, name=name, precision=self.runtime.precision)[0]
-            return onnx_runtime.open(graph, self.outputs, name=name, target="CPU")[0]
+            return opened(self.graph(), self.outputs, name=name, runtime=self.runtime)
         except DataError as error:
             if self.runtime.precision == INT8:
                 raise  # MindSpore has the network in float32
@@ -80,6 +77,13 @@ class Frozen:
         with device.LOCK:
             found = self.cell(*(Tensor(array) for array in arrays))
             return [each.asnumpy() for each in (found if isinstance(found, tuple) else (found,))]
+
+
+def opened(graph: bytes, outputs: tuple, *, name: str, runtime: Runtime) -> Callable:
+    """A function that computes a graph: arrays in, arrays out."""
+    if runtime.engine == OPENVINO:
+        return open_vino.open(graph, outputs, name=name, precision=runtime.precision)[0]
+    return onnx_runtime.open(graph, outputs, name=name, target=runtime.target)[0]
 
 
 @functools.lru_cache(maxsize=1)

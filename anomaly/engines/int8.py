@@ -95,6 +95,6 @@ def _quiet() -> Iterator[Any]:
     """NNCF without its lines and bars."""
     require()
     nncf = without_telemetry("nncf")
-    nncf.set_log_level(logging.ERROR)
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         yield nncf

@@ -13,10 +13,13 @@ from shell import ROOT
 
 import anomaly
 from anomaly import methods
+from anomaly.data import layouts
 from anomaly.data.samples import images_in
 from anomaly.deploy import description, export, state
 from anomaly.engines import choice, int8
+from anomaly.measure import reduced
 from anomaly.run.errors import DataError, UsageError
+from anomaly.run.job import Job
 
 pytestmark = pytest.mark.skipif(not choice.is_installed("nncf"), reason="the package nncf is not installed")
 OPTIONS = {"backbone": "resnet18", "resize": 64, "crop": None, "device_target": "CPU"}
@@ -131,6 +134,31 @@ def test_a_mindir_is_refused_with_what_to_do(fitted, tmp_path):
 
 def test_the_description_says_it(fitted):
     assert json.loads(description.beside(fitted[2]).read_text())["precision"] == "int8"
+
+
+@pytest.mark.parametrize("factor, warns", [(1, False), (0.1, True)])
+def test_a_broken_quantisation_is_warned_of_and_a_good_one_is_not(toy, factor, warns, caplog, monkeypatch):
+    """Steps of a tenth: most activations are cut off."""
+    graph = int8.quantise
+
+    def scaled(*arguments) -> bytes:
+        onnx = importlib.import_module("onnx")
+        model = onnx.load_from_string(graph(*arguments))
+        for number in model.graph.initializer:
+            if number.name.startswith("scale_") and "weight" not in number.name:
+                number.CopyFrom(
+                    onnx.numpy_helper.from_array(np.float32(factor) * onnx.numpy_helper.to_array(number), number.name)
+                )
+        return model.SerializeToString()
+
+    monkeypatch.setattr(int8, "quantise", scaled)
+    method = methods.get("patchcore")
+    config = method.options(**OPTIONS, pre_ckpt_path="random", precision="int8")
+    samples = layouts.to_train_on(toy / "fabric")
+    with caplog.at_level("INFO", logger="anomaly"):
+        reduced.prepared(method.backbone(config), config, samples, job=Job())
+    assert "int8: features up to" in caplog.text
+    assert ("warning: int8 is too far from float32" in caplog.text) == warns
 
 
 def test_what_cannot_be_is_one_line(monkeypatch):
