@@ -127,8 +127,8 @@ class Method:
             raise UsageError("there is no photograph to train on")
         self._require_network(config, backbone)
         backbone = backbone or self.backbone(config)
-        if start is None and not config.members:
-            backbone = reduced.prepared(backbone, config, train, job=job)
+        if start is None and not config.members:  # each member has its own
+            backbone = reduced.prepared(backbone, config, samples=train, job=job)
         return self.detectors(config).fit(config, train, backbone=backbone, job=job, start=start)
 
     def load(self, state: Any, chosen: dict, *, backbone: Optional[Backbone] = None) -> Fitted:

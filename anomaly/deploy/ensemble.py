@@ -18,6 +18,7 @@ from anomaly.config import Config
 from anomaly.deploy import state
 from anomaly.deploy.state import RECORD, State
 from anomaly.detector import Fitted, common
+from anomaly.engines.choice import BFLOAT16, FLOAT32, INT8
 from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError, UsageError
@@ -93,6 +94,8 @@ def of(config: Config, backbone: Backbone, *, members: tuple) -> Ensemble:
 
 
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> Ensemble:
+    if config.precision == INT8:
+        raise UsageError(f"an ensemble computes in {FLOAT32} or {BFLOAT16}; train with one of these")
     if start is not None:
         raise UsageError("an ensemble takes in no further photographs; train it again")
     method = methods.get(sys.modules[type(config).__module__].__name__.split(".")[0])

@@ -22,11 +22,12 @@ from anomaly.run.progress import log
 
 MOST = 32  # photographs to quantise on; four times as many change nothing of note
 HELD_OUT = 8  # photographs, at most, that are not quantised on
+PARTS = 4  # of the photographs, of which one is held out
 LOSS = 0.01  # of AUROC, above which there is a warning
 FAR = 0.25  # of the features' norm, likewise: defects that are easily told do not show that much is lost
 
 
-def prepared(backbone: Backbone, config: Config, samples: tuple, *, job: Job) -> Backbone:
+def prepared(backbone: Backbone, config: Config, *, samples: tuple, job: Job) -> Backbone:
     """The network for this training."""
     backbone, runtime = backbone.plain, config.runtime
     if runtime.precision == FLOAT32:
@@ -38,7 +39,9 @@ def prepared(backbone: Backbone, config: Config, samples: tuple, *, job: Job) ->
     if runtime.precision == INT8:
         lower = quantised(graph, used, job=job)
         backbone = replace(backbone, quantised=lower)
-    if job.ranks.writes and len(held_out):
+    if not len(held_out):
+        log.info("%s: fewer than %d photographs, so it is not held against float32", config.precision, PARTS)
+    elif job.ranks.writes:
         with job.phase("check"):
             nets = [
                 opened(each, backbone.layers, name=backbone.name, runtime=where)
@@ -51,7 +54,7 @@ def prepared(backbone: Backbone, config: Config, samples: tuple, *, job: Job) ->
 def split(samples: Sequence, *, seed: int) -> tuple:
     """Photographs to quantise on, and others; of a few, none are left."""
     order = np.random.default_rng(seed).permutation(len(samples))
-    kept = min(HELD_OUT, len(samples) // 4)
+    kept = min(HELD_OUT, len(samples) // PARTS)
     return tuple(samples[i] for i in order[kept : kept + MOST]), tuple(samples[i] for i in order[:kept])
 
 

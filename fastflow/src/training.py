@@ -45,6 +45,7 @@ COURSE = (
     "resize",
     "crop",
     "backbone",
+    "precision",
     "amp_level",
 )
 

@@ -4,6 +4,7 @@ import csv
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -136,6 +137,32 @@ def test_the_description_says_it(fitted):
     assert json.loads(description.beside(fitted[2]).read_text())["precision"] == "int8"
 
 
+def test_what_is_added_to_a_state_goes_through_its_network(toy, resnet18_ckpt):
+    chosen = OPTIONS | {"pre_ckpt_path": str(resnet18_ckpt), "precision": "int8", "embedding_dim": 20}
+    padim = importlib.import_module("padim")
+    paths = images_in(toy / "gear" / "train" / "good")
+    first = padim.fit(paths[:4], **chosen)
+    more = padim.fit(paths, start=first)
+    assert more.backbone.quantised == first.backbone.quantised != b""
+    other = padim.fit(paths[2:], network=more.backbone, **chosen)
+    assert other.backbone.quantised not in (b"", first.backbone.quantised)
+    plain = padim.fit(paths, network=more.backbone, **chosen | {"precision": "float32"})
+    assert plain.backbone.quantised == b"" and plain.backbone.fingerprint == first.backbone.fingerprint
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
+def test_features_stay_near_those_in_float32(name, toy, resnet18_ckpt, caplog):
+    method = methods.get("patchcore")
+    weights = {"pre_ckpt_path": str(resnet18_ckpt)} if name == "resnet18" else {}
+    config = method.options(**OPTIONS | {"backbone": name, "precision": "int8"} | weights)
+    with caplog.at_level("INFO", logger="anomaly"):
+        samples = layouts.to_train_on(toy / "gear")
+        backbone = reduced.prepared(method.backbone(config), config, samples=samples, job=Job())
+    apart = float(re.search(r"int8: features up to ([\d.]+) % off", caplog.text)[1])
+    assert 0.1 < apart < 100 * reduced.FAR
+    assert len(backbone.quantised) < 0.4 * sum(value.nbytes for value in backbone.values.values())
+
+
 @pytest.mark.parametrize("factor, warns", [(1, False), (0.1, True)])
 def test_a_broken_quantisation_is_warned_of_and_a_good_one_is_not(toy, factor, warns, caplog, monkeypatch):
     """Steps of a tenth: most activations are cut off."""
@@ -156,7 +183,7 @@ def test_a_broken_quantisation_is_warned_of_and_a_good_one_is_not(toy, factor, w
     config = method.options(**OPTIONS, pre_ckpt_path="random", precision="int8")
     samples = layouts.to_train_on(toy / "fabric")
     with caplog.at_level("INFO", logger="anomaly"):
-        reduced.prepared(method.backbone(config), config, samples, job=Job())
+        reduced.prepared(method.backbone(config), config, samples=samples, job=Job())
     assert "int8: features up to" in caplog.text
     assert ("warning: int8 is too far from float32" in caplog.text) == warns
 
@@ -183,7 +210,7 @@ backbone = load_backbone("resnet18", ("layer1",), source="random", seed=1)
 net = layers(backbone, (32, 32), runtime=Runtime("openvino", "float32", "CPU"))
 images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
 net(images)
-int8.quantise(net.graph(), images)
+assert int8.quantise(net.graph(), images) == int8.quantise(net.graph(), images)
 from nncf.telemetry import wrapper
 assert isinstance(wrapper.telemetry, wrapper.NNCFTelemetryStub), wrapper.telemetry
 """
