@@ -76,7 +76,7 @@ class Config(options.Options):
         commands=(*COMPUTES, POSTPROCESS),
     )
     pictures: int = _data(1000, count, "result pictures to draw at most", commands=(TRAIN, EVAL, POSTPROCESS))
-    seed: int = _run(1, count, "seed of everything random", commands=(TRAIN,), trained=True)
+    seed: int = _run(1, options.seed, "seed of everything random", commands=(TRAIN,), trained=True)
     batch_size: int = _run(
         8, positive, "images that go through the network at once; changes no result", commands=(TRAIN, EVAL, PREDICT)
     )

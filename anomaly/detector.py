@@ -107,7 +107,7 @@ class Judging:
         batches = loader.batches(
             self.samples,
             self.detector.transform,
-            batch_size=max(1, min(self.batch_size, len(self.samples))),
+            batch_size=self.batch_size,
             workers=self.workers,
             with_masks=self.with_masks,
             with_photographs=self.with_photographs,

@@ -1,7 +1,7 @@
 """Decodes photographs in threads, ahead of the network, into batches of one fixed shape."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Optional
@@ -42,7 +42,7 @@ def read_sample(sample: Sample, transform: Transform, *, with_mask: bool) -> tup
 
 
 def batches(
-    samples: Iterable,
+    samples: Sequence,
     transform: Transform,
     *,
     batch_size: int = 8,
@@ -53,8 +53,10 @@ def batches(
 ) -> Iterator[Batch]:
     """Yields every sample once, in order. Two batches are decoded ahead.
 
-    A sample that cannot be read ends it, unless there is `on_error`, which is told of it.
+    A sample that cannot be read ends it, unless there is `on_error`, which is told of it. The last batch is filled up
+    to the size of the others.
     """
+    batch_size = max(1, min(batch_size, len(samples)))
     with ThreadPoolExecutor(max_workers=workers) as pool:
         queue = iter(samples)
         pending: deque = deque()

@@ -132,8 +132,11 @@ def get(name: str) -> Record:
 
 
 def several(text: str) -> str:
-    """The same for names with commas between."""
-    return ",".join(get(name.strip()).name for name in text.split(","))
+    """The same for names with commas between; raises ValueError, as what parses an option does."""
+    try:
+        return ",".join(get(name.strip()).name for name in text.split(","))
+    except UsageError as error:
+        raise ValueError(str(error).removeprefix("backbone: ")) from None
 
 
 def addresses() -> dict:

@@ -54,6 +54,7 @@ def _number(kind: Callable, fits: Callable, words: str) -> Callable:
 
 
 positive = _number(int, lambda value: value >= 1, "1 or more")
+seed = _number(int, lambda value: 0 <= value < 2**32, "0 to 4294967295")
 count = _number(int, lambda value: value >= 0, "0 or more")
 above_zero = _number(float, lambda value: 0 < value < float("inf"), "above 0")
 zero_or_more = _number(float, lambda value: 0 <= value < float("inf"), "0 or more")

@@ -105,3 +105,8 @@ def test_a_mask_of_another_size_is_refused_by_name(tmp_path):
     mask = write(tmp_path / "m.png", np.zeros((40, 40), np.uint8))
     with pytest.raises(DataError, match=r"m\.png.*mask 40 x 40, image 50 x 40"):
         list(loader.batches([Sample(image, "hole", mask)], TRANSFORM, batch_size=1, workers=1, with_masks=True))
+
+
+def test_a_batch_is_never_larger_than_all_there_is(tmp_path):
+    [found] = loader.batches(samples(tmp_path, 5), TRANSFORM, batch_size=10**9, workers=2)
+    assert found.size == 5 and len(found.images) == 5
