@@ -144,17 +144,13 @@ def test_what_is_added_to_a_state_goes_through_its_network(toy, resnet18_ckpt):
     first = padim.fit(paths[:4], **chosen)
     more = padim.fit(paths, start=first)
     assert more.backbone.quantised == first.backbone.quantised != b""
-    other = padim.fit(paths[2:], network=more.backbone, **chosen)
-    assert other.backbone.quantised not in (b"", first.backbone.quantised)
     plain = padim.fit(paths, network=more.backbone, **chosen | {"precision": "float32"})
     assert plain.backbone.quantised == b"" and plain.backbone.fingerprint == first.backbone.fingerprint
 
 
-@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
-def test_features_stay_near_those_in_float32(name, toy, resnet18_ckpt, caplog):
+def test_a_network_with_depthwise_convolutions_stays_near_float32(toy, caplog):
     method = methods.get("patchcore")
-    weights = {"pre_ckpt_path": str(resnet18_ckpt)} if name == "resnet18" else {}
-    config = method.options(**OPTIONS | {"backbone": name, "precision": "int8"} | weights)
+    config = method.options(**OPTIONS | {"backbone": "efficientnet_lite0", "precision": "int8"})
     with caplog.at_level("INFO", logger="anomaly"):
         samples = layouts.to_train_on(toy / "gear")
         backbone = reduced.prepared(method.backbone(config), config, samples=samples, job=Job())
