@@ -14,7 +14,8 @@ from anomaly.run.progress import log
 
 AUTO, ONNX_RUNTIME, OPENVINO, MINDSPORE = "auto", "onnxruntime", "openvino", "mindspore"
 ENGINES = (AUTO, ONNX_RUNTIME, OPENVINO, MINDSPORE)
-TITLES = {ONNX_RUNTIME: "ONNX Runtime", OPENVINO: "OpenVINO", MINDSPORE: "MindSpore"}
+NNCF = "nncf"  # what quantises; judging with what was quantised does not need it
+TITLES = {ONNX_RUNTIME: "ONNX Runtime", OPENVINO: "OpenVINO", MINDSPORE: "MindSpore", NNCF: "NNCF"}
 FLOAT32, BFLOAT16, INT8 = "float32", "bfloat16", "int8"
 PRECISIONS = (FLOAT32, BFLOAT16, INT8)
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}  # of a processor, as Linux names them
@@ -61,9 +62,9 @@ def is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def require(engine: str) -> None:
-    if not is_installed(engine):
-        raise DataError(f"{TITLES[engine]} is not installed: pip install {engine}")
+def require(package: str) -> None:
+    if not is_installed(package):
+        raise DataError(f"{TITLES[package]} is not installed: pip install {package}")
 
 
 def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
-from anomaly.engines.choice import is_installed
+from anomaly.engines.choice import NNCF, require
 from anomaly.engines.open_vino import without_telemetry
 from anomaly.networks.cells import Quantised
 from anomaly.networks.registry import MARK
-from anomaly.run.errors import DataError
 
 OPSET = 13  # of ONNX, in which weights have a step for each channel
 PREFIX = "int8."  # of names in the quantised graph
@@ -57,12 +56,6 @@ def _behind(mark: str, nodes: Any) -> str:
     return str(output)
 
 
-def require() -> None:
-    """What quantising needs; judging with what was quantised needs nothing of it."""
-    if not is_installed("nncf"):
-        raise DataError("--precision int8: training needs nncf: pip install nncf")
-
-
 def quantise(graph: bytes, images: np.ndarray) -> bytes:
     """The graph of a network with its convolutions in 8 bits, whose steps suit these images, B H W 3.
 
@@ -93,8 +86,8 @@ def _is_convolution(node: Any) -> bool:
 @contextmanager
 def _quiet() -> Iterator[Any]:
     """NNCF without its lines and bars."""
-    require()
-    nncf = without_telemetry("nncf")
+    require(NNCF)
+    nncf = without_telemetry(NNCF)
     logging.getLogger("nncf").setLevel(logging.ERROR)
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         yield nncf

@@ -13,7 +13,7 @@ import numpy as np
 
 from anomaly.config import Config
 from anomaly.data.loader import batches
-from anomaly.engines.choice import FLOAT32, INT8
+from anomaly.engines.choice import FLOAT32, INT8, NNCF, require
 from anomaly.engines.frozen import layers, opened
 from anomaly.measure.separation import damaged, separation
 from anomaly.networks.registry import Backbone
@@ -32,6 +32,8 @@ def prepared(backbone: Backbone, config: Config, *, samples: tuple, job: Job) ->
     backbone, runtime = backbone.plain, config.runtime
     if runtime.precision == FLOAT32:
         return backbone
+    if runtime.precision == INT8:
+        require(NNCF)
     used, held_out = (decoded(config, part) for part in split(samples, seed=config.seed))
     size, single = config.transform.size, replace(runtime, precision=FLOAT32)
     graph = layers(backbone, size, runtime=single).graph()
@@ -61,7 +63,6 @@ def split(samples: Sequence, *, seed: int) -> tuple:
 def quantised(graph: bytes, images: np.ndarray, *, job: Job) -> bytes:
     """Of several processes one does it, and the others get what it found."""
     int8: Any = importlib.import_module("anomaly.engines.int8")  # which loads MindSpore
-    int8.require()
     content = np.zeros(0, np.uint8)
     with job.phase("quantisation"):
         if job.ranks.writes:

@@ -184,11 +184,11 @@ def test_a_broken_quantisation_is_warned_of_and_a_good_one_is_not(toy, factor, w
     assert ("warning: int8 is too far from float32" in caplog.text) == warns
 
 
-def test_what_cannot_be_is_one_line(monkeypatch):
-    monkeypatch.setattr(int8, "is_installed", lambda name: False)
-    with pytest.raises(DataError, match="pip install nncf"):
-        int8.require()
-    monkeypatch.undo()
+def test_what_cannot_be_is_one_line(monkeypatch, toy):
+    padim = importlib.import_module("padim")
+    monkeypatch.setattr(choice, "is_installed", lambda package: package != "nncf")
+    with pytest.raises(DataError, match="NNCF is not installed: pip install nncf"):
+        padim.fit(toy / "gear", **OPTIONS, pre_ckpt_path="random", precision="int8")
     with pytest.raises(UsageError, match="needs --engine openvino or onnxruntime"):
         choice.choose("mindspore", "int8", target="CPU")
 
