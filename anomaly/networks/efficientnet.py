@@ -118,18 +118,18 @@ def expected(record: Record) -> dict:
 def renamed(arrays: dict) -> dict:
     if "conv_stem.weight" not in arrays:
         return arrays
-    places = [re.match(r"blocks\.(\d+)\.(\d+)\.", key) for key in arrays]
-    numbers = {place: i for i, place in enumerate(sorted({(int(p[1]), int(p[2])) for p in places if p}))}
+    places = {key: re.match(r"blocks\.(\d{1,3})\.(\d{1,3})\.(.+)$", key) for key in arrays}
+    numbered = sorted({(int(place[1]), int(place[2])) for place in places.values() if place})
     found = {}
     for key, value in arrays.items():
         stem, _, last = key.rpartition(".")
-        if stem.startswith("blocks."):
-            _, stage, number, part = stem.split(".", 3)
-            names = EXPANDED if f"blocks.{stage}.{number}.conv_pwl.weight" in arrays else UNEXPANDED
-            part = (names | SQUEEZING).get(part, part)
-            found[f"_blocks.{numbers[int(stage), int(number)]}.{part}.{last}"] = value
-        else:
-            found[f"{AROUND.get(stem, stem)}.{last}"] = value
+        own, place = AROUND.get(stem, stem), places[key]
+        if place:
+            names = EXPANDED if f"blocks.{place[1]}.{place[2]}.conv_pwl.weight" in arrays else UNEXPANDED
+            part = place[3].removesuffix(f".{last}")
+            number = numbered.index((int(place[1]), int(place[2])))
+            own = f"_blocks.{number}.{(names | SQUEEZING).get(part, part)}"
+        found[f"{own}.{last}"] = value
     return found
 
 

@@ -68,10 +68,11 @@ def renamed(arrays: dict) -> dict:
     """The makers' files of DINOv2 as timm has them: registers by their name, no positions for the other tokens."""
     for number in (1, 2):
         arrays = {name.replace(f".ls{number}.gamma", f".scale{number}"): value for name, value in arrays.items()}
-    if {"register_tokens", "cls_token", "pos_embed"} <= arrays.keys():
-        registers, positions = arrays.pop("register_tokens"), arrays["pos_embed"]
-        arrays |= {"reg_token": registers, "pos_embed": positions[:, 1:]}
-        arrays["cls_token"] = arrays["cls_token"] + positions[:, :1]
+    nothing = np.zeros(0)
+    token, positions = arrays.get("cls_token", nothing), arrays.get("pos_embed", nothing)
+    if "register_tokens" in arrays and token.ndim == positions.ndim == 3 and token.shape[2] == positions.shape[2]:
+        arrays["reg_token"] = arrays.pop("register_tokens")
+        arrays |= {"cls_token": token + positions[:, :1], "pos_embed": positions[:, 1:]}
     return arrays
 
 

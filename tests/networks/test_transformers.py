@@ -166,6 +166,13 @@ def test_a_network_that_sees_pictures_smaller_sees_whole_patches(small_dino):
     assert [layer.shape for layer in found] == [(1, 32, *record.grid("block1", size))] * 2 == [(1, 32, 4, 6)] * 2
 
 
+def test_files_with_the_right_names_and_the_wrong_shapes_are_refused_in_one_line(tmp_path):
+    names = ("register_tokens", "cls_token", "pos_embed", "conv_stem.weight", "blocks.0.1.x", "blocks.0.ls1.gamma")
+    save_file({name: torch.ones(3) for name in names}, tmp_path / "odd.safetensors")
+    with pytest.raises(DataError, match=r"odd\.safetensors: not the weights of"):
+        weights.convert(tmp_path / "odd.safetensors", tmp_path / "odd.ckpt")
+
+
 def test_weights_without_a_known_checksum_are_not_fetched_but_told_where_they_are(tmp_path):
     assert len(registry.by_hand()) == 5 and not registry.by_hand().keys() & registry.addresses().keys()
     for name, url in registry.by_hand().items():
