@@ -214,7 +214,7 @@ def test_mistakes_are_one_line(bench, tmp_path):
         done = bench(*arguments)
         assert (done.code, len(done.errors)) == (code, 1), (arguments, done.err)
         if bench.data in arguments:
-            assert f"fastflow: {bench.data / 'wide_resnet50_racm-8234f177.ckpt'}: no such file of weights" in done.err
+            assert f"fastflow: {bench.data / 'wide_resnet50_racm-8234f177.pth'}: no such file of weights" in done.err
     assert not bench.output.exists()
     assert run(full.main, "--help").code == 0
     shutil.rmtree(bench.root / "padim")
