@@ -35,6 +35,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # MindSpore's own log: errors only. Its warnings speak of back ends that are not installed.
 os.environ.setdefault("GLOG_v", "3")
+# ONNX Runtime tells nobody that it is used, and keeps no number for each user.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # Seconds after which processes of one training on CPUs give each other up; one of them may work alone for long.
 os.environ.setdefault("MS_CPU_COMM_OP_TIMEOUT", "86400")
 

@@ -11,7 +11,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
 # What would not work there: it needs the tests, or another method.
 LEFT_OUT=(scripts/bundle.sh scripts/bundle.md scripts/bundle_CN.md scripts/run_tests.sh benchmarks/flow_step.py
-    benchmarks/run.sh benchmarks/peers)
+    benchmarks/accuracy.py benchmarks/run.sh benchmarks/peers)
 
 # want_new_folder FOLDER: its path is absolute and has no links.
 want_new_folder() {

@@ -81,7 +81,10 @@ def place(number: int) -> str:
 def of(config: Config, backbone: Backbone, *, members: tuple) -> Ensemble:
     calibrations = [member.calibration for member in members]
     if len({len(each.scores) for each in calibrations}) > 1:
-        raise DataError("the members of the ensemble have left out different photographs; train again")
+        raise DataError(
+            "the photographs are too few for an ensemble: of one member all that is kept comes from a single one, so "
+            "it cannot be left out; add photographs, or use a larger --coreset_ratio"
+        )
     scores = np.mean([level(each.scores).of(each.scores) for each in calibrations], axis=0)
     peaks = np.mean([level(each.peaks).of(each.peaks) for each in calibrations], axis=0)
     remarks = dict.fromkeys(member.remark for member in members if member.remark)
@@ -96,6 +99,8 @@ def of(config: Config, backbone: Backbone, *, members: tuple) -> Ensemble:
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> Ensemble:
     if config.precision == INT8:
         raise UsageError(f"an ensemble computes in {FLOAT32} or {BFLOAT16}; train with one of these")
+    if any("," in part.source for part in backbone.parts):
+        raise UsageError("an ensemble's weights lie in a path without a comma; move them, or the project")
     if start is not None:
         raise UsageError("an ensemble takes in no further photographs; train it again")
     method = methods.get(sys.modules[type(config).__module__].__name__.split(".")[0])

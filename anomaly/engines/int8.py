@@ -87,6 +87,7 @@ def _is_convolution(node: Any) -> bool:
 def _quiet() -> Iterator[Any]:
     """NNCF without its lines and bars."""
     require(NNCF)
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # which NNCF loads where it is installed
     nncf = without_telemetry(NNCF)
     logging.getLogger("nncf").setLevel(logging.ERROR)
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):

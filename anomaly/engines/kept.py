@@ -8,9 +8,11 @@ import functools
 import hashlib
 import importlib.metadata
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
@@ -20,6 +22,7 @@ from anomaly.run.files import replacing
 
 MOST = 2 << 30  # bytes of all together; the one that was not used for the longest time goes first
 SUFFIX = ".onnx"
+NAME = re.compile(r"\w+-[0-9a-f]{16}\.onnx")
 
 
 def key(examples: dict, outputs: tuple, *, make: Callable, numbers: tuple) -> str:
@@ -53,7 +56,8 @@ def read(key: str) -> Optional[bytes]:
         try:
             content = path.read_bytes()
             if path.stem == _name(key, content):
-                os.utime(path)
+                with suppress(OSError):  # where nothing can be written, it can be read all the same
+                    os.utime(path)
                 return content
         except OSError:
             continue
@@ -74,7 +78,8 @@ def _name(key: str, content: bytes) -> str:
 
 
 def _make_room() -> None:
-    files = sorted(folder().glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    own = [path for path in folder().glob(f"*{SUFFIX}") if NAME.fullmatch(path.name)]
+    files = sorted(own, key=lambda path: path.stat().st_mtime, reverse=True)
     total = 0
     for path in files:
         total += path.stat().st_size

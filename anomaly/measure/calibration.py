@@ -9,7 +9,7 @@ from numbers import Real
 
 import numpy as np
 
-from anomaly.run.errors import UsageError
+from anomaly.run.errors import DataError, UsageError
 
 NORMAL, ANOMALOUS, UNKNOWN = "NORMAL", "ANOMALOUS", "UNKNOWN"
 
@@ -87,6 +87,8 @@ class Calibration:
     def __post_init__(self) -> None:
         for name in ("scores", "peaks"):  # in double precision, as they are read back from a state
             object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
+            if not np.isfinite(getattr(self, name)).all():
+                raise DataError("the scores of good photographs are no numbers; the network's weights may be damaged")
 
     def at(self, false_alarm_rate: float) -> Scales:
         if not isinstance(false_alarm_rate, Real) or not 0 < false_alarm_rate < 1:

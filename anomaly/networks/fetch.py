@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Optional
 
 from anomaly.networks import registry
-from anomaly.run.errors import DataError
+from anomaly.run.errors import DataError, first_line
 from anomaly.run.files import HOME, sha256, writing
 
 PRETRAINED = HOME / "pretrained"
@@ -49,6 +49,9 @@ def require_checksum(path: Path) -> None:
         raise DataError(f"{path}: has not the checksum {digits}, so it is damaged; install its package again")
 
 
+NETWORK = (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ValueError)
+
+
 class Failed(Exception):
     """What an address did not give."""
 
@@ -61,8 +64,10 @@ def fetch(name: str, folder: Path = PRETRAINED, *, timeout: float = TIMEOUT, rep
     """
     target = Path(folder) / f"{name}.pth"
     digits = name.rpartition("-")[2]
-    if target.is_file() and sha256(target).startswith(digits):
-        return target
+    if target.is_file():
+        if sha256(target).startswith(digits):
+            return target
+        raise DataError(f"{target}: is there already and has not the checksum {digits}; move it away, then fetch again")
     known = os.environ.get("WEIGHTS_ADDRESS", "").split() or registry.addresses()[name]
     reasons = []
     for address in known:
@@ -79,6 +84,8 @@ def _download(url: str, target: Path, *, digits: str, timeout: float, report: Ca
     part = target.with_name(f"{target.name}.part")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(part) and (part.is_symlink() or not part.is_file()):
+            raise DataError(f"{part}: is no file of this program; move it away")
         with open(part, "ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,15 +93,16 @@ def _download(url: str, target: Path, *, digits: str, timeout: float, report: Ca
                 raise DataError(f"{part}: another download is writing it; wait for that one") from None
             try:
                 _receive(url, file, timeout=timeout, report=report)
-            except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-                raise Failed(f"no answer ({getattr(error, 'reason', error)})") from None
+            except NETWORK as error:
+                raise Failed(f"no answer ({first_line(getattr(error, 'reason', error))})") from None
             finally:
+                file.flush()
                 if not os.fstat(file.fileno()).st_size:
                     part.unlink(missing_ok=True)
-        if not sha256(part).startswith(digits):
-            part.unlink()
-            raise Failed(f"what arrived has not the checksum {digits}")
-        os.replace(part, target)
+            if not sha256(part).startswith(digits):
+                part.unlink()
+                raise Failed(f"what arrived has not the checksum {digits}")
+            os.replace(part, target)  # while no other download may go on with it
 
 
 def _receive(url: str, file: BinaryIO, *, timeout: float, report: Callable) -> None:
@@ -112,7 +120,7 @@ def _receive(url: str, file: BinaryIO, *, timeout: float, report: Callable) -> N
             done = 0
         total = done + int(answer.headers.get("Content-Length") or 0)
         end = time.monotonic() + LIMIT
-        while block := answer.read(BLOCK):
+        while block := answer.read1(BLOCK):
             file.write(block)
             done += len(block)
             report(done, total)

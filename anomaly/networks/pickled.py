@@ -26,6 +26,7 @@ KINDS = {
     "BoolStorage": "?",
 }
 MOST_AXES = 8
+LARGEST = 2**48  # of sizes, strides and offsets, in numbers
 
 
 class Refused(Exception):
@@ -89,7 +90,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Sto
 
 
 def _natural(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value < LARGEST
 
 
 def _parameter(tensor: Any, *_: Any) -> Any:
@@ -197,7 +198,9 @@ class Machine:
         return taken
 
     def _to_mark(self) -> list:
-        at = max(i for i, each in enumerate(self.stack) if isinstance(each, Mark))
+        at = next((i for i in range(len(self.stack) - 1, -1, -1) if isinstance(self.stack[i], Mark)), -1)
+        if at < 0:
+            raise Refused("its pickle is damaged")
         taken = self.stack[at + 1 :]
         del self.stack[at:]
         return taken

@@ -5,6 +5,7 @@ the pickle.
 """
 
 import io
+import math
 import mmap
 import struct
 import zipfile
@@ -15,6 +16,7 @@ from anomaly.networks.pickled import Refused, Stored, run
 from anomaly.run.errors import DataError
 
 OLD_MAGIC = 0x1950A86A20F9469CFC6C
+SHARED = 2  # times as many numbers in tensors as in the file, at most: some networks use a tensor in two places
 
 
 def read(path: Path) -> dict:
@@ -40,6 +42,8 @@ def _read_zip(file: BinaryIO) -> dict:
     size = file.seek(0, 2)
     with zipfile.ZipFile(file) as archive:
         entries = {info.filename: info for info in archive.infolist()}
+        if any(info.compress_type != zipfile.ZIP_STORED for info in entries.values()):
+            raise Refused("it is compressed, which PyTorch's own are not")
         if sum(info.file_size for info in entries.values()) > size:
             raise Refused("it says that it holds more than it is long")
         [main] = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")] or [""]
@@ -65,6 +69,8 @@ def _read_old(file: mmap.mmap) -> dict:
     storages = {each.storage.key: each.storage for each in tensors.values()}
     contents = {}
     for key in run(file):
+        if type(key) is not str:  # before it is looked up: a tuple of tuples, a million deep, would end the process
+            raise Refused("the names of its storages are no text")
         [count] = struct.unpack("<q", file.read(8))
         storage = storages.get(key)
         if storage is None:
@@ -81,6 +87,9 @@ def _state_dict(found: Any) -> dict:
             found = found[key]
     if not isinstance(found, dict) or not all(isinstance(value, Stored) for value in found.values()):
         raise Refused("holds no state dict, names of tensors and their values")
-    if not all(isinstance(key, str) for key in found):
+    if not all(isinstance(key, str) and key.isprintable() for key in found):
         raise Refused("the names of its tensors are no text")
+    storages = {each.storage for each in found.values()}
+    if sum(math.prod(each.shape) for each in found.values()) > SHARED * sum(each.count for each in storages):
+        raise Refused("its tensors share their numbers more often than weights do")
     return found

@@ -67,6 +67,8 @@ def read(path: Path) -> dict:
     if path.suffix.lower() not in READERS:
         raise DataError(f"{path}: weights come as {', '.join(READERS)}")
     arrays = READERS[path.suffix.lower()](path)
+    if not all(key.isprintable() for key in arrays):
+        raise DataError(f"{path}: the names of its tensors are no text")
     return {key[len("module.") :] if key.startswith("module.") else key: value for key, value in arrays.items()}
 
 

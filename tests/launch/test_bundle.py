@@ -19,9 +19,9 @@ METHODS = {
 SIZE = ("--backbone", "resnet18", "--resize", "64", "--crop", "none")
 ONLY_IN_THE_PROJECT = {
     *("scripts/bundle.sh", "scripts/bundle.md", "scripts/bundle_CN.md", "scripts/run_tests.sh"),
-    *("benchmarks/flow_step.py", "benchmarks/run.sh"),
+    *("benchmarks/accuracy.py", "benchmarks/flow_step.py", "benchmarks/run.sh"),
     *(str(path.relative_to(ROOT)) for path in (ROOT / "benchmarks" / "peers").iterdir() if path.is_file()),
-    *("CHANGELOG.md", "CONTRIBUTING.md", "docs/adding.md", "docs/python.md", "docs/speed.md"),
+    *("CHANGELOG.md", "CONTRIBUTING.md", "docs/accuracy.md", "docs/adding.md", "docs/python.md", "docs/speed.md"),
 }
 
 

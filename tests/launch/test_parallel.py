@@ -14,6 +14,7 @@ from shell import free_port
 
 from anomaly.run.processes import Ranks
 from padim.src.gaussian import Gaussians
+from patchcore.src.config import Config
 from patchcore.src.memory_bank import MemoryBank
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +61,7 @@ def five(toy, tmp_path_factory) -> Path:
 def test_patchcore_picks_the_same_coreset(five, tmp_path):
     one = train("patchcore", 1, five, tmp_path / "one", "--coreset_ratio", "0.2")
     two = train("patchcore", 2, five, tmp_path / "two", "--coreset_ratio", "0.2")
-    first, second = MemoryBank.load(state_of(one), 9), MemoryBank.load(state_of(two), 9)
+    first, second = MemoryBank.load(state_of(one), Config()), MemoryBank.load(state_of(two), Config())
     np.testing.assert_array_equal(first.image_of_row, second.image_of_row)
     np.testing.assert_allclose(first.vectors, second.vectors, rtol=1e-5)
     np.testing.assert_allclose(record(two)["good_scores"], record(one)["good_scores"], rtol=1e-5)
@@ -69,7 +70,7 @@ def test_patchcore_picks_the_same_coreset(five, tmp_path):
 
 def test_patchcore_says_where_the_coreset_is_an_approximation(five, tmp_path):
     two = train("patchcore", 2, five, tmp_path / "two", "--coreset_ratio", "0.05", "--gather_limit", "1e-6")
-    assert len(MemoryBank.load(state_of(two), 9).vectors) == int(0.05 * 5 * 8 * 8)
+    assert len(MemoryBank.load(state_of(two), Config()).vectors) == int(0.05 * 5 * 8 * 8)
     assert "approximation" in (two / "train.log").read_text()
     assert "approximation" in json.loads((two / "results.json").read_text())["remark"]
 

@@ -34,6 +34,7 @@ class Answers(BaseHTTPRequestHandler):
         if kind == "slow":
             time.sleep(1)
         content = CONTENT[:-1] + b"x" if kind == "wrong" else CONTENT
+        content = b"<html>" if kind == "tiny" else content
         first = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
         if first >= len(content):
             self.send_error(416)
@@ -82,9 +83,33 @@ def test_a_file_that_is_there_is_not_fetched_again(server, tmp_path):
     assert server.asked == [f"/{GOOD}.pth"]
 
 
-def test_a_damaged_file_is_fetched_again(server, tmp_path):
-    (tmp_path / f"{GOOD}.pth").write_bytes(CONTENT[:100])
+def test_another_file_of_that_name_is_left_alone(server, tmp_path):
+    (tmp_path / f"{GOOD}.pth").write_bytes(b"my own")
+    with pytest.raises(DataError, match="is there already"):
+        fetch(GOOD, tmp_path)
+    assert (tmp_path / f"{GOOD}.pth").read_bytes() == b"my own" and not server.asked
+
+
+def test_a_link_in_the_place_of_a_part_is_left_alone(server, tmp_path):
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / f"{GOOD}.pth.part").symlink_to("precious")
+    with pytest.raises(DataError, match="no file of this program"):
+        fetch(GOOD, tmp_path)
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("address", ["foo", "http://[::1", "http://127.0.0.1:port"])
+def test_an_address_that_is_none_does_not_keep_the_next_from_being_asked(server, tmp_path, monkeypatch, address):
+    [good] = module.registry.addresses()[GOOD]
+    monkeypatch.setenv("WEIGHTS_ADDRESS", f"{address} {good}")
     assert fetch(GOOD, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_short_wrong_answer_does_not_keep_the_next_from_being_asked(server, tmp_path, monkeypatch):
+    [good] = module.registry.addresses()[GOOD]
+    monkeypatch.setenv("WEIGHTS_ADDRESS", f"{good}/tiny- {good}")
+    assert fetch(GOOD, tmp_path).read_bytes() == CONTENT
+    assert names(tmp_path) == [f"{GOOD}.pth"]
 
 
 @pytest.mark.parametrize("name", [WRONG, GONE, SLOW])
@@ -100,13 +125,6 @@ def test_what_goes_wrong_is_one_line_with_the_address_and_leaves_nothing(server,
 def test_a_wrong_checksum_is_called_that(server, tmp_path):
     with pytest.raises(DataError, match=f"checksum {DIGITS}"):
         fetch(WRONG, tmp_path)
-
-
-def test_a_failed_download_keeps_the_file_that_was_there(server, tmp_path):
-    (tmp_path / f"{WRONG}.pth").write_bytes(b"old")
-    with pytest.raises(DataError):
-        fetch(WRONG, tmp_path)
-    assert (tmp_path / f"{WRONG}.pth").read_bytes() == b"old"
 
 
 def test_a_whole_download_has_a_limit_too(server, tmp_path, monkeypatch):

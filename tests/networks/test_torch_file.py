@@ -4,8 +4,11 @@ import os
 import pickle
 import resource
 import struct
+import subprocess
+import sys
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from anomaly.networks import torch_file
 from anomaly.networks.pickled import Refused, run
 from anomaly.run.errors import DataError
 
+ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
 
 
@@ -101,6 +105,7 @@ def rebuilt(reference, offset, shape, strides):
         (0, (2.0,), (1,)),
         (0, (1,) * 100, (1,) * 100),
         (2**70, (1,), (1,)),
+        (0, (1,), (2**70,)),
         (0, "ab", "cd"),
         (0, 7, 7),
     ],
@@ -190,6 +195,7 @@ def test_hostile_programs_are_refused(tmp_path, program):
 @pytest.mark.parametrize(
     "program",
     [
+        b"\x80\x02" + b"(t" * 300_000 + b".",  # a mark and a tuple, and again
         b"\x80\x02)" + b"\x85" * 1_000_000 + b"q\x00}h\x00K\x01s.",  # a key that is a tuple in a tuple in a tuple ...
         b"\x80\x02)" + b"q\x00h\x00\x86" * 100_000 + b".",  # twice as much with each step
         b"\x80\x02N" + b"r\xff\xff\xff\x7f" * 1000 + b".",  # a place far behind the last one
@@ -205,12 +211,41 @@ def test_programs_that_ask_for_much_do_not_get_it(tmp_path, program):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB
 
 
+def test_a_deep_name_of_a_storage_is_refused(tmp_path):
+    """In a process of its own: to look it up would end this one."""
+    path = tmp_path / "a.pth"
+    with open(path, "wb") as file:
+        for value in (torch_file.OLD_MAGIC, 1001, {}, {}):
+            pickle.dump(value, file, 2)
+        file.write(b"\x80\x02])" + b"\x85" * 2_000_000 + b"a." + bytes(8))
+    program = f"from anomaly.networks import torch_file\ntorch_file.read({str(path)!r})"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "names of its storages" in done.stderr
+
+
+def test_many_tensors_of_one_storage_are_refused(tmp_path):
+    pickler, reference = storage(10)
+    one = rebuilt(reference, 0, (10,), (1,))
+    two = archive(tmp_path / "two.pth", {"a": one, "b": one}, pickler=pickler)
+    assert len(torch_file.read(two)) == 2
+    many = archive(tmp_path / "many.pth", {str(i): one for i in range(3)}, pickler=pickler)
+    with pytest.raises(DataError, match="share their numbers"):
+        torch_file.read(many)
+
+
+@pytest.mark.parametrize("name", ["a\nOK: verified", "\x1b[31mred"])
+def test_names_that_would_forge_a_line_are_refused(tmp_path, name):
+    torch.save({name: torch.ones(3)}, tmp_path / "a.pth")
+    with pytest.raises(DataError, match="no text"):
+        torch_file.read(tmp_path / "a.pth")
+
+
 def test_a_zip_that_unfolds_is_refused(tmp_path):
     path = tmp_path / "a.pth"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("archive/data.pkl", bytes(50_000_000))
     assert path.stat().st_size < 100_000
-    with pytest.raises(DataError, match="more than it is long"):
+    with pytest.raises(DataError, match="compressed"):
         torch_file.read(path)
 
 
