@@ -144,7 +144,9 @@ class Method:
         """A network that is handed over must be the one of the options, and give the layers that are looked at."""
         if backbone is None:
             return
-        if config.members and len(config.members) == len(backbone.parts):
+        if config.members:
+            if backbone.name != config.backbone:
+                raise UsageError(f"network: is {backbone.name}, not {config.backbone}; leave network out")
             for each, part in zip(config.members, backbone.parts):
                 self._require_network(each, part)
             return

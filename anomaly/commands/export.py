@@ -56,6 +56,8 @@ def backbone(chosen: Chosen, batch: Optional[int], *, suffix: str) -> Path:
     if config.precision == INT8:
         raise UsageError(f"--part backbone: without photographs there is no {INT8}; leave --precision out")
     target = args.file_name or chosen.output / f"{config.backbone}{suffix}"
+    if config.members:
+        raise UsageError(f"--part backbone: exports one network; {config.backbone} are several")
     loaded = method.backbone(config)
     return exporter().export_backbone(
         loaded, config.transform, target=target, file_format=args.file_format, batch=batch

@@ -162,3 +162,14 @@ def test_a_network_sees_the_photographs_in_its_own_size(size, side, seen, resnet
             # a pixel may be rounded the other way, so nearly all and not all are the same
             far = np.abs(mine - other.numpy()) > 1e-3 * np.abs(other.numpy()).max()
             assert far.mean() < 0.05
+
+
+def test_one_network_cannot_stand_for_several(toy, tmp_path):
+    patchcore = importlib.import_module("patchcore")
+    good = toy / "gear" / "train" / "good"
+    one = patchcore.fit(good, backbone="resnet18", pre_ckpt_path="random", coreset_ratio=0.3, **OPTIONS)
+    with pytest.raises(UsageError, match="network: is resnet18, not resnet18,resnet18@32"):
+        patchcore.fit(good, backbone="resnet18,resnet18@32", pre_ckpt_path="random", network=one.backbone, **OPTIONS)
+    words = ("--part", "backbone", "--backbone", "resnet18,resnet34", "--pre_ckpt_path", "random")
+    done = run(command("export", "patchcore"), *words, "--output_dir", tmp_path, "--file_format", "ONNX", *CPU)
+    assert done.code == 2 and "exports one network" in done.err
