@@ -6,7 +6,6 @@ members. For the largest value of its map this is an upper bound, since the memb
 places: the outline in pictures is drawn a little late rather than early.
 """
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
@@ -103,7 +102,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
         raise UsageError("an ensemble's weights lie in a path without a comma; move them, or the project")
     if start is not None:
         raise UsageError("an ensemble takes in no further photographs; train it again")
-    method = methods.get(sys.modules[type(config).__module__].__name__.split(".")[0])
+    method = methods.get(type(config).__module__.split(".")[0])
     members = []
     for number, (own, part) in enumerate(zip(config.members, backbone.parts)):
         folder = job.folder / place(number) if job.folder else None
