@@ -16,7 +16,9 @@ from anomaly.run.device import TARGETS
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.options import COMMANDS, EVAL, EXPORT, POSTPROCESS, PREDICT, PREPROCESS, TRAIN, count, positive, size
 
-KEPT = ("pre_ckpt_path", "false_alarm_rate", "batch_size")  # read back from training, but open to another choice
+# What decides the threshold. A new rate or value replaces what was kept of both.
+THRESHOLD = ("false_alarm_rate", "threshold", "robust_threshold", "threshold_source")
+KEPT = ("pre_ckpt_path", "batch_size", *THRESHOLD)  # read back from training, but open to another choice
 # The groups of --help, in their order.
 GROUPS = {
     "data": "photographs and results",
@@ -75,6 +77,19 @@ class Config(options.Options):
         "part of good images that may be called anomalous",
         commands=(*COMPUTES, POSTPROCESS),
     )
+    threshold: Optional[float] = _data(
+        None,
+        options.number_or_none,
+        "score above which a photograph is anomalous; none: as the false alarm rate says",
+        commands=(*COMPUTES, POSTPROCESS),
+    )
+    robust_threshold: bool = _data(
+        False,
+        options.boolean,
+        "the false alarm rate without the good images that decide the threshold alone, being unlike the others",
+        commands=(*COMPUTES, POSTPROCESS),
+    )
+    threshold_source: str = _data("", str, "where the threshold comes from, if that is to be told", commands=())
     pictures: int = _data(1000, count, "result pictures to draw at most", commands=(TRAIN, EVAL, POSTPROCESS))
     seed: int = _run(1, options.seed, "seed of everything random", commands=(TRAIN,), trained=True)
     batch_size: int = _run(
@@ -154,6 +169,8 @@ def read_back(cls: type[AnyConfig], trained: dict, *, folder: Path, chosen: dict
         for spec in dataclasses.fields(cls)
         if spec.name in trained and (spec.metadata["trained"] or spec.name in KEPT)
     }
+    if chosen.keys() & {"false_alarm_rate", "threshold"}:
+        kept |= {"threshold": None, "threshold_source": ""}
     for spec in dataclasses.fields(cls):
         if spec.metadata["trained"] and spec.name in chosen and chosen[spec.name] != kept.get(spec.name):
             raise DataError(

@@ -16,7 +16,7 @@ from anomaly.data.loader import Batch
 from anomaly.data.samples import samples
 from anomaly.engines.choice import MINDSPORE
 from anomaly.measure import evaluation
-from anomaly.measure.calibration import Calibration, Scales
+from anomaly.measure.calibration import Calibration, Choice, Scales
 from anomaly.measure.evaluation import Evaluation
 from anomaly.measure.judgement import Judgement, judgement
 from anomaly.networks.registry import Backbone
@@ -49,9 +49,17 @@ class Detector(ABC):
     def save(self, folder: Path) -> None:
         """Writes it down, for anomaly.load."""
 
+    def with_choice(self: Self, choice: Choice) -> Self:
+        """The same with another threshold."""
+        return replace(self, scales=self.calibration.at(choice))
+
     def with_rate(self: Self, false_alarm_rate: float) -> Self:
         """The same with the threshold for this part of good photographs that may be called anomalous."""
-        return replace(self, scales=self.calibration.at(false_alarm_rate))
+        return self.with_choice(replace(self.scales.choice, false_alarm_rate=false_alarm_rate, value=None, source=""))
+
+    def with_threshold(self: Self, score: float) -> Self:
+        """The same, where a photograph is anomalous that scores more than this."""
+        return self.with_choice(replace(self.scales.choice, value=float(score), source=""))
 
     def judge(self, photographs: Any) -> Any:
         """A path or an array (H W 3 uint8, RGB) -> its Judgement; a folder, a batch or a list -> a list of them."""
@@ -71,10 +79,21 @@ class Fitted(Detector):
     def runs_beside(self) -> bool:
         return self.config.runtime.engine != MINDSPORE
 
-    def with_rate(self: Self, false_alarm_rate: float) -> Self:
+    def with_choice(self: Self, choice: Choice) -> Self:
         known: Any = self
-        config = replace(known.config, false_alarm_rate=false_alarm_rate)
-        return replace(known, config=config, scales=known.calibration.at(false_alarm_rate))
+        config = replace(
+            known.config,
+            false_alarm_rate=choice.false_alarm_rate,
+            threshold=choice.value,
+            robust_threshold=choice.robust,
+            threshold_source=choice.source,
+        )
+        return replace(known, config=config, scales=known.calibration.at(choice))
+
+
+def choice(config: Config) -> Choice:
+    """Of a threshold, by the options that decide it."""
+    return Choice(config.false_alarm_rate, config.threshold, config.robust_threshold, config.threshold_source)
 
 
 def common(config: Config, backbone: Backbone, *, calibration: Calibration) -> dict:
@@ -84,7 +103,7 @@ def common(config: Config, backbone: Backbone, *, calibration: Calibration) -> d
         "backbone": backbone,
         "transform": config.transform,
         "calibration": calibration,
-        "scales": calibration.at(config.false_alarm_rate),
+        "scales": calibration.at(choice(config)),
         "runs_on": str(config.runtime),
     }
 

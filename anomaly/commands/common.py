@@ -14,6 +14,7 @@ from anomaly.data.layouts import choose
 from anomaly.data.samples import Category
 from anomaly.deploy import exported, state
 from anomaly.deploy.exported import Exported
+from anomaly.measure.calibration import changed
 from anomaly.methods import Method
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError, UsageError
@@ -99,8 +100,8 @@ def open_model(chosen: Chosen) -> Exported:
             raise DataError(f"{path}: has {name} {value}, not {chosen.given[name]}; leave --{name} out")
     if detector.category not in chosen.categories and chosen.categories != ("all",):
         print(f"note: {path} is of category {detector.category}", file=sys.stderr)
-    rate = chosen.given.get("false_alarm_rate")
-    return detector if rate is None else detector.with_rate(rate)
+    choice = changed(detector.scales.choice, chosen.given)
+    return detector if choice is None else detector.with_choice(choice)
 
 
 def announce(method: Method, config: Config, *, data: Category, backbone: Backbone, where: str) -> None:

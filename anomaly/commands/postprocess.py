@@ -35,7 +35,7 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
         raise DataError(f"{args.label_dir}: is of {index['method']}, category {index['category']}")
     folder = Path(config.output_dir) if config.output_dir else args.result_dir
     model = described(chosen, index)
-    scales = model.at(chosen.given.get("false_alarm_rate"))
+    scales = model.at(chosen.given)
     returned = exchange.Returned(args.label_dir, args.result_dir, index=index, scales=scales)
     require_writable(folder)
     with logging_to(folder / "postprocess.log"):

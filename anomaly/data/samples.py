@@ -1,6 +1,7 @@
 """A photograph with what is known of it, and the photographs of one category."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,6 +45,18 @@ class Category:
     name: str
     train: tuple  # of Sample
     test: tuple
+
+
+def names(paths: Iterable) -> tuple:
+    """What photographs are called by: their file names, with the folders that tell them apart, if there are several."""
+    listed = [Path(path) for path in paths]
+    if len({path.parent for path in listed}) < 2:
+        return tuple(path.name for path in listed)
+    try:
+        common = os.path.commonpath(listed)
+    except ValueError:  # some absolute, some not
+        return tuple(path.as_posix() for path in listed)
+    return tuple(path.relative_to(common).as_posix() for path in listed)
 
 
 def images_in(folder: Path) -> list:

@@ -14,7 +14,7 @@ from anomaly.data.images import Transform
 from anomaly.detector import Fitted
 from anomaly.engines.choice import FLOAT32, PRECISIONS
 from anomaly.engines.frozen import IMAGE
-from anomaly.measure.calibration import NONE, UNSCALED, Calibration, Scale, Scales
+from anomaly.measure.calibration import NONE, UNSCALED, Calibration, Choice, Scale, Scales, changed
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError
 from anomaly.run.files import read_json, sha256, write_json
@@ -45,9 +45,10 @@ class Description:
     source: Path  # where the description stands
     content: dict  # the whole of it
 
-    def at(self, false_alarm_rate: Optional[float]) -> Scales:
-        """What the file says holds, unless a rate is asked for."""
-        return self.scales if false_alarm_rate is None else self.calibration.at(false_alarm_rate)
+    def at(self, chosen: dict) -> Scales:
+        """What the file says holds, unless options ask for another threshold."""
+        choice = changed(self.scales.choice, chosen)
+        return self.scales if choice is None else self.calibration.at(choice)
 
     @property
     def known_transform(self) -> Transform:
@@ -62,7 +63,7 @@ class Description:
 
 def unknown(method: str) -> Description:
     """Of a model of which nothing else is known, not even a threshold."""
-    nothing = Scales(UNSCALED, UNSCALED, 0.01)
+    nothing = Scales(UNSCALED, UNSCALED, Choice())
     return Description(method, "", Backbone("unknown", ""), "", None, None, NONE, nothing, FLOAT32, {}, Path(), {})
 
 
@@ -95,13 +96,25 @@ def describe(detector: Fitted, category: str, *, batch: Optional[int]) -> dict:
         "precision": detector.config.precision,
         "remark": detector.remark,
         "outputs": {"map": {"shape": list(detector.transform.size)}, "score": {}, "normalised": {}},
-        "false_alarm_rate": scales.false_alarm_rate,
+        **threshold(scales),
+        "good_scores": detector.calibration.scores.tolist(),
+        "good_peaks": detector.calibration.peaks.tolist(),
+        "good_names": list(detector.calibration.names),
+    }
+
+
+def threshold(scales: Scales) -> dict:
+    """The part of a description that says where a photograph becomes anomalous."""
+    choice = scales.choice
+    return {
+        "false_alarm_rate": choice.false_alarm_rate,
+        "threshold_chosen": choice.value,
+        "threshold_source": choice.source,
+        "robust_threshold": choice.robust,
         "threshold": scales.image.threshold if scales.known else None,
         "unit": scales.image.unit,
         "pixel_threshold": scales.pixel.threshold if scales.known else None,
         "pixel_unit": scales.pixel.unit,
-        "good_scores": detector.calibration.scores.tolist(),
-        "good_peaks": detector.calibration.peaks.tolist(),
     }
 
 
@@ -141,7 +154,7 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
     if info.get("format_version") != FORMAT_VERSION:
         raise DataError(f"{source}: of format {info.get('format_version')}, and this version knows {FORMAT_VERSION}")
     try:
-        crop, batch, rate = info["input"]["crop"], info["input"]["batch_size"], float(info["false_alarm_rate"])
+        crop, batch = info["input"]["crop"], info["input"]["batch_size"]
         if info["input"]["colour"] != COLOUR:
             raise DataError(f"{source}: wants {info['input']['colour']} images; here they are {COLOUR}")
         precision = info.get("precision", FLOAT32)
@@ -154,8 +167,12 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
             info["remark"],
             None if batch == DYNAMIC else int(batch),
             Transform(tuple(info["input"]["resize"]), tuple(crop) if crop else None),
-            Calibration(np.array(info["good_scores"], float), np.array(info["good_peaks"], float)),
-            Scales(_scale(info, ""), _scale(info, "pixel_"), rate),
+            Calibration(
+                np.array(info["good_scores"], float),
+                np.array(info["good_peaks"], float),
+                tuple(info.get("good_names", ())),
+            ),
+            Scales(_scale(info, ""), _scale(info, "pixel_"), _choice(info)),
             precision,
             dict(info["sha256"]),
             source,
@@ -163,6 +180,12 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
         )
     except (KeyError, TypeError, AttributeError, ValueError):
         raise damaged from None
+
+
+def _choice(info: dict) -> Choice:
+    value, source = info.get("threshold_chosen"), info.get("threshold_source", "")
+    rate, robust = float(info["false_alarm_rate"]), bool(info.get("robust_threshold", False))
+    return Choice(rate, None if value is None else float(value), robust, str(source))
 
 
 def _scale(info: dict, kind: str) -> Scale:

@@ -115,6 +115,6 @@ def load(found: State, config: Config, *, backbone: Backbone) -> Ensemble:
     for number, (own, part) in enumerate(zip(config.members, backbone.parts)):
         with found.file(f"{place(number)}/{RECORD}"):  # it has the checksums of the member's other files
             member = state.read(found.folder / place(number))
-        open_to_choice = {name: getattr(own, name) for name in ("batch_size", "workers", "engine", "false_alarm_rate")}
+        open_to_choice = {name: getattr(own, name) for name in ("batch_size", "workers", "engine")}
         members.append(method.load(member, open_to_choice, backbone=part))
     return replace(of(config, backbone, members=tuple(members)), category=found.folder.name)

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 from anomaly import methods
+from anomaly.config import THRESHOLD
 from anomaly.deploy import exported, state
 from anomaly.detector import Detector
+from anomaly.measure.calibration import changed
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.options import known
@@ -22,11 +24,12 @@ def load(path: Union[str, Path], *, network: Optional[Backbone] = None, **chosen
         raise DataError(f"{path}: no such file or folder; a detector is the folder of a state, an .onnx or a .mindir")
     if not path.is_dir():
         target, number = str(chosen.pop("device_target", "")), int(chosen.pop("device_id", 0))
-        rate = chosen.pop("false_alarm_rate", None)
-        if chosen:
-            raise UsageError(f"{path}: an exported model has no option {', '.join(chosen)}")
         detector: Detector = exported.load(path, target, device_id=number)
-        return detector if rate is None else detector.with_rate(rate)
+        unknown = chosen.keys() - set(THRESHOLD)
+        if unknown:
+            raise UsageError(f"{path}: an exported model has no option {', '.join(sorted(unknown))}")
+        choice = changed(detector.scales.choice, chosen)
+        return detector if choice is None else detector.with_choice(choice)
     found = state.read(path)
     method = methods.get(found.method)
     return method.load(found, known(method.config, chosen, where=str(path)), backbone=network)

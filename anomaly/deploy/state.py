@@ -1,10 +1,12 @@
 """The record beside a trained state. It is written last, so where it is and fits, the state is complete.
 
-    state.json      method, network, what good photographs scored, and a checksum of each file and of the record itself
-    config.yaml     the options of training
+    state.json      method, network, options, what good photographs scored when they were left out, and a checksum of
+                    each file and of the record itself
+    config.yaml     the options of training once more, to read, and for --config of another training
     network.int8.onnx    with --precision int8: the network as it was quantised on the photographs of training
 
 Format 2 added the version and the record's own checksum; what was written before has neither and is read as it is.
+Format 3 has the options, and the names of the photographs that were scored.
 """
 
 import hashlib
@@ -25,11 +27,12 @@ from anomaly.networks.registry import Backbone
 from anomaly.run import options
 from anomaly.run.errors import DataError
 from anomaly.run.files import read_json, replacing, sha256, write_json, write_text
+from anomaly.run.progress import log
 
 RECORD = "state.json"
 CONFIG = "config.yaml"
 NETWORK = "network.int8.onnx"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 KEYS = ("method", "backbone", "random_backbone", "fingerprint", "good_scores", "good_peaks", "files", "details")
 
 
@@ -47,7 +50,8 @@ def begin(folder: Path) -> None:
 def save(folder: Path, detector: Fitted, *, files: tuple, details: Optional[dict] = None) -> None:
     """`files`: those that the method has written there; `details`: what else it wants to know, as JSON has it."""
     backbone, calibration = detector.backbone, detector.calibration
-    write_text(folder / CONFIG, options.to_yaml(replace(detector.config, pre_ckpt_path=backbone.source)))
+    config = replace(detector.config, pre_ckpt_path=backbone.source)
+    write_text(folder / CONFIG, options.to_yaml(config))
     (folder / NETWORK).unlink(missing_ok=True)  # of an earlier training
     if backbone.quantised:
         with replacing(folder / NETWORK) as temporary:
@@ -61,10 +65,17 @@ def save(folder: Path, detector: Fitted, *, files: tuple, details: Optional[dict
         "fingerprint": backbone.fingerprint,
         "good_scores": calibration.scores.tolist(),
         "good_peaks": calibration.peaks.tolist(),
-        "files": {name: sha256(folder / name) for name in (*files, CONFIG)},
+        "good_names": list(calibration.names),
+        "options": options.to_values(config),
+        "config": sha256(folder / CONFIG),
+        "files": {name: sha256(folder / name) for name in files},
         "details": details or {},
         "runs_on": detector.runs_on,
     }
+    write(folder, record)
+
+
+def write(folder: Path, record: dict) -> None:
     write_json(folder / RECORD, {**record, "checksum": checksum(record)})
 
 
@@ -94,10 +105,19 @@ class State:
 
     @property
     def calibration(self) -> Calibration:
-        return Calibration(np.array(self.record["good_scores"], float), np.array(self.record["good_peaks"], float))
+        scores, peaks = (np.array(self.record[key], float) for key in ("good_scores", "good_peaks"))
+        return Calibration(scores, peaks, tuple(self.record.get("good_names", ())))
 
     def options(self, cls: type) -> dict:
         """With which it was trained."""
+        if "options" in self.record:
+            if (self.folder / CONFIG).is_file() and sha256(self.folder / CONFIG) != self.record["config"]:
+                log.warning(
+                    "note: %s was edited after training and is not looked at; `anomaly threshold` chooses another "
+                    "threshold, and flags whatever else is open",
+                    self.folder / CONFIG,
+                )
+            return options.from_values(cls, self.record["options"], path=self.folder / RECORD)
         with self.file(CONFIG) as content:
             return options.from_text(cls, content[:], path=self.folder / CONFIG)
 
@@ -154,7 +174,7 @@ def read(folder: Path) -> State:
     if not isinstance(record, dict) or any(key not in record for key in KEYS) or not isinstance(record["files"], dict):
         raise DataError(f"{path}: damaged; train again")
     version = record.get("format_version", 1)
-    if version not in (1, FORMAT_VERSION):
+    if version not in range(1, FORMAT_VERSION + 1):
         raise DataError(f"{path}: of format {version}; this version knows those up to {FORMAT_VERSION}")
     if version > 1 and record.get("checksum") != checksum(record):
         raise DataError(f"{path}: changed since training; train again")

@@ -4,8 +4,9 @@ The threshold follows from those scores and the false alarms that one accepts, s
 after training. Normalised scores are 0.5 at the threshold and 0.25 at the middle of the good images.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
+from typing import Optional, Union
 
 import numpy as np
 
@@ -53,13 +54,56 @@ class Scale:
         return ANOMALOUS if score > self.threshold else NORMAL
 
 
+TEST_LABELS = "test labels"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a threshold is chosen: as a value, or by the part of good photographs that may be called anomalous."""
+
+    false_alarm_rate: float = 0.01
+    value: Optional[float] = None  # goes before the rate
+    robust: bool = False  # without the photographs that dominate it
+    source: str = ""  # of the value, where it is not simply what somebody wanted
+
+    def __post_init__(self) -> None:
+        rate = self.false_alarm_rate
+        if not isinstance(rate, Real) or not 0 < rate < 1:
+            raise UsageError(f"false_alarm_rate: {rate!r} is not allowed (a number between 0 and 1)")
+        if self.value is not None and not (isinstance(self.value, Real) and np.isfinite(self.value)):
+            raise UsageError(f"threshold: {self.value!r} is not allowed (a number)")
+
+    def __str__(self) -> str:
+        if self.value is not None:
+            return f"chosen by {self.source}" if self.source else "chosen as a value"
+        return f"false alarm rate {self.false_alarm_rate:g}" + (", robust" if self.robust else "")
+
+
+def changed(choice: Choice, chosen: dict) -> Optional[Choice]:
+    """A choice with what options ask for; None where they ask for nothing."""
+    value, rate, robust = (chosen.get(name) for name in ("threshold", "false_alarm_rate", "robust_threshold"))
+    if value is None and rate is None and robust is None:
+        return None
+    known = choice.value if rate is None else None
+    return Choice(
+        choice.false_alarm_rate if rate is None else rate,
+        known if value is None else value,
+        choice.robust if robust is None else robust,
+        choice.source if value is None and known is not None else "",
+    )
+
+
 @dataclass(frozen=True)
 class Scales:
-    """What scores of images and values of maps are held against, for one rate of false alarms."""
+    """What scores of images and values of maps are held against."""
 
     image: Scale
     pixel: Scale  # for pictures: a place is marked where its value exceeds what a good image reaches anywhere
-    false_alarm_rate: float
+    choice: Choice
+
+    @property
+    def false_alarm_rate(self) -> float:
+        return self.choice.false_alarm_rate
 
     @property
     def known(self) -> bool:
@@ -72,9 +116,42 @@ UNSCALED = Scale(float("nan"), 1.0)
 
 def scale(good: np.ndarray, false_alarm_rate: float) -> Scale:
     limit = threshold(good, false_alarm_rate)
-    if np.isnan(limit):
-        return UNSCALED
-    return Scale(limit, max(limit - float(np.median(good)), 1e-6 * abs(limit), 1e-12))
+    return UNSCALED if np.isnan(limit) else _above(limit, float(np.median(good)))
+
+
+def _above(limit: float, middle: float) -> Scale:
+    return Scale(limit, max(limit - middle, 1e-6 * abs(limit), 1e-12))
+
+
+def _moved(scales: Scales, value: float) -> Scales:
+    """With this threshold of images, and that of places as many units away from where it was."""
+    image, pixel = scales.image, scales.pixel
+    if not scales.known:
+        return replace(scales, image=_above(value, value), pixel=_above(value, value))
+    steps = (value - image.threshold) / image.unit
+    shift = max(1 + steps, 1e-6)  # of the unit, which starts at the middle of the good ones
+    return replace(
+        scales,
+        image=Scale(value, image.unit * shift),
+        pixel=Scale(pixel.threshold + steps * pixel.unit, pixel.unit * shift),
+    )
+
+
+DOMINATES = 0.5  # without it the threshold is less than so far from the middle of the good ones, as a part
+FEWEST = 8  # scores, of which one may be said to dominate
+LARGEST = 0.05  # part of them, at most
+
+
+def dominating(good: np.ndarray, false_alarm_rate: float) -> list:
+    """Which of them decide the threshold alone: without it, it would be less than half as far from the middle."""
+    order, found = np.argsort(-np.asarray(good), kind="stable"), 0
+    while found < max(1, int(LARGEST * len(good))) and len(good) - found >= FEWEST:
+        with_it, without = (good[order[start:]] for start in (found, found + 1))
+        distances = [threshold(some, false_alarm_rate) - np.median(some) for some in (with_it, without)]
+        if not distances[1] < DOMINATES * distances[0]:
+            break
+        found += 1
+    return order[:found].tolist()
 
 
 @dataclass(frozen=True)
@@ -83,17 +160,36 @@ class Calibration:
 
     scores: np.ndarray
     peaks: np.ndarray
+    names: tuple = ()  # of the photographs, where they are known
 
     def __post_init__(self) -> None:
         for name in ("scores", "peaks"):  # in double precision, as they are read back from a state
             object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
             if not np.isfinite(getattr(self, name)).all():
                 raise DataError("the scores of good photographs are no numbers; the network's weights may be damaged")
+        if self.names and len(self.names) != len(self.scores):
+            object.__setattr__(self, "names", ())
 
-    def at(self, false_alarm_rate: float) -> Scales:
-        if not isinstance(false_alarm_rate, Real) or not 0 < false_alarm_rate < 1:
-            raise UsageError(f"false_alarm_rate: {false_alarm_rate!r} is not allowed (a number between 0 and 1)")
-        return Scales(scale(self.scores, false_alarm_rate), scale(self.peaks, false_alarm_rate), false_alarm_rate)
+    def at(self, choice: Union[Choice, float]) -> Scales:
+        """The thresholds for a choice, or for a rate of false alarms."""
+        choice = choice if isinstance(choice, Choice) else Choice(choice)
+        rate = choice.false_alarm_rate
+        kept = self.without_dominating(rate) if choice.robust else self
+        scales = Scales(scale(kept.scores, rate), scale(kept.peaks, rate), choice)
+        return scales if choice.value is None else _moved(scales, choice.value)
+
+    def without_dominating(self, false_alarm_rate: float) -> "Calibration":
+        kept = np.ones(len(self.scores), bool)
+        kept[dominating(self.scores, false_alarm_rate)] = False
+        names = tuple(name for name, stays in zip(self.names, kept) if stays)
+        return Calibration(self.scores[kept], self.peaks[kept], names)
+
+    def above(self, value: float) -> int:
+        """How many of the good ones a threshold of this value would call anomalous."""
+        return int((self.scores > value).sum())
+
+    def name(self, number: int) -> str:
+        return self.names[number] if self.names else f"photograph {number + 1}"
 
 
 NONE = Calibration(np.zeros(0), np.zeros(0))  # before there is one

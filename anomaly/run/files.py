@@ -74,7 +74,7 @@ def require_own(path: Path, *, is_own: bool) -> None:
 
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")  # as names of files may have it
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -83,7 +83,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8", errors="surrogateescape"))
     except ValueError as error:
         raise DataError(f"{path}: not valid JSON ({error})") from None
 

@@ -6,6 +6,7 @@ refused everywhere with the same words.
 
 import argparse
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,10 @@ def size_or_none(text: str) -> Optional[tuple]:
     return None if text.lower() == "none" else size(text)
 
 
+def number_or_none(text: str) -> Optional[float]:
+    return None if text.lower() == "none" else finite(text)
+
+
 def names(text: str) -> tuple:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -53,6 +58,7 @@ def _number(kind: Callable, fits: Callable, words: str) -> Callable:
     return parser
 
 
+finite = _number(float, math.isfinite, "a number")
 positive = _number(int, lambda value: value >= 1, "1 or more")
 seed = _number(int, lambda value: 0 <= value < 2**32, "0 to 4294967295")
 count = _number(int, lambda value: value >= 0, "0 or more")
@@ -170,27 +176,39 @@ def from_yaml(cls: type[Options], path: Path) -> dict:
 
 def from_text(cls: type[Options], text: bytes, *, path: Path) -> dict:
     """The options in a YAML file of this content."""
-    specs = {spec.name: spec for spec in dataclasses.fields(cls)}
     try:
-        values = yaml.safe_load(text.decode("utf-8")) or {}
+        return from_values(cls, yaml.safe_load(text.decode("utf-8")) or {}, path=path)
     except (yaml.YAMLError, UnicodeDecodeError):
         raise UsageError(f"{path}: not valid YAML") from None
+
+
+def from_values(cls: type[Options], values: Any, *, path: Path) -> dict:
+    """The options among plain values, as a file has them."""
+    specs = {spec.name: spec for spec in dataclasses.fields(cls)}
     if not isinstance(values, dict):
         raise UsageError(f"{path}: not a list of options (name: value)")
     unknown = [str(key) for key in values if key not in specs]
     if unknown:
         raise UsageError(f"{path}: unknown option {', '.join(unknown)}")
     return {
-        key: parse(specs[key], "" if value is None and key != "crop" else value, where=f"{path}: {key}")
+        key: parse(specs[key], "" if value is None and not may_be_none(specs[key]) else value, where=f"{path}: {key}")
         for key, value in values.items()
     }
 
 
-def to_yaml(config: Options) -> str:
-    values = {
+def may_be_none(spec: dataclasses.Field) -> bool:
+    return spec.metadata["parse"] in (size_or_none, number_or_none)
+
+
+def to_values(config: Options) -> dict:
+    """Plain values, as YAML and JSON have them."""
+    return {
         key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(config).items()
     }
-    return yaml.safe_dump(values, sort_keys=False, default_flow_style=None, allow_unicode=True)
+
+
+def to_yaml(config: Options) -> str:
+    return yaml.safe_dump(to_values(config), sort_keys=False, default_flow_style=None, allow_unicode=True)
 
 
 def known(cls: type[Options], chosen: dict, *, where: str) -> dict:

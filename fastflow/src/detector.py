@@ -10,6 +10,7 @@ import mindspore
 import numpy as np
 from mindspore import nn
 
+from anomaly.data.samples import names
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
@@ -104,7 +105,14 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     if not job.ranks.writes:
         return detector
     with job.phase("calibration"):
-        calibration = calibrate(detector.score_features, cache, index=index, kept_out=kept_out, batch=config.batch_size)
+        calibration = calibrate(
+            detector.score_features,
+            cache,
+            index=index,
+            kept_out=kept_out,
+            batch=config.batch_size,
+            called=names(sample.path for sample in samples),
+        )
     return replace(detector, **common(config, backbone, calibration=calibration))
 
 

@@ -74,14 +74,20 @@ def still_there(images: list, samples: tuple) -> list:
     return found
 
 
-def merge(earlier: Optional[Calibration], present: list, *, fresh: np.ndarray) -> Calibration:
+def merge(
+    earlier: Optional[Calibration], present: list, *, fresh: np.ndarray, called: Optional[tuple] = None
+) -> Calibration:
     """Fresh scores, if there are any, where an image could be read again, those of before where not; `present` says
-    which it is.
+    which it is. `called`: the names of all images.
     """
-    scores, again = [], iter(fresh.reshape(-1).tolist())
+    again = iter(fresh.reshape(-1).tolist())
+    scores: list[float] = []
+    kept: list[int] = []
     for number, is_present in enumerate(present):
-        if is_present:
-            scores += [next(again)] if fresh.size else []
-        elif earlier and number < len(earlier.scores):
+        if is_present and fresh.size:
+            scores.append(next(again))
+        elif not is_present and earlier and number < len(earlier.scores):
             scores.append(float(earlier.scores[number]))
-    return Calibration(np.array(scores), np.array(scores))  # the score is the map's peak
+        kept += [number] * (len(scores) - len(kept))
+    found = tuple(called[number] for number in kept) if called else ()
+    return Calibration(np.array(scores), np.array(scores), found)  # the score is the map's peak

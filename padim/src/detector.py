@@ -7,6 +7,7 @@ from typing import Optional
 
 import numpy as np
 
+from anomaly.data.samples import names
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
@@ -56,12 +57,14 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     log.info("%d images, %d positions, %d dimensions: %s", gaussians.count, *gaussians.mean.shape, kind)
     anomaly_map = AnomalyMap(positions.grid, config.transform.size)
     present = dataset.still_there(known, samples if known else ()) + new
+    images = known + dataset.describe(new)
     calibration = recalibrate(
         config,
         gaussians,
         positions=positions,
         anomaly_map=anomaly_map,
         present=present,
+        called=names(image["path"] for image in images),
         earlier=start.calibration if start else None,
         job=job,
         kept=kept,
@@ -71,7 +74,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
         embedding=positions,
         gaussians=gaussians.stored_as(config.storage),
         anomaly_map=anomaly_map,
-        images=known + dataset.describe(new),
+        images=images,
     )
 
 
@@ -117,6 +120,7 @@ def recalibrate(
     positions: Embedding,
     anomaly_map: AnomalyMap,
     present: list,
+    called: tuple,
     earlier: Optional[Calibration],
     job: Job,
     kept: Optional[Kept],
@@ -134,7 +138,7 @@ def recalibrate(
         fresh = job.ranks.gather(calibrate(gaussians, anomaly_map, features=features))
     if None in present:
         log.info("%d images of before are gone: their scores for the threshold stay", present.count(None))
-    return dataset.merge(earlier, [sample is not None for sample in present], fresh=fresh)
+    return dataset.merge(earlier, [sample is not None for sample in present], fresh=fresh, called=called)
 
 
 def calibrate(gaussians: Gaussians, anomaly_map: AnomalyMap, *, features: Iterable) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Optional
 
 import numpy as np
 
+from anomaly.data.samples import names
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
@@ -66,9 +67,11 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     anomaly_map = AnomalyMap(patches.grid, config.transform.size)
     with job.phase("calibration", len(mine)) as count:
         images = one_by_one(config, mine, embedding=patches) if in_parts else features
-        good = ranks.gather(calibrate(bank, anomaly_map, images=images, first=before, report=count))
+        found = ranks.gather(calibrate(bank, anomaly_map, images=images, first=before, report=count))
+    called = names(sample.path for sample in samples)
+    good = Calibration(found[:, 1], found[:, 2], tuple(called[int(number)] for number in found[:, 0]))
     return PatchCore(
-        **common(config, backbone, calibration=Calibration(*good.T)),
+        **common(config, backbone, calibration=good),
         remark=APPROXIMATE if approximate else "",
         embedding=patches,
         bank=bank,
@@ -95,7 +98,7 @@ def one_by_one(config: Config, samples: tuple, *, embedding: Embedding) -> Itera
 def calibrate(
     bank: MemoryBank, anomaly_map: AnomalyMap, *, images: Iterable, first: int, report: Callable
 ) -> np.ndarray:
-    """Score and peak of each training image against the rows that came from all the others, B 2.
+    """Number, score and peak of each training image against the rows that came from all the others, B 3.
 
     `images`: N D for each, in order; `first`: the number of the first.
     """
@@ -103,9 +106,9 @@ def calibrate(
     for number, patches in enumerate(images, first):
         own = bank.rows_of(number)
         if own.stop - own.start < len(bank.vectors):
-            found.append(bank.extremes(patches, anomaly_map, skip=own))
+            found.append((number, *bank.extremes(patches, anomaly_map, skip=own)))
         report(1)
-    return np.array(found).reshape(-1, 2)
+    return np.array(found).reshape(-1, 3)
 
 
 def load(found: State, config: Config, *, backbone: Backbone) -> PatchCore:
