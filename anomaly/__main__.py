@@ -11,12 +11,17 @@ from typing import Optional
 from anomaly import __version__
 from anomaly.run.errors import UsageError, guarded
 
-TOOLS = {"toydata": "anomaly.data.toydata", "fetch": "anomaly.commands.fetch"}  # commands that need no method
+TOOLS = {  # commands that need no method
+    "toydata": "anomaly.data.toydata",
+    "fetch": "anomaly.commands.fetch",
+    "threshold": "anomaly.commands.threshold",
+}
 HELP = ("-h", "--help")
 
 TEXT = """usage: anomaly COMMAND METHOD [options]
        anomaly toydata DEST [options]
        anomaly fetch WEIGHTS [options]
+       anomaly threshold STATE [options]
        anomaly --version
 
 commands:

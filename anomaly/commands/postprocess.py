@@ -42,7 +42,15 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
         about = tables.about(
             method.name, name, backbone=model.backbone, remark=model.remark, scales=scales, trained_on=0
         )
-        results.write(returned, len(returned), folder=folder, most=config.pictures, about=about)
+        results.write(
+            returned,
+            len(returned),
+            folder=folder,
+            most=config.pictures,
+            about=about,
+            good=(model.calibration, scales),
+            table="figures.csv",  # results.csv may be the device's
+        )
 
 
 def described(chosen: Chosen, index: dict) -> Description:

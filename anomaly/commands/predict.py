@@ -23,7 +23,7 @@ from anomaly.measure.judgement import Judgement
 from anomaly.methods import Method
 from anomaly.run import device
 from anomaly.run.errors import DataError, UsageError
-from anomaly.run.files import require_own, write_json, write_text
+from anomaly.run.files import begins, require_own, write_json, write_text
 from anomaly.run.options import PREDICT
 from anomaly.run.threads import Background
 from anomaly.show import pictures
@@ -93,16 +93,6 @@ def require_places(args: argparse.Namespace, photographs: tuple, *, pictures_in:
         place = picture_of(sample.path, args.image_path, folder=pictures_in)
         if place.resolve() in originals:
             raise DataError(f"{sample.path}: its picture would take its place; move it out of {pictures_in}")
-
-
-def begins(path: Path, texts: tuple) -> bool:
-    """Whether a file begins as those do that this command writes; an empty one holds nothing to lose."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(100)
-    except OSError:
-        return False
-    return not start or start.startswith(tuple(text.encode() for text in texts))
 
 
 def line(judgement: Judgement) -> str:

@@ -1,40 +1,79 @@
 """An evaluation that leaves pictures and figures in a folder; training ends with one, too."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from anomaly.commands import deciding
 from anomaly.config import Config
 from anomaly.data.samples import Category
 from anomaly.detector import Detector, Judging
+from anomaly.measure.calibration import Calibration, Scales
 from anomaly.measure.evaluation import evaluate
 from anomaly.measure.judgement import Judgement
 from anomaly.run.errors import DataError
-from anomaly.run.files import read_json, replacing_folder, require_own, write_json
+from anomaly.run.files import begins, read_json, replacing_folder, require_own, write_json, write_text
 from anomaly.run.progress import Bars, Counter, log
 from anomaly.show import pictures, tables
 
 MARKER = ".made_by_anomaly"  # tells a folder of pictures that may be replaced from one of the user's
+TABLE = "results.csv"
 
 
-def write(judgements: Iterable[Judgement], number: int, *, folder: Path, most: int, about: dict) -> dict:
-    """results.json and sample/ of so many judgements; `about`: what is known of the detector and the photographs."""
-    ours = (folder / "sample" / MARKER).is_file() or is_ours(folder / "results.json")
-    require_own(folder / "sample", is_own=ours)
+def write(
+    judgements: Iterable[Judgement],
+    number: int,
+    *,
+    folder: Path,
+    most: int,
+    about: dict,
+    good: tuple,
+    table: str = TABLE,
+    examples: Iterable[Judgement] = (),
+) -> dict:
+    """results.json, the table and sample/ of so many judgements.
+
+    `about`: what is known of the detector and the photographs; `good`: a Calibration and the Scales in force;
+    `examples`: judgements to draw that do not count.
+    """
+    require_own(folder / table, is_own=begins(folder / table, (tables.CSV_HEADER,)))
     mark = "RANDOM BACKBONE" if about["random_backbone"] else ""
-    with replacing_folder(folder / "sample") as sample, Counter(Bars(), "evaluation", total=number) as count:
-        (sample / MARKER).touch()
+    with sample(folder, most) as place, Counter(Bars(), "evaluation", total=number) as count:
+        for _ in pictures.drawn(examples, place, most=most, mark=mark):
+            pass
 
         def counted() -> Iterable[Judgement]:
-            for judgement in pictures.drawn(judgements, sample, most=most, mark=mark):
+            for judgement in pictures.drawn(judgements, place, most=most, mark=mark):
                 yield judgement
                 count()
 
         evaluation = evaluate(counted())
     seconds = judgements.seconds / max(number, 1) if isinstance(judgements, Judging) else None
-    results = {**tables.record(evaluation, about), "seconds_per_image": seconds}
+    calibration, scales = good
+    results = {
+        **tables.record(evaluation, about),
+        **tables.threshold(calibration, evaluation.images, scales=scales),
+        "good_scores_sha256": identity(calibration),
+        "seconds_per_image": seconds,
+    }
     write_json(folder / "results.json", results)
-    log.info("%s", tables.figures(results) if evaluation.images else "no test images: no figures")
+    write_text(folder / table, tables.csv_of(results))
+    log.info("%s", tables.figures(results) if evaluation.images else tables.without_images(results))
     return results
+
+
+@contextmanager
+def sample(folder: Path, most: int) -> Iterator[Path]:
+    """Where pictures are drawn; those that are there stay if none are asked for."""
+    place = folder / "sample"
+    if not most:
+        yield place
+        return
+    require_own(place, is_own=(place / MARKER).is_file() or is_ours(folder / "results.json"))
+    with replacing_folder(place) as made:
+        (made / MARKER).touch()
+        yield made
 
 
 def is_ours(path: Path) -> bool:
@@ -46,15 +85,30 @@ def is_ours(path: Path) -> bool:
     return isinstance(found, dict) and {"method", "verdicts", "images"} <= found.keys()
 
 
+def identity(calibration: Calibration) -> str:
+    """Of what was fitted: two detectors that scored the good photographs alike are the same one."""
+    return hashlib.sha256(calibration.scores.tobytes() + calibration.peaks.tobytes()).hexdigest()
+
+
 def of_category(detector: Detector, data: Category, *, folder: Path, config: Config) -> dict:
     """The detector's results on the test photographs of a category; `config` says how many at once, and pictures."""
+    scales: Scales = detector.scales
     about = tables.about(
         detector.method,
         data.name,
         backbone=detector.backbone,
         remark=detector.remark,
-        scales=detector.scales,
+        scales=scales,
         trained_on=len(data.train),
     )
     judging = Judging(detector, data.test, config.batch_size, config.workers, with_masks=True)
-    return write(judging, len(data.test), folder=folder, most=config.pictures, about=about)
+    examples = deciding.judgements(detector, data.train) if config.pictures else ()
+    return write(
+        judging,
+        len(data.test),
+        folder=folder,
+        most=config.pictures,
+        about=about,
+        good=(detector.calibration, scales),
+        examples=examples,
+    )

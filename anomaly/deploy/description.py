@@ -146,6 +146,20 @@ def read(model: Path) -> Description:
     return parse(read_json(beside(model)), beside(model), model=model)
 
 
+def read_beside(path: Path) -> Optional[Description]:
+    """Of a .json that lies beside a model; None for any other."""
+    try:
+        return parse(read_json(path), path, model=path)
+    except DataError:
+        return None
+
+
+def keep(about: Description, choice: Choice) -> Path:
+    """Writes another threshold into a description."""
+    write_json(about.source, {**about.content, **threshold(about.calibration.at(choice))})
+    return about.source
+
+
 def parse(info: Any, source: Path, *, model: Path) -> Description:
     """`source`: where the description stands."""
     damaged = DataError(f"{source}: damaged; export the model again")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
+import yaml
 
 from anomaly.detector import Fitted
 from anomaly.measure.calibration import Calibration
@@ -75,8 +76,9 @@ def save(folder: Path, detector: Fitted, *, files: tuple, details: Optional[dict
     write(folder, record)
 
 
-def write(folder: Path, record: dict) -> None:
+def write(folder: Path, record: dict) -> Path:
     write_json(folder / RECORD, {**record, "checksum": checksum(record)})
+    return folder / RECORD
 
 
 @contextmanager
@@ -179,6 +181,17 @@ def read(folder: Path) -> State:
     if version > 1 and record.get("checksum") != checksum(record):
         raise DataError(f"{path}: changed since training; train again")
     return State(folder, record)
+
+
+def with_options(found: State, chosen: dict) -> Path:
+    """The same state with other options, of those that are open after training; written in one step."""
+    record = {key: value for key, value in found.record.items() if key != "checksum"}
+    if "options" not in record:  # of an earlier format
+        with found.file(CONFIG) as content:
+            record["options"], record["config"] = yaml.safe_load(content[:]), sha256(found.folder / CONFIG)
+        record["files"] = {name: value for name, value in record["files"].items() if name != CONFIG}
+        record["format_version"] = FORMAT_VERSION
+    return write(found.folder, {**record, "options": {**record["options"], **chosen}})
 
 
 def folder_of(path: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from anomaly.measure import metrics
-from anomaly.measure.calibration import ANOMALOUS
+from anomaly.measure.calibration import ANOMALOUS, UNKNOWN
 from anomaly.measure.judgement import Judgement
 from anomaly.measure.metrics import Points
 
@@ -19,6 +19,9 @@ class Judged(NamedTuple):
     anomalous: bool  # what it is
     score: float
     verdict: str  # what it was called
+    normalised: Optional[float] = None
+    wrong: bool = False  # whether it was called what it is not
+    path: str = ""
 
 
 class Verdicts(NamedTuple):
@@ -46,7 +49,7 @@ class Evaluation:
     threshold: Optional[float]
     false_alarm_rate: Optional[float]
     verdicts: Verdicts
-    images: tuple  # of Judged
+    images: tuple  # of Judged, the wrong ones first, then by score
     img_roc: Points
     img_pr: Points
     pixel_roc: Points
@@ -63,7 +66,7 @@ def evaluate(judgements: Iterable[Judgement]) -> Evaluation:
         scales = each.scales
         if each.mask is not None:
             pixels.add(each.map, each.mask)
-        images.append(Judged(each.sample.name, each.sample.anomalous, each.score, each.verdict))
+        images.append(judged(each))
     labels = np.array([image.anomalous for image in images], bool)
     by_image = metrics.curve(np.array([image.score for image in images]), labels)
     by_pixel = pixels.curve()
@@ -81,8 +84,8 @@ def evaluate(judgements: Iterable[Judgement]) -> Evaluation:
         pixel_ap=metrics.average_precision(by_pixel),
         threshold=scales.image.threshold if scales and scales.known else None,
         false_alarm_rate=scales.false_alarm_rate if scales else None,
-        verdicts=_verdicts(labels, np.array([image.verdict == ANOMALOUS for image in images], bool)),
-        images=tuple(images),
+        verdicts=verdicts(images),
+        images=tuple(sorted(images, key=lambda image: (not image.wrong, -image.score, image.name))),
         img_roc=metrics.roc(by_image),
         img_pr=metrics.precision_recall(by_image),
         pixel_roc=metrics.thinned(metrics.roc(by_pixel), MOST_POINTS),
@@ -90,10 +93,14 @@ def evaluate(judgements: Iterable[Judgement]) -> Evaluation:
     )
 
 
-def _verdicts(labels: np.ndarray, called: np.ndarray) -> Verdicts:
-    return Verdicts(
-        good=int((~labels).sum()),
-        false_alarms=int((called & ~labels).sum()),
-        anomalous=int(labels.sum()),
-        missed=int((~called & labels).sum()),
-    )
+def judged(each: Judgement) -> Judged:
+    wrong = each.verdict != UNKNOWN and (each.verdict == ANOMALOUS) != each.sample.anomalous
+    place = str(each.sample.path)
+    return Judged(each.sample.name, each.sample.anomalous, each.score, each.verdict, each.normalised, wrong, place)
+
+
+def verdicts(images: Iterable[Judged]) -> Verdicts:
+    """What the verdicts are worth."""
+    good = [image.verdict == ANOMALOUS for image in images if not image.anomalous]
+    anomalous = [image.verdict == ANOMALOUS for image in images if image.anomalous]
+    return Verdicts(len(good), sum(good), len(anomalous), anomalous.count(False))

@@ -66,6 +66,16 @@ def is_name(text: str) -> bool:
     return text not in ("", ".", "..") and not any(sign in text for sign in "/\\\0")
 
 
+def begins(path: Path, texts: tuple) -> bool:
+    """Whether a file begins as those do that this program writes; an empty one holds nothing to lose."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(200)
+    except OSError:
+        return False
+    return not start or start.startswith(tuple(text.encode() for text in texts))
+
+
 def require_own(path: Path, *, is_own: bool) -> None:
     """What lies at a path that is to be written must be of this program, or nothing."""
     if os.path.lexists(path) and not is_own:

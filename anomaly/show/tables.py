@@ -1,8 +1,11 @@
 """Results as lines, tables and records."""
 
+import csv
+import io
 from typing import Optional
 
-from anomaly.measure.calibration import Scales
+from anomaly.measure import rates
+from anomaly.measure.calibration import Calibration, Scales
 from anomaly.measure.evaluation import Evaluation
 from anomaly.networks.registry import Backbone
 
@@ -45,6 +48,30 @@ def record(evaluation: Evaluation, about: dict) -> dict:
     }
 
 
+CSV_COLUMNS = ("name", "wrong", "verdict", "anomalous", "score", "normalised", "path")
+CSV_HEADER = ",".join(CSV_COLUMNS)
+
+
+def csv_of(results: dict) -> str:
+    """The photographs of results.json as a table, the wrong ones first."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(results["images"])
+    return text.getvalue()
+
+
+def threshold(calibration: Calibration, images: tuple, *, scales: Scales) -> dict:
+    """What the threshold costs, what it would cost elsewhere, and which good photographs decide it."""
+    return {
+        "threshold_chosen": str(scales.choice),
+        "good_left_out": len(calibration.scores),
+        "rates": [row._asdict() for row in rates.rates(calibration, images, scales=scales)],
+        "deciding": [each._asdict() for each in rates.deciding(calibration, scales.choice)],
+        "advice": rates.advice(calibration, scales.choice),
+    }
+
+
 def number(value: Optional[float], digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
@@ -63,11 +90,38 @@ def figures(results: dict) -> str:
     verdicts = results["verdicts"]
     if results["threshold"] is not None:
         lines.append(
-            f"threshold {results['threshold']:.4f} (false alarm rate {results['false_alarm_rate']:g}): "
+            f"threshold {results['threshold']:.4f} ({results['threshold_chosen']}): "
             f"{verdicts['false_alarms']} of {verdicts['good']} good images called anomalous, "
             f"{verdicts['missed']} of {verdicts['anomalous']} anomalous ones missed"
         )
-    return "\n".join(lines + remarks([results]))
+    return "\n".join(lines + of_threshold(results) + remarks([results]))
+
+
+def without_images(results: dict) -> str:
+    return "\n".join(["no test images: no figures", *of_threshold(results)])
+
+
+def of_threshold(results: dict) -> list:
+    """Lines: a table of rates, and what decides the threshold."""
+    if not results.get("rates"):
+        return []
+    good, tests = results["good_left_out"], results["verdicts"]
+    lines = [
+        f"other thresholds ({good} good photographs of training, each scored by what the others taught):",
+        "  false alarm rate   threshold   above it: in training   good in test   missed defects",
+    ]
+    for row in results["rates"]:
+        rate = "(value)" if row["false_alarm_rate"] is None else f"{row['false_alarm_rate']:g}"
+        above, alarms, missed = (
+            f"{row['good_above']} of {good}",
+            f"{row['false_alarms']} of {tests['good']}",
+            f"{row['missed']} of {tests['anomalous']}",
+        )
+        mark = "   <- in force" if row["chosen"] else ""
+        lines.append(f"  {rate:>16}{row['threshold']:12.4f}{above:>24}{alarms:>15}{missed:>17}{mark}")
+    found = ", ".join(f"{each['name']} ({each['score']:.4f})" for each in results["deciding"])
+    lines.append(f"the largest scores in training: {found}")
+    return lines + ([f"warning: {results['advice']}"] if results["advice"] else [])
 
 
 def table(all_results: list) -> str:

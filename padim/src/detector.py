@@ -37,6 +37,9 @@ class PaDiM(Fitted):
         maps = self.anomaly_map(self.gaussians.distances(self.embedding(images)))
         return maps, image_scores(maps)
 
+    def left_out(self, images: np.ndarray, number: int) -> np.ndarray:
+        return self.anomaly_map(self.gaussians.left_out(self.embedding(images)))
+
     def save(self, folder: Path) -> None:
         folder = Path(folder)
         state.begin(folder)

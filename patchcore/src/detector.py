@@ -36,6 +36,9 @@ class PatchCore(Fitted):
         distances, scores = self.bank.score(self.embedding(images))
         return self.anomaly_map(distances), scores
 
+    def left_out(self, images: np.ndarray, number: int) -> np.ndarray:
+        return self.anomaly_map(self.bank.without(self.embedding(images)[0], number)[None])
+
     def save(self, folder: Path) -> None:
         folder = Path(folder)
         state.begin(folder)

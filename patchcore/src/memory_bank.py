@@ -53,6 +53,13 @@ class MemoryBank:
         neighbours = self.search.nearest(self.vectors[nearest[worst]], self.k)[1]  # N_b(m*), m* among them
         return distances, self._reweighted(patches[worst], distances[worst], neighbours)
 
+    def without(self, patches: np.ndarray, image: int) -> np.ndarray:
+        """N D -> the distance of each patch to the nearest row that is not of this training image, N."""
+        rows = self.rows_of(image)
+        if rows.stop - rows.start == len(self.vectors):
+            return self.search.nearest(patches)[0][:, 0]
+        return self.outline.nearest(patches, skip=rows)[0][:, 0]
+
     def extremes(self, patches: np.ndarray, anomaly_map: AnomalyMap, *, skip: slice) -> tuple:
         """N D of one image -> its score and the largest value of its map, where the rows in `skip` do not count.
 

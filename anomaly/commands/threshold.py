@@ -1,0 +1,159 @@
+"""Shows what the threshold of a trained state or an exported model costs, and keeps another one in it.
+
+anomaly threshold output/patchcore/bottle                            a table of rates, and what decides the threshold
+anomaly threshold output/patchcore/bottle --false_alarm_rate 0.05    one good photograph of twenty may be anomalous
+anomaly threshold output/patchcore/bottle --value 2.5                anomalous is what scores more than this
+anomaly threshold output/patchcore/bottle --suggest                  looks for a better one
+
+What is kept holds for eval, predict, export and the C++ program. Models that were exported into the folder of the state
+get it too.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from anomaly import methods
+from anomaly.commands.results import identity, is_ours
+from anomaly.deploy import description, state
+from anomaly.deploy.state import State
+from anomaly.detector import choice
+from anomaly.measure import rates
+from anomaly.measure.calibration import TEST_LABELS, Calibration, Choice
+from anomaly.measure.evaluation import Judged, verdicts
+from anomaly.measure.metrics import best_f1, curve
+from anomaly.run.errors import DataError, UsageError
+from anomaly.run.files import read_json
+from anomaly.run.options import Parser
+from anomaly.show import tables
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a path leads to."""
+
+    folder: Path
+    calibration: Calibration
+    choice: Choice
+    trained: Optional[State] = None
+    models: tuple = ()  # descriptions of exported ones
+
+    def keep(self, choice: Choice) -> list:
+        """The files that have it now."""
+        kept = []
+        if self.trained:
+            kept.append(state.with_options(self.trained, as_options(choice)))
+        return kept + [description.keep(model, choice) for model in self.models]
+
+
+def as_options(choice: Choice) -> dict:
+    return {
+        "false_alarm_rate": choice.false_alarm_rate,
+        "threshold": choice.value,
+        "robust_threshold": choice.robust,
+        "threshold_source": choice.source,
+    }
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    args = parser().parse_args(argv)
+    if sum((args.false_alarm_rate is not None, args.value is not None, args.suggest)) > 1:
+        raise UsageError("--false_alarm_rate, --value and --suggest: one of them")
+    found = open_path(args.path)
+    images = judged(found)
+    wanted = found.choice
+    if args.robust is not None:
+        wanted = replace(wanted, robust=args.robust == "true", value=None, source="")
+    if args.false_alarm_rate is not None:
+        wanted = replace(wanted, false_alarm_rate=args.false_alarm_rate, value=None, source="")
+    if args.value is not None:
+        wanted = replace(wanted, value=args.value, source="")
+    if args.suggest:
+        wanted, why = suggestion(found.calibration, found.choice, images=images)
+        print(f"suggested: {why}")
+    kept = found.keep(wanted) if wanted != found.choice else []
+    print("\n".join(report(found.calibration, wanted, images=images)))
+    for path in kept:
+        print(f"kept in {path}")
+    if any(path.suffix == ".json" and path.name != state.RECORD for path in kept):
+        print("note: the output `normalised` inside an exported file is that of its export; all programs here work it")
+        print("out anew from the .json, others need the model exported again")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    made = Parser(str(__doc__))
+    made.add_argument("path", type=Path, help="the folder of a category that was trained, or an exported model")
+    made.add_argument("--false_alarm_rate", type=float, help="part of good images that may be called anomalous")
+    made.add_argument("--value", type=float, help="the score above which a photograph is anomalous")
+    made.add_argument("--suggest", action="store_true", help="choose by test labels, where there are any")
+    made.add_argument(
+        "--robust",
+        choices=("true", "false"),
+        nargs="?",
+        const="true",
+        help="leave out good images that decide the threshold alone",
+    )
+    return made
+
+
+def open_path(path: Path) -> Found:
+    if path.is_dir():
+        found = state.read(path)
+        cls = methods.get(found.method).config
+        kept, calibration = choice(cls(**found.options(cls))), found.calibration
+        beside = (description.read_beside(each) for each in sorted(path.glob("*.json")))
+        same = tuple(model for model in beside if model and identity(model.calibration) == identity(calibration))
+        return Found(path, calibration, kept, found, same)
+    if path.suffix not in description.SUFFIXES.values():
+        raise DataError(f"{path}: neither the folder of a trained state nor an exported model")
+    model = description.read(path)
+    return Found(path.parent, model.calibration, model.scales.choice, None, (model,))
+
+
+def judged(found: Found) -> tuple:
+    """The test photographs of the last evaluation, if it was one of this detector."""
+    path = found.folder / "results.json"
+    if not is_ours(path):
+        return ()
+    results: Any = read_json(path)
+    if results.get("good_scores_sha256") != identity(found.calibration):
+        return ()
+    return tuple(Judged(**image) for image in results["images"])
+
+
+def report(calibration: Calibration, chosen: Choice, *, images: tuple) -> list:
+    scales = calibration.at(chosen)
+    if not scales.known:
+        return [f"no threshold: {len(calibration.scores)} good photographs were scored, and two are needed"]
+    again = tuple(image._replace(verdict=scales.image.verdict(image.score)) for image in images)
+    results = {**tables.threshold(calibration, again, scales=scales), "verdicts": verdicts(again)._asdict()}
+    head = f"threshold {scales.image.threshold:.4f} ({chosen})"
+    if not images:
+        head += "; eval.py on test images tells what it does to them"
+    return [head, *tables.of_threshold(results)]
+
+
+def suggestion(calibration: Calibration, chosen: Choice, *, images: tuple) -> tuple:
+    """A choice, and why."""
+    labels = [image.anomalous for image in images]
+    if images and not any(image.wrong for image in images):
+        return chosen, f"the threshold as it is; none of the {len(images)} test photographs is on its wrong side"
+    if any(labels) and not all(labels):
+        scores = [image.score for image in images]
+        _, best = best_f1(curve(np.array(scores), np.array(labels)))
+        below = sorted(score for score in scores if score < best)
+        value = (best + below[-1]) / 2 if below else best - 1e-6 * abs(best)
+        why = (
+            f"{value:.6g}, the best F1 on the {len(images)} test photographs of the last evaluation. It was chosen by "
+            "their labels, so the figures below flatter: count on them only with photographs that were not among these"
+        )
+        return replace(chosen, value=value, source=TEST_LABELS), why
+    advice = rates.advice(calibration, chosen)
+    if advice:
+        return replace(chosen, robust=True), f"--robust, since {advice.rsplit('; add', 1)[0]}"
+    return chosen, "the threshold as it is; there are no labelled test photographs to choose another by"

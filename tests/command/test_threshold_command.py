@@ -1,0 +1,114 @@
+"""A threshold that is chosen after training and kept."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+
+from anomaly.__main__ import main
+from anomaly.commands import command
+from tests.tools import commands
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    shutil.copytree(trained[0] / "gear", tmp_path / "gear")
+    return tmp_path / "gear"
+
+
+def kept(folder) -> dict:
+    return json.loads((folder / "state.json").read_text())["options"]
+
+
+def evaluated(toy, folder, *more) -> dict:
+    assert commands.evaluate(toy, folder.parent, "--category", "gear", "--pictures", "0", *more).code == 0
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_what_is_kept_holds_for_all_that_comes_after(toy, folder):
+    assert commands.run(main, "threshold", folder, "--value", "123.5").code == 0
+    assert evaluated(toy, folder)["threshold"] == 123.5
+    assert evaluated(toy, folder, "--false_alarm_rate", "0.2")["threshold"] < 123.5
+    assert evaluated(toy, folder, "--threshold", "7")["threshold"] == 7
+    made = folder / "m.onnx"
+    exported = commands.run(
+        command("export", "patchcore"),
+        *("--category", "gear", "--output_dir", folder.parent, "--file_format", "ONNX", "--file_name", made),
+        *commands.CPU,
+    )
+    assert exported.code == 0
+    assert json.loads(made.with_suffix(".json").read_text())["threshold"] == 123.5
+    result = commands.run(main, "threshold", folder, "--false_alarm_rate", "0.1")
+    assert result.code == 0
+    after = json.loads(made.with_suffix(".json").read_text())  # the model beside the state has it too
+    assert after["false_alarm_rate"] == 0.1
+    assert after["threshold"] == evaluated(toy, folder)["threshold"]
+
+
+def test_a_suggestion_by_labels_says_so(toy, folder):
+    before = evaluated(toy, folder, "--threshold", "1e6")  # all defects are missed
+    assert before["verdicts"]["missed"] == before["verdicts"]["anomalous"]
+    commands.run(main, "threshold", folder, "--value", "1e6")
+    result = commands.run(main, "threshold", folder, "--suggest")
+    assert "by their labels" in " ".join(result.out.split())
+    assert kept(folder)["threshold_source"] == "test labels"
+    after = evaluated(toy, folder)
+    assert after["threshold_chosen"] == "chosen by test labels"
+    assert after["img_f1"] is not None
+    found = after["verdicts"]
+    true = found["anomalous"] - found["missed"]
+    assert 2 * true / (2 * true + found["false_alarms"] + found["missed"]) == pytest.approx(after["img_f1"])
+
+
+def test_figures_of_another_detector_are_not_taken(toy, folder):
+    evaluated(toy, folder, "--threshold", "1e6")
+    results = json.loads((folder / "results.json").read_text())
+    (folder / "results.json").write_text(json.dumps({**results, "good_scores_sha256": "0"}))
+    result = commands.run(main, "threshold", folder)
+    assert "of 0" in result.out
+
+
+def test_without_flags_nothing_is_written(folder):
+    before = commands.listing(folder)
+    assert commands.run(main, "threshold", folder).code == 0
+    assert commands.listing(folder) == before
+
+
+def test_an_edited_config_is_not_looked_at_and_says_so(toy, folder):
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "false_alarm_rate": 0.5}))
+    result = commands.evaluate(toy, folder.parent, "--category", "gear")
+    assert result.code == 0
+    assert "edited after training" in result.out + result.err
+    assert json.loads((folder / "results.json").read_text())["false_alarm_rate"] == 0.01
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--value", "1", "--suggest"), ("--value", "nan"), ("--false_alarm_rate", "1.5"), ("--value", "x")]
+)
+def test_what_is_no_threshold_is_refused(folder, arguments):
+    before = commands.listing(folder)
+    assert commands.run(main, "threshold", folder, *arguments).code == 2
+    assert commands.listing(folder) == before
+
+
+def test_the_wrong_ones_come_first(toy, folder):
+    found = evaluated(toy, folder, "--threshold", "1e6")["images"]
+    assert [image["wrong"] for image in found] == sorted((image["wrong"] for image in found), reverse=True)
+    rows = (folder / "results.csv").read_text().splitlines()
+    assert rows[0].split(",")[:3] == ["name", "wrong", "verdict"]
+    assert [row.split(",")[1] for row in rows[1:]] == [str(image["wrong"]) for image in found]
+
+
+def test_no_pictures_leaves_those_that_are_there(toy, folder):
+    before = commands.listing(folder / "sample")
+    evaluated(toy, folder)
+    assert commands.listing(folder / "sample") == before
+
+
+def test_the_photographs_that_decide_are_drawn(toy, folder):
+    results = json.loads((folder / "results.json").read_text())
+    names = {each["name"] for each in results["deciding"]}
+    assert names <= {path.name for path in (toy / "gear" / "train" / "good").iterdir()}
+    assert {path.name for path in (folder / "sample" / "train").iterdir()} == names
