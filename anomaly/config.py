@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Optional, TypeVar
 
-from anomaly.data.images import SMALLEST_SIDE, Transform
+from anomaly.data import roi
+from anomaly.data.tiles import Tiles
+from anomaly.data.transform import SMALLEST_SIDE, Transform
 from anomaly.engines import choice
 from anomaly.engines.choice import AUTO, ENGINES, FLOAT32, PRECISIONS, Runtime
 from anomaly.networks import registry
@@ -71,6 +73,32 @@ class Config(options.Options):
         many=True,
     )
     crop: Optional[tuple] = crop_option((224, 224))
+    keep_aspect: bool = _network(
+        False,
+        options.boolean,
+        "fit photographs into --resize with their proportions, the rest painted",
+        commands=(TRAIN, PREPROCESS),
+        trained=True,
+    )
+    tile: Optional[tuple] = _network(
+        None,
+        options.size_or_none,
+        "look at pieces of this side, or height and width, in full resolution, instead of --resize and --crop",
+        commands=(TRAIN, PREPROCESS),
+        trained=True,
+        many=True,
+    )
+    overlap: float = _network(
+        0.25, options.share, "part of a tile that the next one shows again", commands=(TRAIN, PREPROCESS), trained=True
+    )
+    roi: str = _network(
+        "",
+        roi.parse,
+        "where to look: an image that is white there, a YAML file with polygons, or a folder with an image for each "
+        "photograph",
+        commands=(TRAIN, PREPROCESS),
+        trained=True,
+    )
     false_alarm_rate: float = _data(
         0.01,
         options.rate,
@@ -136,7 +164,9 @@ class Config(options.Options):
 
     @property
     def transform(self) -> Transform:
-        return Transform(self.resize, self.crop)
+        if self.tile:
+            return Tiles(self.tile, None, self.keep_aspect, self.roi, self.overlap)
+        return Transform(self.resize, None if self.keep_aspect else self.crop, self.keep_aspect, self.roi)
 
 
 def require_whole_patches(record: Record, size: tuple) -> None:

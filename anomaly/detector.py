@@ -5,15 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Optional, TypeVar
+from typing import Any, NamedTuple, Optional, TypeVar
 
 import numpy as np
 
 from anomaly.config import Config
 from anomaly.data import layouts, loader
-from anomaly.data.images import Transform
 from anomaly.data.loader import Batch
-from anomaly.data.samples import samples
+from anomaly.data.samples import Sample, samples
+from anomaly.data.transform import Transform
 from anomaly.engines.choice import MINDSPORE
 from anomaly.measure import evaluation
 from anomaly.measure.calibration import Calibration, Choice, Scales
@@ -112,6 +112,18 @@ def common(config: Config, backbone: Backbone, *, calibration: Calibration) -> d
     }
 
 
+class Piece(NamedTuple):
+    """What was found in a photograph, or in a window of it."""
+
+    score: float
+    map: np.ndarray
+    sample: Sample
+    image: np.ndarray
+    mask: Optional[np.ndarray]
+    photograph: Optional[np.ndarray]
+    shape: tuple
+
+
 @dataclass
 class Judging:
     """The judgements of photographs, one after the other, while the next ones are decoded."""
@@ -126,22 +138,42 @@ class Judging:
     seconds: float = field(default=0.0, init=False)  # in which the detector was at work
 
     def __iter__(self) -> Iterator[Judgement]:
-        scales = self.detector.scales
+        transform = self.detector.transform
         batches = loader.batches(
-            self.samples,
-            self.detector.transform,
+            transform.pieces(self.samples),
+            transform,
             batch_size=self.batch_size,
             workers=self.workers,
             with_masks=self.with_masks,
             with_photographs=self.with_photographs,
             on_error=self.on_error,
         )
+        pieces: list = []  # of one photograph
         for batch, (maps, scores) in ahead(batches, self._score, threads=self.detector.runs_beside):
-            parts = (scores, maps, batch.samples, batch.images, batch.masks, batch.photographs)
-            for score, values, sample, image, mask, photograph in zip(*parts):
-                yield judgement(
-                    score, values, scales=scales, sample=sample, image=image, mask=mask, photograph=photograph
-                )
+            fields = (scores, maps, batch.samples, batch.images, batch.masks, batch.photographs, batch.shapes)
+            for piece in map(Piece._make, zip(*fields)):
+                window = piece.sample.window
+                pieces = pieces if window and window.number == len(pieces) else []
+                pieces.append(piece)
+                if window is None or len(pieces) == window.count:
+                    yield self._judged(pieces)
+
+    def _judged(self, pieces: list) -> Judgement:
+        """Of all pieces of a photograph; its score is that of the worst of them."""
+        transform, first = self.detector.transform, pieces[0]
+        values = transform.join([p.map for p in pieces], [p.sample.window for p in pieces], photograph=first.shape)
+        in_pieces = first.sample.window is not None
+        return judgement(
+            max(p.score for p in pieces) if in_pieces else first.score,
+            values,
+            scales=self.detector.scales,
+            sample=replace(first.sample, window=None) if in_pieces else first.sample,
+            image=transform.image(first.photograph, first.sample.path) if in_pieces else first.image,
+            mask=first.mask,
+            photograph=first.photograph if self.with_photographs else None,
+            transform=transform,
+            shape=first.shape,
+        )
 
     def _score(self, batch: Batch) -> tuple:
         start = time.perf_counter()

@@ -125,6 +125,9 @@ class Method:
             raise UsageError(f"{self.name} cannot take photographs into a detector of {start.method}; leave start out")
         if not train:
             raise UsageError("there is no photograph to train on")
+        if start is not None and config.tile:
+            raise UsageError("a detector of tiles takes in no further photographs; train it again")
+        train = config.transform.pieces(train)
         self._require_network(config, backbone)
         backbone = backbone or self.backbone(config)
         if start is None and not config.members:  # each member has its own

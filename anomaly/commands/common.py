@@ -10,8 +10,11 @@ from typing import Optional
 
 from anomaly import config as options
 from anomaly.config import GROUPS, Config
+from anomaly.data.images import size_of
 from anomaly.data.layouts import choose
 from anomaly.data.samples import Category
+from anomaly.data.tiles import Tiles
+from anomaly.data.transform import Transform
 from anomaly.deploy import exported, state
 from anomaly.deploy.exported import Exported
 from anomaly.measure.calibration import changed
@@ -94,7 +97,10 @@ def open_model(chosen: Chosen) -> Exported:
     path, config = chosen.args.model_path, chosen.open
     detector = exported.load(path, config.device_target, device_id=config.device_id)
     detector.about.require_method(chosen.method.name)
-    decided = {"resize": detector.transform.resize, "crop": detector.transform.crop, "backbone": detector.backbone.name}
+    view = detector.transform
+    tile, resize = (view.resize, None) if isinstance(view, Tiles) else (None, view.resize)
+    decided = {"resize": resize, "crop": view.crop, "tile": tile, "roi": view.region, "keep_aspect": view.keep_aspect}
+    decided["backbone"] = detector.backbone.name
     for name, value in decided.items():
         if name in chosen.given and chosen.given[name] != value:
             raise DataError(f"{path}: has {name} {value}, not {chosen.given[name]}; leave --{name} out")
@@ -104,18 +110,34 @@ def open_model(chosen: Chosen) -> Exported:
     return detector if choice is None else detector.with_choice(choice)
 
 
-def announce(method: Method, config: Config, *, data: Category, backbone: Backbone, where: str) -> None:
+def announce(method: str, transform: Transform, *, data: Category, backbone: Backbone, where: str) -> None:
     log.info(
         "%s, category %s: %d good images to train on, %d test images; %s, %s, on %s",
-        method.name,
+        method,
         data.name,
         len(data.train),
         len(data.test),
         backbone.name,
-        config.transform,
+        transform,
         where,
     )
     log.info("%s", tables.RANDOM_MARK if backbone.is_random else f"weights: {backbone.source}")
+
+
+def advise(transform: Transform, samples: tuple) -> None:
+    """One line where photographs are shown in other proportions than their own, by the first that can be read."""
+    for sample in samples[:1]:
+        try:
+            shape = size_of(sample.path) if sample.pixels is None else sample.pixels.shape[:2]
+        except DataError:
+            return
+        better = transform.undistorted(shape)
+        if better:
+            log.info(
+                "note: the photographs are %d x %d (width x height) and are shown as %d x %d; try --resize %d %d --crop "
+                "none, which keeps their proportions, or --keep_aspect true",
+                *(*shape[::-1], *transform.size[::-1], *better),
+            )
 
 
 def each(names: list, run: Callable) -> int:

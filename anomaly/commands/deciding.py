@@ -1,15 +1,39 @@
 """The photographs of training that decide the threshold, as the detector saw them when each was left out."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
-from anomaly.data.loader import batches
+import numpy as np
+
 from anomaly.data.samples import names
-from anomaly.detector import Detector, Fitted
+from anomaly.data.transform import Transform
+from anomaly.detector import Detector, Fitted, Judging
 from anomaly.measure import rates
-from anomaly.measure.judgement import Judgement, judgement
+from anomaly.measure.calibration import Scales
+from anomaly.measure.judgement import Judgement
 
 FOLDER = "train"  # of their pictures
+
+
+@dataclass
+class LeftOut:
+    """A detector as if it had not been trained on one of the photographs."""
+
+    detector: Fitted
+    number: int
+    runs_beside = False
+
+    @property
+    def transform(self) -> Transform:
+        return self.detector.transform
+
+    @property
+    def scales(self) -> Scales:
+        return self.detector.scales
+
+    def score(self, images: np.ndarray) -> tuple:
+        return self.detector.left_out(images, self.number), np.zeros(len(images))
 
 
 def judgements(detector: Detector, train: tuple) -> Iterator[Judgement]:
@@ -20,15 +44,9 @@ def judgements(detector: Detector, train: tuple) -> Iterator[Judgement]:
     if not set(detector.calibration.names) <= place.keys():
         return
     for each in rates.deciding(detector.calibration, detector.scales.choice):
-        if each.name not in place:
-            continue
-        number = place[each.name]
-        [batch] = batches((train[number],), detector.transform)
-        values = detector.left_out(batch.images, number)
-        yield judgement(
-            each.score,
-            values[0],
-            scales=detector.scales,
-            sample=replace(train[number], defect=FOLDER),
-            image=batch.images[0],
-        )
+        number = place.get(each.name)
+        if number is not None:
+            sample = replace(train[number], defect=FOLDER)
+            without: Any = LeftOut(detector, number)
+            [found] = Judging(without, (sample,))
+            yield replace(found, score=each.score)

@@ -5,7 +5,6 @@ python {method}/eval.py --dataset_path data --category bottle [--model_path bott
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -46,13 +45,10 @@ def evaluate(chosen: Chosen, name: str, *, model: Optional[Exported]) -> dict:
         data = load_category(Path(chosen.given["dataset_path"]), name)
         with phases("loading"):
             detector = model or chosen.method.load(found, chosen.given)
-        config = chosen.open
-        if isinstance(detector, Fitted):
-            config = detector.config
-        else:
-            size = detector.transform
-            config = replace(config, resize=size.resize, crop=size.crop)
-        common.announce(chosen.method, config, data=data, backbone=detector.backbone, where=detector.runs_on)
+        config = detector.config if isinstance(detector, Fitted) else chosen.open
+        common.announce(
+            detector.method, detector.transform, data=data, backbone=detector.backbone, where=detector.runs_on
+        )
         with phases("evaluation"):
             made = results.of_category(detector, data, folder=folder, config=config)
         phases.report()

@@ -39,7 +39,8 @@ def train(chosen: Chosen, name: str, *, ranks: Ranks) -> Optional[dict]:
         start = method.load(state.read(folder), chosen.given) if getattr(config, "update", False) else None
         config = start.config if start else config
         backbone = start.backbone if start else method.backbone(config)
-        common.announce(method, config, data=data, backbone=backbone, where=str(config.runtime))
+        common.announce(method.name, config.transform, data=data, backbone=backbone, where=str(config.runtime))
+        common.advise(config.transform, data.train)
         job = Job(Bars(), folder, ranks, data.test)
         detector = method.fitted(config, data.train, job=job, start=start, backbone=backbone)
         if not ranks.writes:

@@ -1,25 +1,21 @@
-"""Reads photographs and masks, and brings them to the size that a network takes.
-
-This is the one definition of preprocessing: every command uses it, and ascend310_infer does the same in C++. The rest
-(the ImageNet normalisation) is inside the network.
-"""
+"""Reads and writes photographs and masks."""
 
 import functools
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 import cv2
 import numpy as np
+from PIL import Image
 
-from anomaly.run.errors import DataError, UsageError
+from anomaly.run.errors import DataError
 from anomaly.run.files import replacing
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LOSSY = (".jpg", ".jpeg", ".webp")
+ORIENTATION, SIDEWAYS = 0x0112, 5  # in a photograph's EXIF; from this value on it lies on its side
 PNG_END = b"IEND\xaeB`\x82"  # of a whole file
-SMALLEST_SIDE = 32  # two positions of layer 3
 
 
 def is_image(path: Path) -> bool:
@@ -80,6 +76,17 @@ def _read_png(path: Path) -> np.ndarray:
     return image if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 else _read_any(path)
 
 
+def size_of(path: Path) -> tuple:
+    """Height and width, as read_image gives them, by the head of the file alone where that is possible."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(ORIENTATION, 1) >= SIDEWAYS
+        return (width, height) if turned else (height, width)
+    except Exception:  # the reader of the whole says what is wrong
+        return read_image(path).shape[:2]
+
+
 def read_mask(path: Path) -> np.ndarray:
     """A mask as bool, H W: what is not black. In a lossy format, where black is not kept exactly, the upper half."""
     values = _decode(path, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
@@ -101,58 +108,3 @@ def write_image(path: Path, image: np.ndarray) -> None:
     """RGB, or a mask of bool -> a file whose type follows from its name."""
     with replacing(path) as temporary:
         temporary.write_bytes(encode(image, path.suffix))
-
-
-@dataclass(frozen=True)
-class Transform:
-    """Resize to (height, width), then keep the centre of (height, width) if a crop is asked for."""
-
-    resize: tuple
-    crop: Optional[tuple] = None
-
-    def __post_init__(self) -> None:
-        if min(self.size) < SMALLEST_SIDE:
-            raise UsageError(f"--resize/--crop: {self.size} is too small; a side needs {SMALLEST_SIDE} pixels or more")
-        if self.crop and (self.crop[0] > self.resize[0] or self.crop[1] > self.resize[1]):
-            raise UsageError(f"--crop {self.crop} is larger than --resize {self.resize}; --crop none keeps all")
-
-    def __str__(self) -> str:
-        text = "height {}, width {}".format(*self.size)
-        return text if self.size == self.resize else text + ", the centre of {} x {}".format(*self.resize)
-
-    @property
-    def size(self) -> tuple:
-        """Height and width of what comes out."""
-        return tuple(self.crop or self.resize)
-
-    @property
-    def offset(self) -> tuple:
-        """Row and column in the resized picture at which the crop begins."""
-        return tuple((r - s) // 2 for r, s in zip(self.resize, self.size))
-
-    def _crop(self, image: np.ndarray) -> np.ndarray:
-        (top, left), (height, width) = self.offset, self.size
-        return image[top : top + height, left : left + width]
-
-    def image(self, image: np.ndarray) -> np.ndarray:
-        height, width = self.resize
-        if image.shape[:2] != (height, width):
-            shrinks = height <= image.shape[0] and width <= image.shape[1]
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        return self._crop(image)
-
-    def mask(self, mask: np.ndarray) -> np.ndarray:
-        height, width = self.resize
-        resized = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-        return self._crop(resized) > 0
-
-    def back(self, values: np.ndarray, photograph: tuple) -> tuple:
-        """A map -> (the map at the scale of a photograph of (height, width), slices that say where in it it lies)."""
-        spans = []
-        for start, length, resized, full in zip(self.offset, self.size, self.resize, photograph):
-            spans.append(slice(round(start * full / resized), round((start + length) * full / resized)))
-        rows, columns = spans
-        scaled = cv2.resize(
-            values, (columns.stop - columns.start, rows.stop - rows.start), interpolation=cv2.INTER_LINEAR
-        )
-        return scaled, (rows, columns)

@@ -1,15 +1,18 @@
 """Decodes photographs in threads, ahead of the network, into batches of one fixed shape."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
 from typing import Optional
 
 import numpy as np
 
-from anomaly.data.images import Transform, read_image, read_mask
+from anomaly.data.images import read_image, read_mask
 from anomaly.data.samples import Sample
+from anomaly.data.transform import Transform
 from anomaly.run.errors import DataError
 
 
@@ -19,6 +22,7 @@ class Batch:
     images: np.ndarray  # B H W 3, uint8; the last batch is filled up, since every new shape costs a compilation
     masks: list  # H W, bool, or None where there is no ground truth
     photographs: list  # H W 3, uint8, as they were before, or None
+    shapes: list  # of the photographs, (height, width)
 
     @property
     def size(self) -> int:
@@ -26,19 +30,49 @@ class Batch:
         return len(self.samples)
 
 
-def read_sample(sample: Sample, transform: Transform, *, with_mask: bool) -> tuple:
-    """The photograph as the network takes it, its mask likewise, and the photograph as it is."""
-    photograph = read_image(sample.path) if sample.pixels is None else sample.pixels
+class Decoded:
+    """Photographs as they are; each of the last few is decoded once, however many of its pieces are asked for."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.lock = most, Lock()
+        self.found: OrderedDict = OrderedDict()
+
+    def __call__(self, sample: Sample, read: Callable, path: Path) -> np.ndarray:
+        if sample.window is None:
+            return read(path)
+        with self.lock:
+            known = self.found.get(path)
+            mine = known is None
+            if known is None:
+                known = self.found[path] = Future()
+                while len(self.found) > self.most:
+                    self.found.popitem(last=False)
+        if mine:
+            try:
+                known.set_result(read(path))
+            except BaseException as error:
+                known.set_exception(error)
+        return known.result()
+
+
+def read_sample(sample: Sample, transform: Transform, *, with_mask: bool, decoded: Optional[Decoded] = None) -> tuple:
+    """The photograph as the network takes it, its mask likewise, and the photograph as it is.
+
+    Of a photograph in pieces the mask comes whole, with the first one.
+    """
+    decoded = decoded or Decoded(1)
+    photograph = decoded(sample, read_image, sample.path) if sample.pixels is None else sample.pixels
+    with_mask = with_mask and (sample.window is None or sample.window.number == 0)
     mask = None
     if with_mask and not sample.anomalous:
-        mask = np.zeros(transform.size, bool)
+        mask = np.zeros(transform.mask(np.zeros(photograph.shape[:2], bool)).shape, bool)
     elif with_mask and (sample.mask or sample.truth is not None):
         mask = read_mask(sample.mask) if sample.mask else np.asarray(sample.truth, bool)
         if mask.shape != photograph.shape[:2]:
             sizes = "mask {1} x {0}, image {3} x {2}".format(*mask.shape, *photograph.shape)
             raise DataError(f"{sample.mask or sample.path}: not of the size of its image ({sizes}, width x height)")
         mask = transform.mask(mask)
-    return transform.image(photograph), mask, photograph
+    return transform.image(photograph, sample.path, sample.window), mask, photograph
 
 
 def batches(
@@ -57,6 +91,7 @@ def batches(
     to the size of the others.
     """
     batch_size = max(1, min(batch_size, len(samples)))
+    decoded = Decoded(workers + 1)
     with ThreadPoolExecutor(max_workers=workers) as pool:
         queue = iter(samples)
         pending: deque = deque()
@@ -66,26 +101,30 @@ def batches(
                 sample = next(queue, None)
                 if sample is None:
                     return
-                pending.append((sample, pool.submit(read_sample, sample, transform, with_mask=with_masks)))
+                pending.append(
+                    (sample, pool.submit(read_sample, sample, transform, with_mask=with_masks, decoded=decoded))
+                )
 
         try:
             fill()
             while pending:
                 taken = [pending.popleft() for _ in range(min(batch_size, len(pending)))]
-                decoded = []
+                ready = []
                 for sample, future in taken:
                     try:
                         image, mask, photograph = future.result()
-                        decoded.append((sample, image, mask, photograph if with_photographs else None))
+                        kept = photograph if with_photographs or sample.window else None
+                        ready.append((sample, image, mask, kept, photograph.shape[:2]))
                     except DataError as error:
                         if on_error is None:
                             raise
-                        on_error(error)
+                        if sample.window is None or sample.window.number == 0:  # of a photograph in pieces once
+                            on_error(error)
                 fill()
-                if decoded:
-                    read, images, masks, photographs = (list(part) for part in zip(*decoded))
+                if ready:
+                    read, images, masks, photographs, shapes = (list(part) for part in zip(*ready))
                     images += images[-1:] * (batch_size - len(images))
-                    yield Batch(read, np.stack(images), masks, photographs)
+                    yield Batch(read, np.stack(images), masks, photographs, shapes)
         finally:
             for _, future in pending:
                 future.cancel()

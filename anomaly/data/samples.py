@@ -1,8 +1,9 @@
 """A photograph with what is known of it, and the photographs of one category."""
 
+import functools
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
@@ -22,6 +23,7 @@ class Sample:
     defect: str = GOOD  # the name of its folder
     mask: Optional[Path] = None
     pixels: Optional[np.ndarray] = field(default=None, compare=False, repr=False)  # H W 3 uint8, if it is in no file
+    window: Any = None  # the piece of it that is meant, a tiles.Window
     truth: Optional[np.ndarray] = field(default=None, compare=False, repr=False)  # H W bool, if no file holds the mask
 
     @property
@@ -35,7 +37,7 @@ class Sample:
     def digest(self) -> str:
         """SHA-256 of its content."""
         if self.pixels is None:
-            return sha256(self.path)
+            return _digest(self.path, self.path.stat().st_mtime_ns)
         content = repr(self.pixels.shape).encode() + self.pixels.tobytes()
         return hashlib.sha256(content).hexdigest()
 
@@ -57,6 +59,18 @@ def names(paths: Iterable) -> tuple:
     except ValueError:  # some absolute, some not
         return tuple(path.as_posix() for path in listed)
     return tuple(path.relative_to(common).as_posix() for path in listed)
+
+
+def grouped(samples: Sequence) -> tuple:
+    """The names of the photographs that samples are of, or are pieces of, and for each sample the number of its own."""
+    firsts = [sample.window is None or sample.window.number == 0 for sample in samples]
+    called = names(sample.path for sample, first in zip(samples, firsts) if first)
+    return called, np.cumsum(firsts) - 1
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _digest(path: Path, changed: int) -> str:
+    return sha256(path)
 
 
 def images_in(folder: Path) -> list:

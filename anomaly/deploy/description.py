@@ -10,7 +10,9 @@ from typing import Any, Optional
 
 import numpy as np
 
-from anomaly.data.images import Transform
+from anomaly.data import roi
+from anomaly.data.tiles import Tiles
+from anomaly.data.transform import Transform
 from anomaly.detector import Fitted
 from anomaly.engines.choice import FLOAT32, PRECISIONS
 from anomaly.engines.frozen import IMAGE
@@ -19,7 +21,8 @@ from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError
 from anomaly.run.files import read_json, sha256, write_json
 
-FORMAT_VERSION = 1
+PLAIN_VERSION = 1  # where every picture shows the photograph, as every reader knows it
+FORMAT_VERSION = 2  # with tiles, proportions kept, or a region
 SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "AIR": ".air"}
 INPUT = IMAGE
 OUTPUTS = ("map", "score", "normalised")
@@ -70,7 +73,7 @@ def unknown(method: str) -> Description:
 def common(backbone: Backbone, transform: Transform, *, batch: Optional[int]) -> dict:
     """What is to be known of any exported network that takes photographs."""
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if views(transform) else PLAIN_VERSION,
         "backbone": backbone.name,
         "random_backbone": backbone.is_random,
         "input": {
@@ -81,10 +84,26 @@ def common(backbone: Backbone, transform: Transform, *, batch: Optional[int]) ->
             "resize": list(transform.resize),
             "crop": list(transform.crop) if transform.crop else None,
             "size": list(transform.size),
+            **views(transform),
             "batch_size": batch or DYNAMIC,
         },
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
+
+
+def views(transform: Transform) -> dict:
+    """What else there is to know of the way from a photograph to a picture; most have nothing else."""
+    found: dict = {"tile": {"overlap": transform.overlap}} if isinstance(transform, Tiles) else {}
+    found |= {"keep_aspect": True} if transform.keep_aspect else {}
+    return found | ({"roi": transform.region} if transform.region else {})
+
+
+def transform_of(info: dict) -> Transform:
+    resize, crop = tuple(info["resize"]), tuple(info["crop"]) if info["crop"] else None
+    region = roi.parse(str(info.get("roi", "")))
+    if "tile" in info:
+        return Tiles(resize, None, False, region, float(info["tile"]["overlap"]))
+    return Transform(resize, crop, bool(info.get("keep_aspect", False)), region)
 
 
 def describe(detector: Fitted, category: str, *, batch: Optional[int]) -> dict:
@@ -165,10 +184,12 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
     damaged = DataError(f"{source}: damaged; export the model again")
     if not isinstance(info, dict):
         raise damaged
-    if info.get("format_version") != FORMAT_VERSION:
-        raise DataError(f"{source}: of format {info.get('format_version')}, and this version knows {FORMAT_VERSION}")
+    if info.get("format_version") not in (PLAIN_VERSION, FORMAT_VERSION):
+        raise DataError(
+            f"{source}: of format {info.get('format_version')}, and this version knows those up to {FORMAT_VERSION}"
+        )
     try:
-        crop, batch = info["input"]["crop"], info["input"]["batch_size"]
+        batch = info["input"]["batch_size"]
         if info["input"]["colour"] != COLOUR:
             raise DataError(f"{source}: wants {info['input']['colour']} images; here they are {COLOUR}")
         precision = info.get("precision", FLOAT32)
@@ -180,7 +201,7 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
             Backbone(info["backbone"], str(model), bool(info["random_backbone"])),
             info["remark"],
             None if batch == DYNAMIC else int(batch),
-            Transform(tuple(info["input"]["resize"]), tuple(crop) if crop else None),
+            transform_of(info["input"]),
             Calibration(
                 np.array(info["good_scores"], float),
                 np.array(info["good_peaks"], float),

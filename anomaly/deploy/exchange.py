@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.data.images import Transform, read_mask, write_image
+from anomaly.data.images import read_mask, write_image
 from anomaly.data.loader import batches
 from anomaly.data.samples import Category, Sample
+from anomaly.data.transform import Transform
 from anomaly.measure.calibration import Scales
 from anomaly.measure.judgement import Judgement, judgement
 from anomaly.run.errors import DataError

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
-from anomaly.data.images import Transform
+from anomaly.data.transform import Transform
 from anomaly.deploy import description
 from anomaly.deploy.cells import Judging
 from anomaly.deploy.description import OUTPUTS

@@ -192,4 +192,13 @@ class Calibration:
         return self.names[number] if self.names else f"photograph {number + 1}"
 
 
+def of_photographs(scores: np.ndarray, peaks: np.ndarray, *, photographs: np.ndarray, called: tuple) -> Calibration:
+    """From scores of photographs, or of pieces, of which the worst counts. `photographs`: the number of each one's."""
+    numbers, place = np.unique(photographs.astype(np.int64), return_inverse=True)
+    worst, highest = (np.full(len(numbers), -np.inf) for _ in range(2))
+    np.maximum.at(worst, place, scores)
+    np.maximum.at(highest, place, peaks)
+    return Calibration(worst, highest, tuple(called[number] for number in numbers))
+
+
 NONE = Calibration(np.zeros(0), np.zeros(0))  # before there is one

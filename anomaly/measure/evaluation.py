@@ -65,7 +65,7 @@ def evaluate(judgements: Iterable[Judgement]) -> Evaluation:
     for each in judgements:
         scales = each.scales
         if each.mask is not None:
-            pixels.add(each.map, each.mask)
+            pixels.add(each.map, each.mask, within=each.seen)
         images.append(judged(each))
     labels = np.array([image.anomalous for image in images], bool)
     by_image = metrics.curve(np.array([image.score for image in images]), labels)

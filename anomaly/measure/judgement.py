@@ -1,12 +1,15 @@
 """A judged photograph: the one value that evaluation, prediction, pictures and results are made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Optional
 
 import numpy as np
 
 from anomaly.data.samples import Sample
-from anomaly.measure.calibration import Scales
+from anomaly.data.transform import Frame, Transform, floored
+from anomaly.measure import regions
+from anomaly.measure.calibration import ANOMALOUS, Scales
 from anomaly.run.errors import DataError
 
 
@@ -19,7 +22,27 @@ class Judgement:
     image: np.ndarray  # H W 3 uint8, what the network looked at
     mask: Optional[np.ndarray] = None  # H W bool, where it is known
     photograph: Optional[np.ndarray] = None  # as it was before it was resized, if that was asked for
-    regions: tuple = ()
+    transform: Optional[Transform] = None  # between the photograph and `image`
+    shape: Optional[tuple] = None  # height and width of the photograph
+
+    @property
+    def frame(self) -> Frame:
+        """What part of the photograph `image` shows."""
+        if self.transform is None or self.shape is None:
+            return Frame(0, 0, *self.map.shape)
+        return self.transform.frame(self.shape)
+
+    @cached_property
+    def seen(self) -> Optional[np.ndarray]:
+        """H W bool: where it was looked at; None: everywhere."""
+        return self.transform.seen(self.shape, self.sample.path) if self.transform and self.shape else None
+
+    @cached_property
+    def regions(self) -> tuple:
+        """Where an anomalous photograph is anomalous, the worst place first, in the photograph's pixels."""
+        if self.verdict != ANOMALOUS:
+            return ()
+        return regions.find(self.map, self.scales.pixel, frame=self.frame, photograph=self.shape or self.map.shape)
 
     @property
     def verdict(self) -> str:
@@ -44,4 +67,5 @@ def judgement(
     """What is not finite is an error and never a verdict."""
     if not np.isfinite(score) or not np.isfinite(values).all():
         raise DataError(f"{sample.path}: the detector gives no finite score; its state or the network is damaged")
-    return Judgement(float(score), values, scales, sample, image, **more)
+    made = Judgement(float(score), values, scales, sample, image, **more)
+    return made if made.seen is None else replace(made, map=floored(values, made.seen))

@@ -141,14 +141,17 @@ class PixelScores:
         self.count = 0
         self.bins: Any = None  # negatives, positives, weights of each key, afterwards
 
-    def add(self, scores: np.ndarray, mask: np.ndarray) -> None:
+    def add(self, scores: np.ndarray, mask: np.ndarray, *, within: Optional[np.ndarray] = None) -> None:
+        """`within`: the pixels that count, where not all do."""
+        normal = ~mask if within is None else within & ~mask
+        mask = mask if within is None else within & mask
         weights = defect_weights(mask)[mask] if mask.any() else np.zeros(0)
         part = (
-            np.ascontiguousarray(scores[~mask], np.float32),
+            np.ascontiguousarray(scores[normal], np.float32),
             np.ascontiguousarray(scores[mask], np.float32),
             weights,
         )
-        self.count += scores.size
+        self.count += int(normal.sum() + mask.sum())
         if self.bins is None and self.count > self.exact_limit:
             self.bins = [np.zeros(1 << KEY_BITS) for _ in range(3)]
             for earlier in self.parts:

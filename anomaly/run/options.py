@@ -65,6 +65,7 @@ count = _number(int, lambda value: value >= 0, "0 or more")
 above_zero = _number(float, lambda value: 0 < value < float("inf"), "above 0")
 zero_or_more = _number(float, lambda value: 0 <= value < float("inf"), "0 or more")
 fraction = _number(float, lambda value: 0 < value <= 1, "above 0, at most 1")
+share = _number(float, lambda value: 0 <= value < 1, "0 or more, below 1")
 rate = _number(float, lambda value: 0 < value < 1, "between 0 and 1")
 
 

@@ -7,7 +7,8 @@ from typing import Optional
 import cv2
 import numpy as np
 
-from anomaly.data.images import Transform, encode
+from anomaly.data.images import encode
+from anomaly.data.transform import Transform
 from anomaly.measure.calibration import Scale
 from anomaly.measure.judgement import Judgement
 from anomaly.run.files import writing

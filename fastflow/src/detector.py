@@ -10,7 +10,7 @@ import mindspore
 import numpy as np
 from mindspore import nn
 
-from anomaly.data.samples import names
+from anomaly.data.samples import grouped
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
@@ -92,7 +92,10 @@ class FastFlow(Fitted):
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> FastFlow:
     flows = build_flows(config)
     held_out = 0.0 if config.select == TEST_PIXEL_AUC else config.held_out  # the zoo trains on all of them
-    index, kept_out = split(len(samples), held_out, seed=config.seed)
+    called, photograph = grouped(samples)
+    index, kept_out = (
+        np.flatnonzero(np.isin(photograph, part)) for part in split(len(called), held_out, seed=config.seed)
+    )
     network = layers(backbone, config.transform.size, runtime=config.runtime)
     cache = dataset.collect(config, samples, backbone=network, shapes=shapes(config), job=job)
     learning = assemble(config, backbone, flows=flows, engine=MINDSPORE)  # while its numbers change it is not frozen
@@ -111,7 +114,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
             index=index,
             kept_out=kept_out,
             batch=config.batch_size,
-            called=names(sample.path for sample in samples),
+            photographs=(called, photograph),
         )
     return replace(detector, **common(config, backbone, calibration=calibration))
 

@@ -7,11 +7,11 @@ from typing import Optional
 
 import numpy as np
 
-from anomaly.data.samples import names
+from anomaly.data.samples import grouped, names
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
-from anomaly.measure.calibration import Calibration
+from anomaly.measure.calibration import Calibration, of_photographs
 from anomaly.networks.registry import Backbone
 from anomaly.run import memory
 from anomaly.run.errors import DataError
@@ -72,6 +72,9 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
         job=job,
         kept=kept,
     )
+    if config.tile:
+        called, photographs = grouped(samples)
+        calibration = of_photographs(calibration.scores, calibration.peaks, photographs=photographs, called=called)
     return PaDiM(
         **common(config, backbone, calibration=calibration),
         embedding=positions,

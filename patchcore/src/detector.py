@@ -2,17 +2,17 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
 
-from anomaly.data.samples import names
+from anomaly.data.samples import grouped
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
-from anomaly.measure.calibration import Calibration
+from anomaly.measure.calibration import of_photographs
 from anomaly.networks.registry import Backbone
 from anomaly.run.job import Job
 from anomaly.run.progress import log
@@ -37,7 +37,8 @@ class PatchCore(Fitted):
         return self.anomaly_map(distances), scores
 
     def left_out(self, images: np.ndarray, number: int) -> np.ndarray:
-        return self.anomaly_map(self.bank.without(self.embedding(images)[0], number)[None])
+        patches = self.embedding(images)
+        return self.anomaly_map(np.stack([self.bank.without(each, number) for each in patches]))
 
     def save(self, folder: Path) -> None:
         folder = Path(folder)
@@ -66,15 +67,16 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
             features = dataset.extract(config, mine, embedding=patches, count=count)
         with job.phase("coreset", picks) as count:
             bank, approximate = gathering.fit(config, features, before=before, ranks=ranks, report=count)
+    called, photograph = grouped(samples)
+    bank = replace(bank, image_of_row=photograph[bank.image_of_row])
     log.info("memory bank: %d patches, %d dimensions", *bank.vectors.shape)
     anomaly_map = AnomalyMap(patches.grid, config.transform.size)
     with job.phase("calibration", len(mine)) as count:
         images = one_by_one(config, mine, embedding=patches) if in_parts else features
-        found = ranks.gather(calibrate(bank, anomaly_map, images=images, first=before, report=count))
-    called = names(sample.path for sample in samples)
-    good = Calibration(found[:, 1], found[:, 2], tuple(called[int(number)] for number in found[:, 0]))
+        own = photograph[before : before + len(mine)]
+        number, *good = ranks.gather(calibrate(bank, anomaly_map, images=images, photographs=own, report=count)).T
     return PatchCore(
-        **common(config, backbone, calibration=good),
+        **common(config, backbone, calibration=of_photographs(*good, photographs=number, called=called)),
         remark=APPROXIMATE if approximate else "",
         embedding=patches,
         bank=bank,
@@ -99,19 +101,19 @@ def one_by_one(config: Config, samples: tuple, *, embedding: Embedding) -> Itera
 
 
 def calibrate(
-    bank: MemoryBank, anomaly_map: AnomalyMap, *, images: Iterable, first: int, report: Callable
+    bank: MemoryBank, anomaly_map: AnomalyMap, *, images: Iterable, photographs: np.ndarray, report: Callable
 ) -> np.ndarray:
-    """Number, score and peak of each training image against the rows that came from all the others, B 3.
+    """Photograph, score and peak of each training image against the rows that came from all others, B 3.
 
-    `images`: N D for each, in order; `first`: the number of the first.
+    `images`: N D for each, in order; `photographs`: the number of the one that each is, or is a piece of.
     """
     found = []
-    for number, patches in enumerate(images, first):
+    for number, patches in zip(photographs, images):
         own = bank.rows_of(number)
         if own.stop - own.start < len(bank.vectors):
             found.append((number, *bank.extremes(patches, anomaly_map, skip=own)))
         report(1)
-    return np.array(found).reshape(-1, 3)
+    return np.array(found, float).reshape(-1, 3)
 
 
 def load(found: State, config: Config, *, backbone: Backbone) -> PatchCore:
