@@ -72,7 +72,7 @@ def read_sample(sample: Sample, transform: Transform, *, with_mask: bool, decode
             sizes = "mask {1} x {0}, image {3} x {2}".format(*mask.shape, *photograph.shape)
             raise DataError(f"{sample.mask or sample.path}: not of the size of its image ({sizes}, width x height)")
         mask = transform.mask(mask)
-    return transform.image(photograph, sample.path, sample.window), mask, photograph
+    return transform.image(photograph, sample.path, window=sample.window), mask, photograph
 
 
 def batches(
@@ -109,17 +109,7 @@ def batches(
             fill()
             while pending:
                 taken = [pending.popleft() for _ in range(min(batch_size, len(pending)))]
-                ready = []
-                for sample, future in taken:
-                    try:
-                        image, mask, photograph = future.result()
-                        kept = photograph if with_photographs or sample.window else None
-                        ready.append((sample, image, mask, kept, photograph.shape[:2]))
-                    except DataError as error:
-                        if on_error is None:
-                            raise
-                        if sample.window is None or sample.window.number == 0:  # of a photograph in pieces once
-                            on_error(error)
+                ready = list(_results(taken, with_photographs=with_photographs, on_error=on_error))
                 fill()
                 if ready:
                     read, images, masks, photographs, shapes = (list(part) for part in zip(*ready))
@@ -128,3 +118,18 @@ def batches(
         finally:
             for _, future in pending:
                 future.cancel()
+
+
+def _results(taken: list, *, with_photographs: bool, on_error: Optional[Callable]) -> Iterator[tuple]:
+    """The fields of a batch for each sample that could be read."""
+    for sample, future in taken:
+        try:
+            image, mask, photograph = future.result()
+        except DataError as error:
+            if on_error is None:
+                raise
+            if sample.window is None or sample.window.number == 0:  # of a photograph in pieces once
+                on_error(error)
+            continue
+        kept = photograph if with_photographs or sample.window else None
+        yield sample, image, mask, kept, photograph.shape[:2]

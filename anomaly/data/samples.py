@@ -23,8 +23,8 @@ class Sample:
     defect: str = GOOD  # the name of its folder
     mask: Optional[Path] = None
     pixels: Optional[np.ndarray] = field(default=None, compare=False, repr=False)  # H W 3 uint8, if it is in no file
-    window: Any = None  # the piece of it that is meant, a tiles.Window
     truth: Optional[np.ndarray] = field(default=None, compare=False, repr=False)  # H W bool, if no file holds the mask
+    window: Any = None  # the piece of it that is meant, a tiles.Window
 
     @property
     def anomalous(self) -> bool:

@@ -77,7 +77,7 @@ class Tiles(Transform):
         around = ((0, below), (0, right), (0, 0))[: part.ndim]
         return np.pad(part, around, mode="edge") if below or right else part
 
-    def image(self, photograph: np.ndarray, path: Path = Path(), window: Any = None) -> np.ndarray:
+    def image(self, photograph: np.ndarray, path: Path = Path(), *, window: Any = None) -> np.ndarray:
         """The window of a photograph; without one, all of it, as it is shown."""
         seen = self.seen(photograph.shape[:2], path)
         if window is not None:

@@ -86,7 +86,7 @@ class Transform:
         (top, left), (height, width) = self.offset, self.size
         return image[top : top + height, left : left + width]
 
-    def image(self, photograph: np.ndarray, path: Path = Path(), window: Any = None) -> np.ndarray:
+    def image(self, photograph: np.ndarray, path: Path = Path(), *, window: Any = None) -> np.ndarray:
         """`path`: the photograph's, where each has a region of its own; `window`: which of its pieces, if there are."""
         shape = photograph.shape[:2]
         picture = self._crop(self._placed(photograph, fill=PAINT))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from commands import CPU, RANDOM, SMALL, Result, evaluate, predict, train
 
+from anomaly.deploy import state
 from anomaly.run.files import replacing
 from pretrained import pthtockpt
 
@@ -202,6 +203,10 @@ def test_a_damaged_record(toy, output, content):
 @pytest.mark.parametrize("content", ["", "k: nine", "[1]", None])
 def test_damaged_options(toy, output, content):
     path = output / "gear/config.yaml"
+    record = json.loads((output / "gear/state.json").read_text())  # as it was before the options were in it
+    record["files"]["config.yaml"] = record.pop("config")
+    del record["options"], record["checksum"]
+    state.write(output / "gear", {**record, "format_version": 2})
     path.unlink()
     if content is not None:
         path.write_text(content)

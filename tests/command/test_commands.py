@@ -34,7 +34,8 @@ def scores(folder: Path) -> np.ndarray:
 
 
 def pictures(folder: Path) -> list:
-    return sorted(folder.rglob("*.png"))
+    """Of test photographs; those of training that decide the threshold are drawn too."""
+    return sorted(path for path in folder.rglob("*.png") if path.parent.name != "train")
 
 
 def picture(folder: Path, stem: str) -> np.ndarray:

@@ -7,7 +7,8 @@ import torch
 from commands import picture, write
 
 from anomaly.data import images
-from anomaly.data.images import Transform, is_image, read_image, read_mask
+from anomaly.data.images import is_image, read_image, read_mask
+from anomaly.data.transform import Transform
 from anomaly.run.errors import DataError, UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")

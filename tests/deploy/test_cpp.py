@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from commands import picture, write
 
-from anomaly.data.images import Transform, read_image
+from anomaly.data.images import read_image
+from anomaly.data.transform import Transform
 from anomaly.measure.calibration import Scale
 from anomaly.run.errors import DataError
 from anomaly.show import pictures as drawing

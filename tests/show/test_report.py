@@ -8,7 +8,8 @@ from anomaly.show.tables import FIGURES, RANDOM_MARK, figures, number, table
 def result(category: str, value, random: bool = False) -> dict:
     found = {key: value for key, _ in FIGURES}
     verdicts = {"good": 4, "false_alarms": 1, "anomalous": 9, "missed": 2}
-    more = {"threshold": 1.5, "false_alarm_rate": 0.01, "verdicts": verdicts, "random_backbone": random, "remark": ""}
+    more = {"threshold": 1.5, "threshold_chosen": "false alarm rate 0.01", "verdicts": verdicts}
+    more |= {"random_backbone": random, "remark": ""}
     return {"category": category, **found, **more}
 
 
