@@ -13,7 +13,7 @@ NORM = ("weight", "bias", "running_mean", "running_var")  # BatchNorm's arrays, 
 @dataclass(frozen=True)
 class Convolution:
     shape: tuple  # of its weight
-    norm: str  # name of the BatchNorm behind it
+    norm: str = ""  # name of the BatchNorm behind it; without one there is no bias either
     spread: float = 1.0  # of random weights, relative to He's initialisation
 
 
@@ -22,18 +22,27 @@ def expected(convolutions: dict) -> dict:
     shapes = {}
     for name, each in convolutions.items():
         shapes[f"{name}.weight"] = each.shape
-        shapes.update({f"{each.norm}.{key}": each.shape[:1] for key in NORM})
+        if each.norm:
+            shapes.update({f"{each.norm}.{key}": each.shape[:1] for key in NORM})
     return shapes
+
+
+def scale_and_shift(arrays: dict, norm: str, *, epsilon: float) -> tuple:
+    """What a BatchNorm multiplies by and adds, in double precision."""
+    gamma, beta, mean, variance = (arrays[f"{norm}.{key}"].astype(np.float64) for key in NORM)
+    scale = gamma / np.sqrt(variance + epsilon)
+    return scale, beta - mean * scale
 
 
 def fold(arrays: dict, convolutions: dict, *, epsilon: float) -> dict:
     folded = {}
     for name, each in convolutions.items():
-        gamma, beta, mean, variance = (arrays[f"{each.norm}.{key}"].astype(np.float64) for key in NORM)
-        scale = gamma / np.sqrt(variance + epsilon)
-        weight = arrays[f"{name}.weight"] * scale.reshape(-1, 1, 1, 1)
+        weight = arrays[f"{name}.weight"]
+        if each.norm:
+            scale, shift = scale_and_shift(arrays, each.norm, epsilon=epsilon)
+            weight = weight * scale.reshape(-1, 1, 1, 1)
+            folded[f"{name}.bias"] = shift.astype(np.float32)
         folded[f"{name}.weight"] = weight.astype(np.float32)
-        folded[f"{name}.bias"] = (beta - mean * scale).astype(np.float32)
     return folded
 
 
@@ -44,5 +53,6 @@ def random_weights(convolutions: dict, seed: int) -> dict:
     for name, each in convolutions.items():
         std = np.sqrt(2 / np.prod(each.shape[1:])) * each.spread
         folded[f"{name}.weight"] = rng.normal(0, std, each.shape).astype(np.float32)
-        folded[f"{name}.bias"] = np.zeros(each.shape[0], np.float32)
+        if each.norm:
+            folded[f"{name}.bias"] = np.zeros(each.shape[0], np.float32)
     return folded

@@ -20,6 +20,7 @@ class Record:
     # name of a file, which ends in digits of its SHA-256 -> addresses, a package, or ByHand; the default first
     weights: dict
     bottleneck: int = 0  # channels that a block's 3x3 convolution has in layer 1; 0: blocks of two 3x3 convolutions
+    groups: int = 1  # of channels that this convolution keeps apart
     family: str = "resnet"
     layers: tuple = ("layer1", "layer2", "layer3")  # whose outputs can be had, from fine to coarse
     strides: tuple = (4, 8, 16)  # pixels between two positions of each layer
@@ -48,6 +49,14 @@ class Record:
         """Height and width of what the network sees of a picture of (height, width)."""
         m = self.multiple
         return tuple(max(1, round(self.side * each / min(size) / m)) * m for each in size) if self.side else size
+
+
+class DenseRecord(Record):
+    """A DenseNet: what halves the picture between its blocks leaves out an odd last row or column."""
+
+    def grid(self, layer: str, size: tuple) -> tuple:
+        stride = self.strides[self.layers.index(layer)]
+        return tuple(-(-side // 4) // (stride // 4) for side in self.seen(size))
 
 
 @dataclass(frozen=True, kw_only=True)

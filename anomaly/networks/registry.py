@@ -19,7 +19,7 @@ import importlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from anomaly.networks.record import ByHand, Record, TransformerRecord
+from anomaly.networks.record import ByHand, DenseRecord, Record, TransformerRecord
 from anomaly.run.errors import UsageError
 
 MARK = "boundary"  # in the names of tensors of an ONNX file: behind them everything is computed in float32
@@ -82,6 +82,29 @@ RECORDS = (
         (256, 512, 1024),
         {"wide_resnet50_2-95faca4d": TORCHVISION, "wide_resnet50_racm-8234f177": TIMM},
         bottleneck=128,
+    ),
+    Record(
+        "wide_resnet101",
+        (3, 4, 23),
+        (256, 512, 1024),
+        {"wide_resnet101_2-32ee1156": TORCHVISION},
+        bottleneck=128,
+    ),
+    Record(
+        "resnext101_32x8d",
+        (3, 4, 23),
+        (256, 512, 1024),
+        {"resnext101_32x8d-8ba56ff5": TORCHVISION},
+        bottleneck=256,
+        groups=32,
+    ),
+    DenseRecord(
+        "densenet201",
+        (6, 12, 48),
+        (256, 512, 1792),
+        {"densenet201-c1103571": TORCHVISION},
+        family="densenet",
+        layers=("denseblock1", "denseblock2", "denseblock3"),
     ),
     TransformerRecord(
         "deit_base_distilled_384",

@@ -1,4 +1,4 @@
-"""The ResNets and Wide ResNets from the stem to layer 3 (arXiv 1512.03385, 1605.07146), frozen.
+"""The ResNets, Wide ResNets and ResNeXts from the stem to layer 3 (arXiv 1512.03385, 1605.07146, 1611.05431), frozen.
 
 BatchNorm is folded into the convolutions when weights are loaded (folding.py), so a convolution here has a bias and
 nothing follows it but the ReLU. Pixels go in as they are, 0 to 255: the ImageNet normalisation is part of the network,
@@ -35,7 +35,8 @@ def convolutions(record: Record) -> dict:
         for j, (inputs, width, outputs, stride) in enumerate(stage):
             channels = (inputs, *(width for _ in kernels[1:]), outputs)
             for k, kernel in enumerate(kernels, 1):
-                shape = (channels[k], channels[k - 1], kernel, kernel)
+                groups = record.groups if record.bottleneck and k == 2 else 1
+                shape = (channels[k], channels[k - 1] // groups, kernel, kernel)
                 # with residual branches halved, the features of random weights keep their size
                 spread = 0.5 if k == len(kernels) else 1.0
                 found[f"layer{i}.{j}.conv{k}"] = Convolution(shape, f"layer{i}.{j}.bn{k}", spread=spread)

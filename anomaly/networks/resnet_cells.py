@@ -1,5 +1,7 @@
 """What a ResNet computes; BatchNorm is in its convolutions."""
 
+from functools import partial
+
 import numpy as np
 from mindspore import Tensor, nn, ops
 
@@ -8,8 +10,8 @@ from anomaly.networks.registry import Record
 from anomaly.networks.resnet import blocks
 
 
-def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel, stride, pad_mode="pad", padding=kernel // 2, has_bias=True)
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, *, groups: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, kernel, stride, "pad", kernel // 2, group=groups, has_bias=True)
 
 
 class ZeroPad(nn.Cell):
@@ -45,10 +47,10 @@ class BasicBlock(nn.Cell):
 
 
 class Bottleneck(nn.Cell):
-    def __init__(self, inputs: int, width: int, *, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, width: int, *, outputs: int, stride: int, groups: int) -> None:
         super().__init__()
         self.conv1 = _conv(inputs, width, 1)
-        self.conv2 = _conv(width, width, 3, stride)
+        self.conv2 = _conv(width, width, 3, stride, groups=groups)
         self.conv3 = _conv(width, outputs, 1)
         self.downsample = None
         if stride != 1 or inputs != outputs:
@@ -67,7 +69,7 @@ class ResNet(nn.Cell):
 
     def __init__(self, record: Record, layers: tuple) -> None:
         super().__init__()
-        block = Bottleneck if record.bottleneck else BasicBlock
+        block = partial(Bottleneck, groups=record.groups) if record.bottleneck else BasicBlock
         self.layers = layers
         self.normalise = Normalise(record.mean)
         self.conv1 = _conv(3, 64, 7, 2)

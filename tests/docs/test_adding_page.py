@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch_timm
 
 from anomaly.data import layouts
 from anomaly.networks import registry, weights
@@ -24,10 +25,14 @@ def executed(word: str) -> dict:
 
 
 def test_the_record_makes_a_network(monkeypatch):
-    record = executed("WIDE101")["WIDE101"]
+    record = executed("RESNEXT50")["RESNEXT50"]
     monkeypatch.setattr(registry, "RECORDS", (*registry.RECORDS, record))
-    loaded = weights.load_backbone("wide_resnet101", record.layers, source="random", seed=1)
-    assert loaded.net((64, 64)) is not None and registry.get("wide_resnet101").channels_of("layer3") == 1024
+    loaded = weights.load_backbone("resnext50_32x4d", record.layers, source="random", seed=1)
+    assert loaded.net((64, 64)) is not None and registry.get("resnext50_32x4d").channels_of("layer3") == 1024
+    theirs = torch_timm.timm.create_model("resnext50_32x4d").state_dict()  # by torchvision's names
+    shapes = {key: tuple(value.shape) for key, value in theirs.items()}
+    needed = record.module.expected(record)
+    assert needed == {key: shapes[key] for key in needed}
 
 
 def test_the_layout_reads_its_folders(toy, tmp_path, monkeypatch):

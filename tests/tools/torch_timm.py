@@ -1,8 +1,10 @@
-"""timm's own networks, with seeded weights and everything in them far from trivial, to compare with.
+"""timm's own networks, and torchvision's, with seeded weights and everything in them far from trivial, to compare with.
 
 timm imports torchvision, and torchvision's wheel does not fit every build of torch: where its compiled part cannot be
 loaded, two names that it registers are missing and the import fails, although nothing here uses them.
 """
+
+import importlib
 
 import numpy as np
 import torch
@@ -69,6 +71,34 @@ def features(net: torch.nn.Module, images: np.ndarray, *, blocks: list) -> list:
         net.set_input_size(img_size=images.shape[1:3])
     with torch.inference_mode():
         return net.forward_intermediates(normalised(images), indices=blocks, norm=True, intermediates_only=True)
+
+
+# Our name: torchvision's, and the parts whose outputs are compared.
+TORCHVISION = {
+    "wide_resnet101": ("wide_resnet101_2", ("layer1", "layer2", "layer3")),
+    "resnext101_32x8d": ("resnext101_32x8d", ("layer1", "layer2", "layer3")),
+    "densenet201": ("densenet201", ("features.denseblock1", "features.denseblock2", "features.denseblock3")),
+}
+
+
+def seeded_of_torchvision(name: str, seed: int) -> torch.nn.Module:
+    models = importlib.import_module("torchvision.models")
+    net = torch_resnet.randomised(getattr(models, TORCHVISION[name][0])(), seed)
+    net.compared = TORCHVISION[name][1]
+    return net
+
+
+def features_of_torchvision(net: torch.nn.Module, images: np.ndarray) -> tuple:
+    """B H W 3 uint8 -> the outputs of its parts."""
+    found: list = []
+    hooks = [
+        net.get_submodule(part).register_forward_hook(lambda _, __, out: found.append(out)) for part in net.compared
+    ]
+    with torch.inference_mode():
+        net(normalised(images))
+    for hook in hooks:
+        hook.remove()
+    return tuple(found)
 
 
 B5_BLOCKS = (7, 19, 26)  # counted through all stages
