@@ -61,6 +61,9 @@ class Tiles(Transform):
         """A sample for each window; of a photograph whose size cannot be read, itself, which then says why."""
         found: list = []
         for sample in samples:
+            if sample.window is not None:  # a piece already
+                found.append(sample)
+                continue
             try:
                 shape = size_of(sample.path) if sample.pixels is None else sample.pixels.shape[:2]
             except DataError:

@@ -2,10 +2,12 @@
 
 What a member says is first brought to the scale of its own good photographs, as multiples of their spread above their
 mean; then all members count alike. What a good photograph scored when it was left out is the mean of that over the
-members. For the largest value of its map this is an upper bound, since the members' largest values may lie in different
-places: the outline in pictures is drawn a little late rather than early.
+members; photographs that one of them could not leave out are not among these. For the largest value of its map this is
+an upper bound, since the members' largest values may lie in different places: the outline in pictures is drawn a little
+late rather than early.
 """
 
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
@@ -20,7 +22,7 @@ from anomaly.detector import Fitted, common
 from anomaly.engines.choice import BFLOAT16, FLOAT32, INT8
 from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
-from anomaly.run.errors import DataError, UsageError
+from anomaly.run.errors import UsageError
 from anomaly.run.job import Job
 
 
@@ -36,7 +38,8 @@ class Level:
 
 
 def level(good: np.ndarray) -> Level:
-    middle, spread = (float(good.mean()), float(good.std())) if len(good) else (0.0, 1.0)
+    middle = float(good.mean()) if len(good) else 0.0
+    spread = float(good.std()) if len(good) > 1 else abs(middle) or 1.0
     return Level(middle, max(spread, 1e-6 * abs(middle), 1e-12))
 
 
@@ -44,10 +47,10 @@ def level(good: np.ndarray) -> Level:
 class Ensemble(Fitted):
     members: tuple
 
-    @property
+    @functools.cached_property
     def levels(self) -> tuple:
         """Of each member: of scores, and of maps."""
-        return tuple((level(m.calibration.scores), level(m.calibration.peaks)) for m in self.members)
+        return tuple((level(each.scores), level(each.peaks)) for each in common_ground(self.members))
 
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         maps, scores = [], []
@@ -56,6 +59,10 @@ class Ensemble(Fitted):
             maps.append(of_maps.of(found[0]))
             scores.append(of_scores.of(found[1]))
         return np.mean(maps, axis=0), np.mean(scores, axis=0)
+
+    def left_out(self, images: np.ndarray, number: int) -> np.ndarray:
+        maps = [levels.of(member.left_out(images, number)) for member, (_, levels) in zip(self.members, self.levels)]
+        return np.mean(maps, axis=0)
 
     def save(self, folder: Path) -> None:
         folder = Path(folder)
@@ -77,18 +84,81 @@ def place(number: int) -> str:
     return f"member{number}"
 
 
-def of(config: Config, backbone: Backbone, *, members: tuple) -> Ensemble:
+def common_ground(members: tuple) -> list:
+    """The members' calibrations with those photographs alone that every member could leave out, in one order."""
     calibrations = [member.calibration for member in members]
-    if len({len(each.scores) for each in calibrations}) > 1:
-        raise DataError(
-            "the photographs are too few for an ensemble: of one member all that is kept comes from a single one, so "
-            "it cannot be left out; add photographs, or use a larger --coreset_ratio"
-        )
+    if not all(each.names for each in calibrations):
+        return calibrations  # of a state from before photographs had names
+    shared = [name for name in calibrations[0].names if all(name in each.names for each in calibrations)]
+    rows = [[each.names.index(name) for name in shared] for each in calibrations]
+    return [Calibration(each.scores[own], each.peaks[own], tuple(shared)) for each, own in zip(calibrations, rows)]
+
+
+def of(self, values: np.ndarray) -> np.ndarray:
+        return (values - self.middle) / self.spread
+
+
+def level(good: np.ndarray) -> Level:
+    middle = float(good.mean()) if len(good) else 0.0
+    spread = float(good.std()) if len(good) > 1 else abs(middle) or 1.0
+    return Level(middle, max(spread, 1e-6 * abs(middle), 1e-12))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ensemble(Fitted):
+    members: tuple
+
+    @functools.cached_property
+    def levels(self) -> tuple:
+        """Of each member: of scores, and of maps."""
+        return tuple((level(each.scores), level(each.peaks)) for each in common_ground(self.members))
+
+    def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        maps, scores = [], []
+        for member, (of_scores, of_maps) in zip(self.members, self.levels):
+            found = member.score(images)
+            maps.append(of_maps.of(found[0]))
+            scores.append(of_scores.of(found[1]))
+        return np.mean(maps, axis=0), np.mean(scores, axis=0)
+
+    def left_out(self, images: np.ndarray, number: int) -> np.ndarray:
+        maps = [levels.of(member.left_out(images, number)) for member, (_, levels) in zip(self.members, self.levels)]
+        return np.mean(maps, axis=0)
+
+    def save(self, folder: Path) -> None:
+        folder = Path(folder)
+        state.begin(folder)
+        for number, member in enumerate(self.members):
+            member.save(folder / place(number))
+        files = tuple(f"{place(number)}/{RECORD}" for number in range(len(self.members)))
+        state.save(folder, self, files=files)
+
+    def model(self) -> Any:
+        """The whole as one Cell, for export."""
+        from anomaly.deploy.cells import Together  # which loads MindSpore
+
+        method = methods.get(self.method)
+        return Together([method.model(member) for member in self.members], self.levels)
+
+
+def place(number: int) -> str:
+    return f"member{number}"
+
+
+def common_ground(members: tuple) -> list:
+    """The members' calibrations with those photographs alone that every member could leave out."""
+    shared = functools.reduce(np.intersect1d, [member.left_out for member in members])
+    kept = [np.isin(member.left_out, shared) for member in members]
+    return [Calibration(m.calibration.scores[rows], m.calibration.peaks[rows]) for m, rows in zip(members, kept)]
+
+
+def of(config: Config, backbone: Backbone, *, members: tuple) -> Ensemble:
+    calibrations = common_ground(members)
     scores = np.mean([level(each.scores).of(each.scores) for each in calibrations], axis=0)
     peaks = np.mean([level(each.peaks).of(each.peaks) for each in calibrations], axis=0)
     remarks = dict.fromkeys(member.remark for member in members if member.remark)
     return Ensemble(
-        **common(config, backbone, calibration=Calibration(scores, peaks)),
+        **common(config, backbone, calibration=Calibration(scores, peaks, calibrations[0].names)),
         method=members[0].method,
         remark="; ".join(remarks),
         members=members,

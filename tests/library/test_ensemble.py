@@ -2,11 +2,14 @@
 
 import importlib
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch_resnet
+import yaml
 from commands import CPU, picture, run
 from mindspore import Tensor
 
@@ -26,6 +29,13 @@ OF_METHOD = {
     "patchcore": {"coreset_ratio": 0.3},
     "padim": {"embedding_dim": 20},
     "fastflow": {"flow_step": 1, "num_epochs": 1, "hidden_ratio": 0.25},
+}
+
+PAPER = Path(__file__).resolve().parents[2] / "patchcore" / "config" / "ensemble.yaml"
+SHALLOW = {  # blocks, and the channels that they lead to
+    "wide_resnet101": ((1, 1, 1), (256, 512, 1024)),
+    "resnext101_32x8d": ((1, 1, 1), (256, 512, 1024)),
+    "densenet201": ((2, 2, 2), (128, 128, 128)),
 }
 
 
@@ -114,6 +124,45 @@ def test_from_the_command_line(toy, files, tmp_path):
     line = next(line for line in trained.out.splitlines() if line.startswith("img_auc"))
     assert line in evaluated.out
     assert (tmp_path / "gear" / "member1" / "state.json").is_file()
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """The networks of the paper's ensemble with most of their blocks left out."""
+    made = []
+    for record in registry.RECORDS:
+        depths, channels = SHALLOW.get(record.name, (record.depths, record.channels))
+        made.append(replace(record, depths=depths, channels=channels))
+    monkeypatch.setattr(registry, "RECORDS", tuple(made))
+    yield
+    methods._loaded.cache_clear()  # it goes by names
+
+
+def test_the_ensemble_of_the_paper_is_one_option_from_training_to_an_exported_model(toy, tmp_path, shallow):
+    chosen = yaml.safe_load(PAPER.read_text(encoding="utf-8"))
+    known = methods.get("patchcore").options(**chosen)
+    assert known.transform.size == (320, 320)
+    assert [each.backbone for each in known.members] == chosen["backbone"].split(",") == list(SHALLOW)
+    base = ("--category", "gear", "--output_dir", tmp_path, *CPU)
+    size = ("--resize", "64", "--crop", "none", "--coreset_ratio", "0.3", "--pre_ckpt_path", "random")
+    trained = run(command("train", "patchcore"), *base, "--dataset_path", toy, "--config", PAPER, *size)
+    assert trained.code == 0, trained.err
+    assert all((tmp_path / "gear" / f"member{i}" / "state.json").is_file() for i in range(3))
+    line = next(line for line in trained.out.splitlines() if line.startswith("img_auc"))
+    exported = run(command("export", "patchcore"), *base, "--file_format", "ONNX")
+    assert exported.code == 0, exported.err
+    scores = []
+    for more in ((), ("--model_path", tmp_path / "gear" / "patchcore_gear.onnx")):
+        evaluated = run(command("eval", "patchcore"), *base, "--dataset_path", toy, *more)
+        assert evaluated.code == 0 and line in evaluated.out, evaluated.err
+        words = ("--image_path", toy / "gear" / "test" / "rust", "--save_json", tmp_path / "found.json", *more)
+        predicted = run(command("predict", "patchcore"), *base, *words)
+        assert predicted.code == 0, predicted.err
+        found = json.loads((tmp_path / "found.json").read_text())
+        assert all(each["backbone"].startswith(chosen["backbone"]) for each in found)
+        scores.append([each["score"] for each in found])
+    assert len(scores[0]) == 3
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-3, atol=1e-3)
 
 
 def test_what_cannot_be_is_refused(toy):
