@@ -89,8 +89,9 @@ def common_ground(members: tuple) -> list:
     calibrations = [member.calibration for member in members]
     if not all(each.names for each in calibrations):
         return calibrations  # of a state from before photographs had names
-    shared = [name for name in calibrations[0].names if all(name in each.names for each in calibrations)]
-    rows = [[each.names.index(name) for name in shared] for each in calibrations]
+    places = [{name: row for row, name in enumerate(each.names)} for each in calibrations]
+    shared = [name for name in calibrations[0].names if all(name in each for each in places)]
+    rows = [[each[name] for name in shared] for each in places]
     return [Calibration(each.scores[own], each.peaks[own], tuple(shared)) for each, own in zip(calibrations, rows)]
 
 
