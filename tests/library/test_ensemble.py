@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -87,6 +88,38 @@ def test_state_and_model_judge_as_the_fitted_one(fitted, toy, tmp_path):
     assert exported.backbone.name == TWO
     found = [judgement.score for judgement in exported.judge(pictures)]
     np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3)
+
+
+def left_out(member, images: np.ndarray) -> dict:
+    """Number of a photograph -> its largest distance to the rows of the others; nothing where there are none."""
+    found, bank = {}, member.bank
+    for number, patches in enumerate(member.embedding(images)):
+        others = bank.vectors[bank.image_of_row != number]
+        if len(others):
+            found[number] = np.linalg.norm(patches[:, None] - others, axis=2).min(axis=1).max()
+    return found
+
+
+@pytest.mark.parametrize(("category", "number", "known"), [("gear", 3, True), ("fabric", 2, False)])
+def test_a_photograph_that_one_member_cannot_leave_out_does_not_count(toy, tmp_path, category, number, known):
+    """With two rows a bank; of one member both come from the same photograph, of the other they do not."""
+    paths = sorted((toy / category / "train" / "good").iterdir())[:number]
+    images = np.stack([cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in paths])
+    chosen = OPTIONS | {"backbone": "resnet18,efficientnet_lite0", "coreset_ratio": 2.5 / (number * 64)}
+    detector = importlib.import_module("patchcore").fit(images, pre_ckpt_path="random", score="max", **chosen)
+    found = [left_out(member, images) for member in detector.members]
+    assert sorted(map(len, found)) == [number - 1, number]
+    shared = sorted(set(found[0]) & set(found[1]))
+    own = [np.array([each[i] for i in shared]) for each in found]
+    scaled = [(values - values.mean()) / (values.std() if known else values.mean()) for values in own]
+    np.testing.assert_allclose(detector.calibration.scores, np.mean(scaled, axis=0), rtol=1e-3, atol=1e-4)
+    assert len(detector.calibration.scores) == number - 1 and detector.scales.known is known
+    detector.save(tmp_path / category)
+    loaded = anomaly.load(tmp_path / category)
+    np.testing.assert_allclose(loaded.calibration.scores, detector.calibration.scores, rtol=1e-9)
+    defects = [(each.verdict, each.score) for each in loaded.judge(toy / category / "test")]
+    assert defects and np.isfinite([score for _, score in defects]).all()
+    assert all((verdict == "UNKNOWN") is not known for verdict, _ in defects)
 
 
 def test_a_member_that_is_changed_or_missing_is_found_out(fitted, tmp_path):
