@@ -28,24 +28,32 @@ SIZE = (56, 70)  # of the others
 SMALL = {  # options of each method
     "patchcore": {"coreset_ratio": 0.2},
     "padim": {"embedding_dim": 20},
-    "fastflow": {"flow_step": 2, "num_epochs": 1, "hidden_ratio": 0.1, "train_batch_size": 4},
+    "fastflow": {"flow_step": 1, "num_epochs": 1, "hidden_ratio": 0.1, "train_batch_size": 4},
 }
 
 
 def shrink(monkeypatch, record, **changes):
     others = tuple(each for each in registry.RECORDS if each.name != record.name)
-    monkeypatch.setattr(registry, "RECORDS", (*others, replace(record, heads=4, **changes)))
+    monkeypatch.setattr(registry, "RECORDS", (*others, replace(record, **changes)))
 
 
 @pytest.fixture
 def small_cait(monkeypatch):
     """The whole has 290 million numbers; this is one of the same parts."""
-    shrink(monkeypatch, registry.get(CAIT), channels=(48,), layers=("block2",), native=64)
+    shrink(monkeypatch, registry.get(CAIT), heads=4, channels=(48,), layers=("block2",), native=64)
 
 
 @pytest.fixture
 def small_dino(monkeypatch):
-    shrink(monkeypatch, registry.get(DINO), channels=(32, 32), layers=("block1", "block2"), native=70)
+    shrink(monkeypatch, registry.get(DINO), heads=4, channels=(32, 32), layers=("block1", "block2"), native=70)
+
+
+@pytest.fixture
+def small_vits(monkeypatch):
+    """Those of torch_timm.VITS: fewer channels and blocks, everything else as it is."""
+    for name, (channels, _) in torch_timm.VITS.items():
+        layers = ("block1", "block2") if "dino" in name else ("block2",)
+        shrink(monkeypatch, registry.get(name), channels=(channels,) * len(layers), layers=layers)
 
 
 def blocks(record) -> list:
@@ -56,8 +64,22 @@ def close(mine: np.ndarray, other: np.ndarray) -> bool:
     return mine.shape == other.shape and np.abs(mine - other).max() <= 1e-4 * np.abs(other).max()
 
 
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_a_record_is_that_of_timms_whole_network(name, tmp_path):
+    """What is compared by values below is small."""
+    record, net = registry.get(name), torch_timm.without_values(name)
+    arrays = {key: np.broadcast_to(np.float32(0), value.shape) for key, value in net.state_dict().items()}
+    theirs, needed = weights.named(arrays, record), record.module.expected(record)
+    assert {key: theirs[key].shape for key in needed} == needed
+    assert weights.identify(arrays, tmp_path).name == name
+    attention = net.blocks[0].attn
+    assert attention.num_heads == record.heads
+    assert net.patch_embed.patch_size == (record.strides[0],) * 2 and record.multiple == record.strides[0]
+    assert net.patch_embed.img_size == (record.native,) * 2
+
+
 @pytest.mark.parametrize("name", COMPARED)
-def test_a_network_and_its_graph_compute_what_timm_computes(name, tmp_path, small_cait):
+def test_a_network_and_its_graph_compute_what_timm_computes(name, tmp_path, small_cait, small_vits):
     record, size, net = registry.get(name), SIZES.get(name, SIZE), torch_timm.seeded(name, 1)
     path = tmp_path / "w.safetensors"
     save_file(net.state_dict(), path)
@@ -77,7 +99,7 @@ def test_a_network_and_its_graph_compute_what_timm_computes(name, tmp_path, smal
 
 
 @pytest.mark.parametrize("name", ["dinov2_vits14", "dinov2_vits14_reg", CAIT])
-def test_the_files_of_the_makers_are_those_of_timm_and_become_checkpoints(name, tmp_path, small_cait):
+def test_the_files_of_the_makers_are_those_of_timm_and_become_checkpoints(name, tmp_path, small_cait, small_vits):
     record, state = registry.get(name), torch_timm.seeded(name, 2).state_dict()
     torch.save(state, tmp_path / "timm.pth")
     wanted = weights.load_backbone(name, record.layers, source=str(tmp_path / "timm.pth"), seed=0)
@@ -86,7 +108,7 @@ def test_the_files_of_the_makers_are_those_of_timm_and_become_checkpoints(name, 
     else:
         official = {**state, "mask_token": torch.zeros(1, state["norm.weight"].shape[0])}
         if "reg_token" in official:  # here the class token has a position, which timm has added to it
-            place = torch.randn(1, 1, 384)
+            place = torch.randn_like(official["cls_token"])
             official["register_tokens"] = official.pop("reg_token")
             official["cls_token"] = official["cls_token"] - place
             official["pos_embed"] = torch.cat([place, official["pos_embed"]], 1)

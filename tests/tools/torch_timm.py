@@ -32,20 +32,34 @@ def _timm():
 LIBRARIES: list = []
 timm = _timm()
 
-VITS = {
-    "deit_base_distilled_384": ("deit_base_distilled_patch16_384", 9),  # blocks: one more than is needed
-    "dinov2_vits14": ("vit_small_patch14_dinov2", 12),
-    "dinov2_vits14_reg": ("vit_small_patch14_reg4_dinov2", 12),
+THEIRS = {
+    "deit_base_distilled_384": "deit_base_distilled_patch16_384",
+    "cait_m48_448": "cait_m48_448",
+    "dinov2_vits14": "vit_small_patch14_dinov2",
+    "dinov2_vits14_reg": "vit_small_patch14_reg4_dinov2",
+    "dinov2_vitb14": "vit_base_patch14_dinov2",
+    "dinov2_vitb14_reg": "vit_base_patch14_reg4_dinov2",
+}
+VITS = {  # channels and blocks of small ones with the same heads
+    "deit_base_distilled_384": (96, 4),  # one block more than is needed
+    "dinov2_vits14": (48, 3),
+    "dinov2_vits14_reg": (48, 3),
 }
 SMALL_CAIT = {"img_size": 64, "patch_size": 16, "embed_dim": 48, "num_heads": 4, "depth": 4, "depth_token_only": 1}
 
 
 def seeded(name: str, seed: int) -> torch.nn.Module:
-    """For pictures of its own size; of CaiT a small one, with the same parts."""
+    """A small one with the same parts, for pictures of its own size but CaiT's."""
     if name not in VITS:
         return randomised(timm.models.cait.Cait(**SMALL_CAIT), seed)
-    theirs, depth = VITS[name]
-    return randomised(timm.create_model(theirs, depth=depth), seed)
+    channels, depth = VITS[name]
+    return randomised(timm.create_model(THEIRS[name], embed_dim=channels, depth=depth), seed)
+
+
+def without_values(name: str) -> torch.nn.Module:
+    """The whole network, of which nothing is computed or held."""
+    with torch.device("meta"):
+        return timm.create_model(THEIRS[name])
 
 
 def randomised(net: torch.nn.Module, seed: int) -> torch.nn.Module:
