@@ -7,9 +7,11 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from shell import ROOT
 
 import anomaly
@@ -19,27 +21,54 @@ from anomaly.data.samples import images_in
 from anomaly.deploy import description, export, state
 from anomaly.engines import choice, int8
 from anomaly.measure import reduced
+from anomaly.networks import registry
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.job import Job
 
 pytestmark = pytest.mark.skipif(not choice.is_installed("nncf"), reason="the package nncf is not installed")
 OPTIONS = {"backbone": "resnet18", "resize": 64, "crop": None, "device_target": "CPU"}
-METHODS = ("patchcore", "padim", "fastflow")
+OF_METHOD: dict = {
+    "patchcore": {},
+    "padim": {"embedding_dim": 20},
+    "fastflow": {"num_epochs": 1, "flow_step": 1, "hidden_ratio": 0.25},
+}
+GROUPED = {name: pytest.param(name, marks=pytest.mark.xdist_group(f"int8-{name}")) for name in OF_METHOD}
 
 
-@pytest.fixture(scope="module", params=[pytest.param(m, marks=pytest.mark.xdist_group(f"int8-{m}")) for m in METHODS])
-def fitted(request, toy, resnet18_ckpt, tmp_path_factory):
+def shrink(monkeypatch):
+    """ResNet18 with one block a layer."""
+    others = tuple(record for record in registry.RECORDS if record.name != "resnet18")
+    monkeypatch.setattr(registry, "RECORDS", (replace(registry.get("resnet18"), depths=(1, 1, 1)), *others))
+
+
+@pytest.fixture(scope="module", params=GROUPED.values())
+def made(request, toy, small_pth, tmp_path_factory) -> tuple:
     """A detector in int8, its state and its ONNX file."""
-    chosen = OPTIONS | {"pre_ckpt_path": str(resnet18_ckpt), "precision": "int8"}
-    chosen |= {"num_epochs": 1, "flow_step": 1, "hidden_ratio": 0.25} if request.param == "fastflow" else {}
-    detector = importlib.import_module(request.param).fit(toy / "gear" / "train" / "good", **chosen)
     folder = tmp_path_factory.mktemp("int8") / "gear"
-    detector.save(folder)
-    target = folder / "gear.onnx"
-    export.export(
-        detector, methods.get(request.param).model, target=target, file_format="ONNX", category="gear", batch=None
-    )
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        shrink(monkeypatch)
+        method = methods.get(request.param)
+        chosen = OPTIONS | OF_METHOD[request.param] | {"pre_ckpt_path": str(small_pth), "precision": "int8"}
+        detector = method.fit(toy / "gear" / "train" / "good", **chosen)
+        detector.save(folder)
+        target = folder / "gear.onnx"
+        export.export(detector, method.model, target=target, file_format="ONNX", category="gear", batch=None)
     return detector, folder, target
+
+
+@pytest.fixture
+def fitted(made, monkeypatch) -> tuple:
+    shrink(monkeypatch)
+    return made
+
+
+@pytest.fixture(scope="module")
+def small_pth(tmp_path_factory, torch_resnet18):
+    """The first block of each layer of the whole ResNet18."""
+    state = {key: value for key, value in torch_resnet18.state_dict().items() if not re.match(r"layer\d\.1", key)}
+    path = tmp_path_factory.mktemp("int8") / "small.pth"
+    torch.save(state, path)
+    return path
 
 
 @pytest.fixture
@@ -76,12 +105,17 @@ def test_onnx_runtime_judges_nearly_alike(fitted, pictures, monkeypatch):
     np.testing.assert_allclose(scores(model, pictures), wanted, rtol=0.02)
 
 
+def rounded(nodes) -> list:
+    """The convolutions in int8."""
+    made = {name: node for node in nodes for name in node.output}
+    return [node for node in nodes if node.op_type == "Conv" and is_rounded(made, node)]
+
+
 def test_the_convolutions_of_the_network_alone_are_in_int8(fitted):
     onnx = importlib.import_module("onnx")
     nodes = onnx.load(fitted[2]).graph.node
-    made = {name: node for node in nodes for name in node.output}
-    in_int8 = [node for node in nodes if node.op_type == "Conv" and is_rounded(made, node)]
-    assert len(in_int8) == 15  # all of ResNet18 up to layer 3, and no other
+    made, in_int8 = {name: node for node in nodes for name in node.output}, rounded(nodes)
+    assert len(in_int8) == 9  # all of the network up to layer 3, and no other
     others = {node.op_type for node in nodes if node not in in_int8 and is_rounded(made, node)}
     assert others <= {"MaxPool"}  # which picks from what is rounded
     assert not any("boundary" in name for node in nodes for name in (*node.input, *node.output))
@@ -137,14 +171,15 @@ def test_the_description_says_it(fitted):
     assert json.loads(description.beside(fitted[2]).read_text())["precision"] == "int8"
 
 
-def test_what_is_added_to_a_state_goes_through_its_network(toy, resnet18_ckpt):
-    chosen = OPTIONS | {"pre_ckpt_path": str(resnet18_ckpt), "precision": "int8", "embedding_dim": 20}
+@pytest.mark.parametrize("made", [GROUPED["padim"]], indirect=True)
+def test_what_is_added_to_a_state_goes_through_its_network(fitted, toy):
+    first = fitted[0]
     padim = importlib.import_module("padim")
     paths = images_in(toy / "gear" / "train" / "good")
-    first = padim.fit(paths[:4], **chosen)
-    more = padim.fit(paths, start=first)
+    more = padim.fit(toy / "gear" / "test" / "good", start=first)
     assert more.backbone.quantised == first.backbone.quantised != b""
-    plain = padim.fit(paths, network=more.backbone, **chosen | {"precision": "float32"})
+    chosen = OPTIONS | OF_METHOD["padim"] | {"pre_ckpt_path": first.config.pre_ckpt_path, "precision": "float32"}
+    plain = padim.fit(paths, network=more.backbone, **chosen)
     assert plain.backbone.quantised == b"" and plain.backbone.fingerprint == first.backbone.fingerprint
 
 
@@ -159,29 +194,33 @@ def test_a_network_with_depthwise_convolutions_stays_near_float32(toy, caplog):
     assert len(backbone.quantised) < 0.4 * sum(value.nbytes for value in backbone.values.values())
 
 
-@pytest.mark.parametrize("factor, warns", [(1, False), (0.1, True)])
-def test_a_broken_quantisation_is_warned_of_and_a_good_one_is_not(toy, factor, warns, caplog, monkeypatch):
+def test_a_broken_quantisation_is_warned_of_and_a_good_one_is_not(toy, caplog, monkeypatch):
     """Steps of a tenth: most activations are cut off."""
-    graph = int8.quantise
-
-    def scaled(*arguments) -> bytes:
-        onnx = importlib.import_module("onnx")
-        model = onnx.load_from_string(graph(*arguments))
-        for number in model.graph.initializer:
-            if number.name.startswith("scale_") and "weight" not in number.name:
-                number.CopyFrom(
-                    onnx.numpy_helper.from_array(np.float32(factor) * onnx.numpy_helper.to_array(number), number.name)
-                )
-        return model.SerializeToString()
-
-    monkeypatch.setattr(int8, "quantise", scaled)
+    onnx = importlib.import_module("onnx")
     method = methods.get("patchcore")
     config = method.options(**OPTIONS, pre_ckpt_path="random", precision="int8")
     samples = layouts.to_train_on(toy / "fabric")
-    with caplog.at_level("INFO", logger="anomaly"):
-        reduced.prepared(method.backbone(config), config, samples=samples, job=Job())
-    assert "int8: features up to" in caplog.text
-    assert ("warning: int8 is too far from float32" in caplog.text) == warns
+
+    def said() -> bool:
+        caplog.clear()
+        with caplog.at_level("INFO", logger="anomaly"):
+            found.append(reduced.prepared(method.backbone(config), config, samples=samples, job=Job()).quantised)
+        assert "int8: features up to" in caplog.text
+        return "warning: int8 is too far from float32" in caplog.text
+
+    def scaled(*_) -> bytes:
+        model = onnx.load_from_string(found[0])
+        for number in model.graph.initializer:
+            if number.name.startswith("scale_") and "weight" not in number.name:
+                values = np.float32(0.1) * onnx.numpy_helper.to_array(number)
+                number.CopyFrom(onnx.numpy_helper.from_array(values, number.name))
+        return model.SerializeToString()
+
+    found: list = []
+    assert not said()
+    assert len(rounded(onnx.load_from_string(found[0]).graph.node)) == 15  # of the whole ResNet18
+    monkeypatch.setattr(int8, "quantise", scaled)
+    assert said() and found[0] != found[1]
 
 
 def test_what_cannot_be_is_one_line(monkeypatch, toy):
