@@ -134,8 +134,8 @@ def advise(transform: Transform, samples: tuple) -> None:
         better = transform.undistorted(shape)
         if better:
             log.info(
-                "note: the photographs are %d x %d (width x height), shown as %d x %d; --resize %d %d --crop none keeps "
-                "their proportions, and so does --keep_aspect true",
+                "note: the photographs are %d x %d (width x height), shown as %d x %d; --resize %d %d --crop none "
+                "keeps their proportions, and so does --keep_aspect true",
                 *(*shape[::-1], *transform.size[::-1], *better),
             )
 

@@ -95,64 +95,6 @@ def common_ground(members: tuple) -> list:
     return [Calibration(each.scores[own], each.peaks[own], tuple(shared)) for each, own in zip(calibrations, rows)]
 
 
-def of(self, values: np.ndarray) -> np.ndarray:
-        return (values - self.middle) / self.spread
-
-
-def level(good: np.ndarray) -> Level:
-    middle = float(good.mean()) if len(good) else 0.0
-    spread = float(good.std()) if len(good) > 1 else abs(middle) or 1.0
-    return Level(middle, max(spread, 1e-6 * abs(middle), 1e-12))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Ensemble(Fitted):
-    members: tuple
-
-    @functools.cached_property
-    def levels(self) -> tuple:
-        """Of each member: of scores, and of maps."""
-        return tuple((level(each.scores), level(each.peaks)) for each in common_ground(self.members))
-
-    def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        maps, scores = [], []
-        for member, (of_scores, of_maps) in zip(self.members, self.levels):
-            found = member.score(images)
-            maps.append(of_maps.of(found[0]))
-            scores.append(of_scores.of(found[1]))
-        return np.mean(maps, axis=0), np.mean(scores, axis=0)
-
-    def left_out(self, images: np.ndarray, number: int) -> np.ndarray:
-        maps = [levels.of(member.left_out(images, number)) for member, (_, levels) in zip(self.members, self.levels)]
-        return np.mean(maps, axis=0)
-
-    def save(self, folder: Path) -> None:
-        folder = Path(folder)
-        state.begin(folder)
-        for number, member in enumerate(self.members):
-            member.save(folder / place(number))
-        files = tuple(f"{place(number)}/{RECORD}" for number in range(len(self.members)))
-        state.save(folder, self, files=files)
-
-    def model(self) -> Any:
-        """The whole as one Cell, for export."""
-        from anomaly.deploy.cells import Together  # which loads MindSpore
-
-        method = methods.get(self.method)
-        return Together([method.model(member) for member in self.members], self.levels)
-
-
-def place(number: int) -> str:
-    return f"member{number}"
-
-
-def common_ground(members: tuple) -> list:
-    """The members' calibrations with those photographs alone that every member could leave out."""
-    shared = functools.reduce(np.intersect1d, [member.left_out for member in members])
-    kept = [np.isin(member.left_out, shared) for member in members]
-    return [Calibration(m.calibration.scores[rows], m.calibration.peaks[rows]) for m, rows in zip(members, kept)]
-
-
 def of(config: Config, backbone: Backbone, *, members: tuple) -> Ensemble:
     calibrations = common_ground(members)
     scores = np.mean([level(each.scores).of(each.scores) for each in calibrations], axis=0)
