@@ -15,7 +15,7 @@ from anomaly.data.layouts import choose
 from anomaly.data.samples import Category
 from anomaly.data.tiles import Tiles
 from anomaly.data.transform import Transform
-from anomaly.deploy import exported, state
+from anomaly.deploy import description, exported, state
 from anomaly.deploy.exported import Exported
 from anomaly.measure.calibration import changed
 from anomaly.methods import Method
@@ -92,6 +92,13 @@ def choose_categories(chosen: Chosen) -> list:
     return choose(Path(chosen.given["dataset_path"]), chosen.categories)
 
 
+def category_of_model(chosen: Chosen) -> str:
+    """What the user calls it, or what its description says."""
+    if chosen.categories:
+        return chosen.one_category()
+    return description.read(chosen.args.model_path).category
+
+
 def open_model(chosen: Chosen) -> Exported:
     """The model of --model_path, with the threshold asked for or its own."""
     path, config = chosen.args.model_path, chosen.open
@@ -104,7 +111,7 @@ def open_model(chosen: Chosen) -> Exported:
     for name, value in decided.items():
         if name in chosen.given and chosen.given[name] != value:
             raise DataError(f"{path}: has {name} {value}, not {chosen.given[name]}; leave --{name} out")
-    if detector.category not in chosen.categories and chosen.categories != ("all",):
+    if chosen.categories and detector.category not in chosen.categories and chosen.categories != ("all",):
         print(f"note: {path} is of category {detector.category}", file=sys.stderr)
     choice = changed(detector.scales.choice, chosen.given)
     return detector if choice is None else detector.with_choice(choice)

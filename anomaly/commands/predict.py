@@ -6,93 +6,115 @@ python {method}/predict.py --category bottle --image_path photo.png [--model_pat
 import argparse
 import csv
 import io
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
 from anomaly.commands import common
+from anomaly.commands.asked import Asked, find, require_places
 from anomaly.commands.common import MODEL, Chosen
 from anomaly.config import Config
 from anomaly.data.images import write_image
-from anomaly.data.samples import samples
 from anomaly.deploy import state
 from anomaly.detector import Detector, Fitted, Judging
 from anomaly.measure.calibration import ANOMALOUS
 from anomaly.measure.judgement import Judgement
 from anomaly.methods import Method
 from anomaly.run import device
-from anomaly.run.errors import DataError, UsageError
-from anomaly.run.files import begins, require_own, write_json, write_text
+from anomaly.run.errors import DataError
+from anomaly.run.files import write_json, write_text
 from anomaly.run.options import PREDICT
 from anomaly.run.threads import Background
-from anomaly.show import pictures
+from anomaly.show import maps, pictures
 from anomaly.show.tables import RANDOM_MARK
 
 ANOMALY = 3  # exit code
-HEADER = "path,verdict,score,normalised,threshold,method,backbone"  # of the CSV
+COLUMNS = ("path", "verdict", "score", "normalised", "threshold", "method", "backbone", "regions")
+HEADER = ",".join(COLUMNS[:-1])  # of the CSV, as far as every version has it
 
 
 def flags(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--image_path", type=Path, required=True, help="a photograph, or a folder of them")
+    group.add_argument(
+        "--image_path", type=Path, nargs="+", required=True, help="photographs, or folders of them; several are allowed"
+    )
     group.add_argument(MODEL[0], type=Path, help=MODEL[1])
     common.add_checkpoint(group, PREDICT)
     group.add_argument("--save_csv", type=Path, help="write the verdicts to this file too")
     group.add_argument("--save_json", type=Path, help="write the verdicts to this file too")
+    group.add_argument("--contours", action="store_true", help="in the JSON, the outline of each region too")
+    group.add_argument("--save_masks", action="store_true", help="a mask of each photograph: white where anomalous")
+    group.add_argument(
+        "--save_maps",
+        choices=(maps.NUMBERS, maps.GREY),
+        help=f"the map of each, of the photograph's size; {maps.NUMBERS}: its values, {maps.GREY}: 16 bits, in which "
+        f"{maps.MIDDLE} is the threshold",
+    )
     group.add_argument("--no_pictures", action="store_true", help="draw nothing")
     group.add_argument("--fail_on_anomaly", action="store_true", help=f"exit code {ANOMALY} if anything is anomalous")
 
 
 def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
     chosen = common.parse(method, PREDICT, text=str(__doc__), argv=argv, own=flags)
-    folder = chosen.output / chosen.one_category()
-    found = None if chosen.args.model_path else state.read(folder)
-    paths = samples(chosen.args.image_path)
-    require_places(chosen.args, paths, pictures_in=folder / "predict")
+    args = chosen.args
+    name = common.category_of_model(chosen) if args.model_path else chosen.one_category()
+    folder = chosen.output / name
+    found = None if args.model_path else state.read(folder)
+    asked = find(args.image_path)
+    require_places(
+        asked,
+        files=((args.save_csv, (HEADER,)), (args.save_json, ('[\n  {\n    "path"', "[]"))),
+        folders=[folder / each for each in drawn(args)],
+    )
     device.end_in_order()
     detector: Detector = common.open_model(chosen) if found is None else method.load(found, chosen.given)
     config = detector.config if isinstance(detector, Fitted) else chosen.open
-    return predict(chosen, detector, paths=paths, config=config, folder=folder / "predict")
+    return predict(chosen, detector, asked=asked, config=config, folder=folder)
 
 
-def predict(chosen: Chosen, detector: Detector, *, paths: tuple, config: Config, folder: Path) -> int:
-    """Prints one line an image, draws overlays into `folder`, and returns the command's exit code."""
+def drawn(args: argparse.Namespace) -> dict:
+    """Folder of the results -> whether, and as what, there is a file of each photograph in it."""
+    wanted = {"predict": not args.no_pictures, "masks": args.save_masks, "maps": args.save_maps}
+    return {name: value for name, value in wanted.items() if value}
+
+
+def predict(chosen: Chosen, detector: Detector, *, asked: Asked, config: Config, folder: Path) -> int:
+    """Prints one line an image, draws into `folder`, and returns the command's exit code."""
     args, unreadable, rows = chosen.args, [], []
+    wanted, mark = drawn(args), "RANDOM BACKBONE" if detector.backbone.is_random else ""
 
     def report(error: DataError) -> None:
         unreadable.append(error)
         print(f"error: {error}", file=sys.stderr)
 
-    drawing = not args.no_pictures
-    judging = Judging(detector, paths, config.batch_size, config.workers, with_photographs=drawing, on_error=report)
+    judging = Judging(
+        detector, asked.samples, config.batch_size, config.workers, with_photographs=bool(wanted), on_error=report
+    )
     with Background() as background:
         for judgement in judging:
-            rows.append(row(judgement, detector))
+            rows.append(row(judgement, detector, contours=args.contours))
             print(line(judgement), flush=True)
-            if drawing:
-                background(draw, judgement, detector, asked=args.image_path, folder=folder)
+            for kind, value in wanted.items():
+                place = folder / kind / asked.place(judgement.sample)
+                background(write, kind, value, judgement=judgement, place=place, mark=mark)
     if detector.backbone.is_random:
         print(RANDOM_MARK)
-    if drawing and rows:
-        print(f"pictures: {folder}")
+    for kind in wanted if rows else ():
+        print(f"{'pictures' if kind == 'predict' else kind}: {folder / kind}")
     save(rows, args.save_csv, json_path=args.save_json)
     if unreadable:
         return DataError.exit_code
     return ANOMALY if args.fail_on_anomaly and any(each["verdict"] == ANOMALOUS for each in rows) else 0
 
 
-def require_places(args: argparse.Namespace, photographs: tuple, *, pictures_in: Path) -> None:
-    """Nothing of the user's is written over: no photograph by its picture, no other file by the verdicts."""
-    if args.save_csv and args.save_json and args.save_csv.resolve() == args.save_json.resolve():
-        raise UsageError(f"--save_csv and --save_json are one file, {args.save_csv}; choose two")
-    for path, ours in ((args.save_csv, (HEADER,)), (args.save_json, ('[\n  {\n    "path"', "[]"))):
-        if path:
-            require_own(path, is_own=begins(path, ours))
-    originals = {sample.path.resolve() for sample in photographs}
-    for sample in () if args.no_pictures else photographs:
-        place = picture_of(sample.path, args.image_path, folder=pictures_in)
-        if place.resolve() in originals:
-            raise DataError(f"{sample.path}: its picture would take its place; move it out of {pictures_in}")
+def write(kind: str, value: str, *, judgement: Judgement, place: Path, mark: str) -> None:
+    if kind == "predict":
+        write_image(place, pictures.on_photograph(judgement, mark=mark))
+    elif kind == "masks":
+        write_image(place, maps.mask(judgement))
+    else:
+        maps.write(place, judgement, kind=value)
 
 
 def line(judgement: Judgement) -> str:
@@ -101,7 +123,7 @@ def line(judgement: Judgement) -> str:
     return f"{judgement.verdict:9}  {value:.4f}  {judgement.sample.path}"
 
 
-def row(judgement: Judgement, detector: Detector) -> dict:
+def row(judgement: Judgement, detector: Detector, *, contours: bool) -> dict:
     return {
         "path": str(judgement.sample.path),
         "verdict": judgement.verdict,
@@ -110,27 +132,16 @@ def row(judgement: Judgement, detector: Detector) -> dict:
         "threshold": judgement.threshold,
         "method": detector.method,
         "backbone": detector.backbone.label,
+        "regions": [region.as_dict(contour=contours) for region in judgement.regions],
     }
-
-
-def draw(judgement: Judgement, detector: Detector, *, asked: Path, folder: Path) -> None:
-    mark = "RANDOM BACKBONE" if detector.backbone.is_random else ""
-    picture = pictures.on_photograph(judgement, detector.transform, mark=mark)
-    write_image(picture_of(judgement.sample.path, asked, folder=folder), picture)
-
-
-def picture_of(path: Path, asked: Path, *, folder: Path) -> Path:
-    """Below `folder` as the photograph is below the folder asked for."""
-    root = asked if asked.is_dir() else asked.parent
-    return folder / path.relative_to(root).parent / pictures.file_name(path)
 
 
 def save(rows: list, csv_path: Optional[Path], *, json_path: Optional[Path]) -> None:
     if csv_path:
         text = io.StringIO()
-        writer = csv.DictWriter(text, HEADER.split(","), lineterminator="\n")
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({**each, "regions": json.dumps(each["regions"], separators=(",", ":"))} for each in rows)
         write_text(csv_path, text.getvalue())
     if json_path:
         write_json(json_path, rows)

@@ -19,7 +19,7 @@ from anomaly.engines.frozen import IMAGE
 from anomaly.measure.calibration import NONE, UNSCALED, Calibration, Choice, Scale, Scales, changed
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError
-from anomaly.run.files import read_json, sha256, write_json
+from anomaly.run.files import is_name, read_json, sha256, write_json
 
 PLAIN_VERSION = 1  # where every picture shows the photograph, as every reader knows it
 FORMAT_VERSION = 2  # with tiles, proportions kept, or a region
@@ -192,6 +192,8 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
         batch = info["input"]["batch_size"]
         if info["input"]["colour"] != COLOUR:
             raise DataError(f"{source}: wants {info['input']['colour']} images; here they are {COLOUR}")
+        if not is_name(info["category"]):
+            raise DataError(f"{source}: its category {info['category']!r} is no name; export the model again")
         precision = info.get("precision", FLOAT32)
         if precision not in PRECISIONS:
             raise DataError(f"{source}: computes in {precision}, which this version does not know")

@@ -32,6 +32,14 @@ class Judgement:
             return Frame(0, 0, *self.map.shape)
         return self.transform.frame(self.shape)
 
+    @property
+    def on_photograph(self) -> tuple:
+        """The map at the photograph's scale, and slices that say where in the photograph it lies."""
+        shape = self.shape or self.map.shape
+        if self.transform is None:
+            return self.map, tuple(slice(0, side) for side in shape)
+        return self.transform.back(self.map, shape)
+
     @cached_property
     def seen(self) -> Optional[np.ndarray]:
         """H W bool: where it was looked at; None: everywhere."""

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from anomaly.data.images import encode
-from anomaly.data.transform import Transform
 from anomaly.measure.calibration import Scale
 from anomaly.measure.judgement import Judgement
 from anomaly.run.files import writing
@@ -16,6 +15,8 @@ from anomaly.run.threads import Background
 
 CAPTION = 24  # height of the line below a picture
 RED = (220, 30, 30)
+WHITE = (255, 255, 255)
+LARGEST = 1024  # side of a panel; a larger one is shrunk
 
 
 def file_name(photograph: Path) -> str:
@@ -49,7 +50,7 @@ def _overlay(image: np.ndarray, values: np.ndarray, *, scale: Scale, level: np.n
     if not np.isnan(scale.threshold):
         above = (values > scale.threshold).astype(np.uint8)
         outlines, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        cv2.drawContours(blended, outlines, -1, RED, max(1, min(image.shape[:2]) // 200))
+        cv2.drawContours(blended, outlines, -1, RED, line_width(image))
     return blended
 
 
@@ -87,21 +88,62 @@ def drawn(judgements: Iterable[Judgement], folder: Path, *, most: int, mark: str
 
 def _draw(judged: Judgement, folder: Path, *, mark: str) -> None:
     caption = f"{judged.sample.name}  score {judged.score:.3f}  {judged.verdict}  {mark}".rstrip()
-    picture = side_by_side(judged.image, judged.map, mask=judged.mask, scale=judged.scales.pixel, caption=caption)
+    image, values, mask = shrunk(judged.image, judged.map, judged.mask)
+    picture = side_by_side(image, values, mask=mask, scale=judged.scales.pixel, caption=caption)
     path = folder / judged.sample.defect / file_name(judged.sample.path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode(picture, path.suffix))
 
 
-def on_photograph(judged: Judgement, transform: Transform, *, mark: str = "") -> np.ndarray:
-    """The photograph at its own size, with the map over the part of it that was looked at."""
+def shrunk(image: np.ndarray, values: np.ndarray, mask: Optional[np.ndarray]) -> tuple:
+    """The same no larger than people look at; the worst place and the mask stay to be seen."""
+    step = -(-max(image.shape[:2]) // LARGEST)
+    if step == 1:
+        return image, values, mask
+    height, width = (side // step for side in image.shape[:2])
+    parts = (
+        array[: height * step, : width * step].reshape(height, step, width, step)
+        for array in (values, mask)
+        if array is not None
+    )
+    worst = [part.max(axis=(1, 3)) for part in parts]
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return small, worst[0], worst[1] if mask is not None else None
+
+
+def on_photograph(judged: Judgement, *, mark: str = "") -> np.ndarray:
+    """The photograph at its own size, with the map over the part that was looked at, and a box around each region."""
     image = judged.image if judged.photograph is None else judged.photograph
-    scaled, (rows, columns) = transform.back(judged.map, image.shape[:2])
+    scaled, (rows, columns) = judged.on_photograph
     picture = image.copy()
     picture[rows, columns] = overlay(np.ascontiguousarray(image[rows, columns]), scaled, scale=judged.scales.pixel)
     if scaled.shape != image.shape[:2]:  # what lies outside the crop was not judged: a white line says so
-        cv2.rectangle(picture, (columns.start, rows.start), (columns.stop - 1, rows.stop - 1), (255, 255, 255), 1)
+        cv2.rectangle(picture, (columns.start, rows.start), (columns.stop - 1, rows.stop - 1), WHITE, 1)
+    outline_of_region(picture, judged)
+    boxes(picture, judged.regions)
     if mark:
         write(picture, mark, place=(6, 18), colour=RED)
     return picture
+
+
+def boxes(picture: np.ndarray, regions: tuple) -> None:
+    width = line_width(picture)
+    for region in regions:
+        left, top, across, down = region.box
+        corners = (left - 2 * width, top - 2 * width), (left + across + 2 * width, top + down + 2 * width)
+        cv2.rectangle(picture, *corners, RED, width)
+
+
+def outline_of_region(picture: np.ndarray, judged: Judgement) -> None:
+    """A white line around where was looked, if that is not everywhere."""
+    seen = judged.seen
+    if seen is None or judged.transform is None or judged.shape is None or not judged.transform.region:
+        return
+    scaled, (rows, columns) = judged.transform.back(seen.astype(np.float32), judged.shape)
+    outlines, _ = cv2.findContours((scaled > 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(picture[rows, columns], outlines, -1, WHITE, line_width(picture))
+
+
+def line_width(picture: np.ndarray) -> int:
+    return max(1, min(picture.shape[:2]) // 200)

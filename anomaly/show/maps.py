@@ -1,0 +1,45 @@
+"""Maps and masks at the size of the photograph, for other programs."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from anomaly.measure import regions
+from anomaly.measure.calibration import ANOMALOUS
+from anomaly.measure.judgement import Judgement
+from anomaly.run.files import replacing
+from anomaly.show.pictures import levels
+
+NUMBERS, GREY = "npy", "png"
+MOST = 65535  # grey levels of 16 bits
+MIDDLE = 32768  # the threshold
+
+
+def mask(judged: Judgement) -> np.ndarray:
+    """H W bool: where an anomalous photograph is anomalous; of any other, nowhere."""
+    scaled, place, whole = spread(judged)
+    found = np.zeros(whole, bool)
+    if judged.verdict == ANOMALOUS:
+        found[place] = regions.above(scaled, judged.scales.pixel)
+    return found
+
+
+def write(path: Path, judged: Judgement, *, kind: str) -> None:
+    """Outside of what was looked at there is no number, or black."""
+    scaled, place, whole = spread(judged)
+    if kind == GREY:
+        grey = np.zeros(whole, np.uint16)
+        grey[place] = np.rint(levels(scaled, judged.scales.pixel) * MOST)
+        with replacing(path) as temporary:
+            temporary.write_bytes(cv2.imencode(".png", grey)[1].tobytes())
+        return
+    values = np.full(whole, np.nan, np.float32)
+    values[place] = scaled
+    with replacing(path.with_suffix(".npy")) as temporary, open(temporary, "wb") as file:
+        np.save(file, values)
+
+
+def spread(judged: Judgement) -> tuple:
+    """The map at the photograph's scale, where in the photograph it lies, and the photograph's size."""
+    return (*judged.on_photograph, judged.shape or judged.map.shape)
