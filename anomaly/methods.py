@@ -26,7 +26,7 @@ from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import SOURCE
 from anomaly.run.job import Job
 from anomaly.run.options import known
-from anomaly.run.progress import Callback, silent
+from anomaly.run.progress import Callback, log, silent
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,10 @@ class Method:
         backbone = backbone or self.backbone(config)
         if start is None and not config.members:  # each member has its own
             backbone = reduced.prepared(backbone, config, samples=train, job=job)
-        return self.detectors(config).fit(config, train, backbone=backbone, job=job, start=start)
+        detector: Fitted = self.detectors(config).fit(config, train, backbone=backbone, job=job, start=start)
+        if start is not None:
+            log.info("%s", difference(start, detector))
+        return detector
 
     def load(self, state: Any, chosen: dict, *, backbone: Optional[Backbone] = None) -> Fitted:
         """The detector in a state (deploy/state.py), with those options that may still be chosen."""
@@ -168,6 +171,13 @@ class Method:
     @property
     def compact(self) -> Optional[Callable]:
         return getattr(self.part("model"), "compact", None)
+
+
+def difference(before: Fitted, after: Fitted) -> str:
+    """What further photographs have changed."""
+    counts = [len(detector.calibration.scores) for detector in (before, after)]
+    limits = [f"{d.scales.image.threshold:.4f}" if d.scales.known else "none" for d in (before, after)]
+    return f"changed: {counts[1]} scored photographs, before {counts[0]}; threshold {limits[1]}, before {limits[0]}"
 
 
 @functools.lru_cache(maxsize=4)

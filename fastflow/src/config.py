@@ -54,6 +54,9 @@ class Config(config.Config):
     eval_interval: int = option(1, positive, "epochs between two judgements by --select")
     log_interval: int = option(10, positive, "epochs between two lines in the log")
     save_interval: int = option(10, positive, "epochs between two full training states for --resume")
+    update: bool = option(
+        False, boolean, "go on from the state that is there, with new photographs beside those of before"
+    )
     resume: bool = option(False, boolean, "go on where an interrupted training stopped")
     feature_cache: str = option(
         "auto",

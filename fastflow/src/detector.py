@@ -10,6 +10,7 @@ import mindspore
 import numpy as np
 from mindspore import nn
 
+from anomaly.data import seen
 from anomaly.data.samples import grouped
 from anomaly.deploy import state
 from anomaly.deploy.state import State
@@ -29,6 +30,7 @@ from fastflow.src.backbone import grids, shapes
 from fastflow.src.calibration import calibrate
 from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config
 from fastflow.src.flows import Flows
+from fastflow.src.snapshot import restore, values
 from fastflow.src.training import Training, split
 
 ON_TEST_DATA = "the epoch was chosen on the TEST images (--select test_pixel_auc, the zoo's way): this flatters"
@@ -71,6 +73,7 @@ class FastFlow(Fitted):
     network: Frozen
     squares: Frozen
     anomaly_map: AnomalyMap
+    images: list  # what it was trained on, as seen.describe has it, and which of them were held out
 
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.score_features(self.network(images))
@@ -86,16 +89,18 @@ class FastFlow(Fitted):
         # By their places: a parameter's own name has changed where the flow became a part of a model for export.
         values = [{"name": key, "data": value} for key, value in self.squares.cell.flows.parameters_and_names()]
         save_checkpoint(values, folder / name)
-        state.save(folder, self, files=(name,))
+        state.save(folder, self, files=(name,), details={"images": self.images})
 
 
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> FastFlow:
-    flows = build_flows(config)
-    held_out = 0.0 if config.select == TEST_PIXEL_AUC else config.held_out  # the zoo trains on all of them
+    """With `start` its flow is trained on, with the photographs that it has not seen, and those of before."""
+    flows, known = build_flows(config), []
+    if isinstance(start, FastFlow):
+        restore(flows, values(start.squares.cell.flows))
+        samples, known = together(samples, start.images)
     called, photograph = grouped(samples)
-    index, kept_out = (
-        np.flatnonzero(np.isin(photograph, part)) for part in split(len(called), held_out, seed=config.seed)
-    )
+    parts = chosen(config, len(called), known=known)
+    index, kept_out = (np.flatnonzero(np.isin(photograph, part)) for part in parts)
     network = layers(backbone, config.transform.size, runtime=config.runtime)
     cache = dataset.collect(config, samples, backbone=network, shapes=shapes(config), job=job)
     learning = assemble(config, backbone, flows=flows, engine=MINDSPORE)  # while its numbers change it is not frozen
@@ -116,7 +121,28 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
             batch=config.batch_size,
             photographs=(called, photograph),
         )
-    return replace(detector, **common(config, backbone, calibration=calibration))
+    images = [{**image, "held_out": i in kept_out} for i, image in enumerate(seen.describe(samples))]
+    return replace(detector, images=images, **common(config, backbone, calibration=calibration))
+
+
+def together(samples: tuple, images: list) -> tuple:
+    """The photographs of before that are still there, and the new ones; of the former, whether they were held out."""
+    if not images:
+        raise DataError("was trained by an earlier version, which did not note its photographs; train it again")
+    new = seen.unseen(samples, images)
+    there = [(sample, image) for sample, image in zip(seen.still_there(images, samples), images) if sample]
+    log.info(
+        "%d new photographs beside %d of before, of which %d are gone", len(new), len(images), len(images) - len(there)
+    )
+    return (*(sample for sample, _ in there), *new), [image["held_out"] for _, image in there]
+
+
+def chosen(config: Config, count: int, *, known: list) -> tuple:
+    """Numbers to train on and numbers held out; what was trained on before cannot be held out any more."""
+    share = 0.0 if config.select == TEST_PIXEL_AUC else config.held_out  # the zoo trains on all of them
+    index, kept_out = (len(known) + part for part in split(count - len(known), share, seed=config.seed))
+    held_out = np.array(known, bool)
+    return np.r_[np.flatnonzero(~held_out), index], np.r_[np.flatnonzero(held_out), kept_out]
 
 
 def assemble(
@@ -133,6 +159,7 @@ def assemble(
         network=layers(backbone, config.transform.size, runtime=runtime),
         squares=Frozen(functools.partial(Squares, flows), examples, outputs=squares, runtime=own),
         anomaly_map=AnomalyMap(grids(config), config.transform.size),
+        images=[],
     )
 
 
@@ -149,4 +176,5 @@ def load(found: State, config: Config, *, backbone: Backbone) -> FastFlow:
     if {name: value.shape for name, value in parameters.items()} != expected:
         raise DataError(f"{path}: is not the flow that {found.folder / state.CONFIG} describes; train again")
     mindspore.load_param_into_net(flows, parameters)
-    return replace(assemble(config, backbone, flows=flows, calibration=found.calibration), category=found.folder.name)
+    made = assemble(config, backbone, flows=flows, calibration=found.calibration)
+    return replace(made, category=found.folder.name, images=found.details.get("images", []))

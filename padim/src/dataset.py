@@ -1,4 +1,4 @@
-"""The photographs as PaDiM trains on them: each once, a batch at a time, and known by its content to go on later."""
+"""The photographs as PaDiM trains on them: each once, a batch at a time."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +7,7 @@ from typing import Optional
 import numpy as np
 
 from anomaly.data.loader import batches
-from anomaly.data.samples import Sample
 from anomaly.measure.calibration import Calibration
-from anomaly.run.files import sha256
 from anomaly.run.memory import Scratch
 from anomaly.run.progress import Counter
 from padim.src.backbone import Embedding
@@ -46,32 +44,6 @@ class Kept:
             features = np.asarray(self.array[start : start + size])
             yield features
             count(len(features))
-
-
-def describe(samples: list) -> list:
-    """Where each image lies and what is in it."""
-    return [
-        {"path": str(sample.path.resolve()) if sample.pixels is None else "", "sha256": sample.digest()}
-        for sample in samples
-    ]
-
-
-def unseen(samples: tuple, images: list) -> list:
-    """The samples whose content is not among the images of a state."""
-    known = {image["sha256"] for image in images}
-    return [sample for sample in samples if sample.digest() not in known]
-
-
-def still_there(images: list, samples: tuple) -> list:
-    """For each image of a state a sample, one of these or from its file; None where it is gone or has changed."""
-    at_hand = {sample.digest(): sample for sample in samples}
-    found = []
-    for image in images:
-        path, sample = Path(image["path"]), at_hand.get(image["sha256"])
-        if sample is None and path.is_file() and sha256(path) == image["sha256"]:
-            sample = Sample(path)
-        found.append(sample)
-    return found
 
 
 def merge(

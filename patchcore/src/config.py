@@ -39,6 +39,7 @@ class Config(config.Config):
         trained=True,
     )
     whiten: bool = option(False, boolean, "with --dimensions: all of them of the same spread", trained=True)
+    update: bool = option(False, boolean, "take new photographs into the state that is there")
     gather_limit: float = option(
         0.0,
         zero_or_more,

@@ -107,14 +107,18 @@ def _norms(rows: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", rows, rows)
 
 
-def greedy(points: np.ndarray, picks: int, *, first: int, report: Optional[Callable] = None) -> np.ndarray:
-    """Indices of `picks` points in the order in which they are chosen; fewer if the rest are copies of these."""
+def greedy(points: np.ndarray, picks: int, *, first: Any, report: Optional[Callable] = None) -> np.ndarray:
+    """Indices of `picks` points in the order in which they are chosen; fewer if the rest are copies of these.
+
+    `first`: the one to begin with, or several that are chosen already.
+    """
     state = _Distances(points, picks)
-    state.add(first)
+    for index in np.atleast_1d(first):
+        state.add(index)
     state.update(np.arange(len(points)))
     tie = TIE * state.norms.max()
     report = report or (lambda picked: None)
-    report(1)
+    report(state.count)
     while state.count < picks:
         pool, outside = _pool(state.squared)
         state.update(pool)

@@ -8,15 +8,17 @@ from typing import Optional
 
 import numpy as np
 
-from anomaly.data.samples import grouped
+from anomaly.data import seen
+from anomaly.data.samples import grouped, names
 from anomaly.deploy import state
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
 from anomaly.measure.calibration import of_photographs
 from anomaly.networks.registry import Backbone
+from anomaly.run.errors import DataError, UsageError
 from anomaly.run.job import Job
 from anomaly.run.progress import log
-from patchcore.src import dataset, gathering, reduction
+from patchcore.src import dataset, gathering, memory_bank, reduction
 from patchcore.src.anomaly_map import AnomalyMap
 from patchcore.src.backbone import Embedding, embedding
 from patchcore.src.config import Config
@@ -31,6 +33,7 @@ class PatchCore(Fitted):
     embedding: Embedding
     bank: MemoryBank
     anomaly_map: AnomalyMap
+    images: list  # what it was trained on, as seen.describe has it
 
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         distances, scores = self.bank.score(self.embedding(images))
@@ -48,10 +51,13 @@ class PatchCore(Fitted):
         if self.embedding.fewer:
             self.embedding.fewer.save(folder)
             files += (reduction.FILE,)
-        state.save(folder, self, files=files, details={"remark": self.remark})
+        state.save(folder, self, files=files, details={"remark": self.remark, "images": self.images})
 
 
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> PatchCore:
+    """With `start` the photographs that it has not seen are taken into it."""
+    if isinstance(start, PatchCore):
+        return update(config, samples, start=start, job=job)
     patches, ranks = embedding(backbone, config), job.ranks
     if config.dimensions:
         moments = dataset.moments(config, samples, embedding=patches, job=job)
@@ -81,6 +87,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
         embedding=patches,
         bank=bank,
         anomaly_map=anomaly_map,
+        images=seen.describe(samples) if ranks.writes else [],
     )
 
 
@@ -116,6 +123,44 @@ def calibrate(
     return np.array(found, float).reshape(-1, 3)
 
 
+def update(config: Config, samples: tuple, *, start: PatchCore, job: Job) -> PatchCore:
+    """The bank keeps its rows and picks more of the new patches, those that are farthest from all that it has."""
+    if job.ranks.size > 1:
+        raise UsageError("--update runs in one process")
+    if not start.images:
+        raise DataError("was trained by an earlier version, which did not note its photographs; train it again")
+    new, patches = seen.unseen(samples, start.images), start.embedding
+    images = start.images + seen.describe(new)
+    with job.phase("features", len(new)) as count:
+        features = dataset.extract(config, tuple(new), embedding=patches, count=count)
+    picks = max(len(start.bank.vectors), int(len(images) * math.prod(patches.grid) * config.coreset_ratio))
+    with job.phase("coreset", picks) as count:
+        bank = memory_bank.grown(
+            start.bank, features, first=len(start.images), picks=picks, config=config, report=count
+        )
+    log.info("memory bank: %d patches, %d of them new", len(bank.vectors), len(bank.vectors) - len(start.bank.vectors))
+    present = seen.still_there(start.images, samples) + new
+    at_hand = [(number, sample) for number, sample in enumerate(present) if sample]
+    with job.phase("calibration", len(at_hand)) as count:
+        again = one_by_one(config, tuple(sample for _, sample in at_hand), embedding=patches)
+        numbers = np.array([number for number, _ in at_hand])
+        found = calibrate(bank, start.anomaly_map, images=again, photographs=numbers, report=count)
+    if len(at_hand) < len(present):
+        log.info("%d images of before are gone: their scores for the threshold stay", len(present) - len(at_hand))
+    earlier, gone = start.calibration, set(range(len(present))) - set(numbers.tolist())
+    before = {name: row for row, name in enumerate(earlier.names)}
+    places = [(n, before[name]) for n, name in enumerate(names(i["path"] for i in start.images)) if name in before]
+    stay = [(n, earlier.scores[row], earlier.peaks[row]) for n, row in places if n in gone]
+    number, *good = np.concatenate([np.array(stay, float).reshape(-1, 3), found]).T
+    called = names(image["path"] for image in images)
+    return replace(
+        start,
+        **common(config, start.backbone, calibration=of_photographs(*good, photographs=number, called=called)),
+        bank=bank,
+        images=images,
+    )
+
+
 def load(found: State, config: Config, *, backbone: Backbone) -> PatchCore:
     patches = embedding(backbone, config)
     fewer = reduction.load(found, config, width=patches.dimensions)
@@ -127,4 +172,5 @@ def load(found: State, config: Config, *, backbone: Backbone) -> PatchCore:
         embedding=patches,
         bank=MemoryBank.load(found, config),
         anomaly_map=AnomalyMap(patches.grid, config.transform.size),
+        images=found.details.get("images", []),
     )

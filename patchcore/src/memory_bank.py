@@ -132,6 +132,21 @@ def made(vectors: np.ndarray, image_of_row: np.ndarray, *, config: Config) -> Me
     return MemoryBank(np.ascontiguousarray(vectors), image_of_row.astype(np.int32), config.k, config.score)
 
 
+def grown(
+    bank: MemoryBank, features: np.ndarray, *, first: int, picks: int, config: Config, report: Optional[Callable] = None
+) -> MemoryBank:
+    """A bank with all rows of another, and of further images so many that there are `picks` in all.
+
+    `features`: n N D of the images `first`, `first` + 1, ...
+    """
+    kept, per_image = len(bank.vectors), features.shape[1]
+    points = np.concatenate([bank.vectors, features.reshape(-1, features.shape[2])])
+    shadows = coreset.project(points, config.seed)
+    rows = np.sort(coreset.greedy(shadows, picks, first=np.arange(kept), report=report))
+    image = np.concatenate([bank.image_of_row, first + np.arange(len(points) - kept) // per_image])
+    return made(points[rows], image[rows], config=config)
+
+
 def select(features: np.ndarray, picks: int, *, seed: int, report: Optional[Callable] = None) -> np.ndarray:
     """Which rows make the coreset, rising."""
     if picks >= len(features):
