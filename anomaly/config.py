@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Optional, TypeVar
 
 from anomaly.data.images import SMALLEST_SIDE, Transform
+from anomaly.data.sources import Source
 from anomaly.engines import choice
 from anomaly.engines.choice import AUTO, ENGINES, FLOAT32, PRECISIONS, Runtime
 from anomaly.networks import registry
@@ -40,11 +41,9 @@ crop_option = partial(
 
 
 @dataclass(frozen=True)
-class Config(options.Options):
+class Config(Source):
     """What every method knows."""
 
-    dataset_path: str = _data("", str, "folder that holds the categories", commands=(TRAIN, EVAL, PREPROCESS))
-    category: tuple = _data((), options.names, "one or several categories, or all", aliases=("class_name",), many=True)
     output_dir: str = _data("", str, "where results go; left out: output/<method>", aliases=("save_path",))
     pre_ckpt_path: str = _network(
         "",
@@ -76,7 +75,6 @@ class Config(options.Options):
         commands=(*COMPUTES, POSTPROCESS),
     )
     pictures: int = _data(1000, count, "result pictures to draw at most", commands=(TRAIN, EVAL, POSTPROCESS))
-    seed: int = _run(1, options.seed, "seed of everything random", commands=(TRAIN,), trained=True)
     batch_size: int = _run(
         8, positive, "images that go through the network at once; changes no result", commands=(TRAIN, EVAL, PREDICT)
     )

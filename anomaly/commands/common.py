@@ -10,7 +10,7 @@ from typing import Optional
 
 from anomaly import config as options
 from anomaly.config import GROUPS, Config
-from anomaly.data.layouts import choose
+from anomaly.data import sources
 from anomaly.data.samples import Category
 from anomaly.deploy import exported, state
 from anomaly.deploy.exported import Exported
@@ -83,9 +83,35 @@ def add_checkpoint(group: argparse._ArgumentGroup, command: str) -> None:
 
 def choose_categories(chosen: Chosen) -> list:
     """The categories asked for, after checking that they are there."""
-    if not chosen.given.get("dataset_path"):
-        raise UsageError("--dataset_path is needed: the folder that holds the categories")
-    return choose(Path(chosen.given["dataset_path"]), chosen.categories)
+    source = sources.of(chosen.given)
+    if sources.own_folders(source) and not source.good:
+        raise UsageError("--good is needed beside --bad, --masks and --test_good: photographs of good parts")
+    return sources.categories(source)
+
+
+def trained_categories(chosen: Chosen) -> list:
+    """The same for what comes after training, where a category that was trained says where its photographs are."""
+    if sources.given(chosen.given):
+        return sources.categories(sources.of(chosen.given))
+    there = state.trained_in(chosen.output)
+    if not chosen.categories:
+        raise UsageError(f"--category is needed (trained: {', '.join(there) or 'none'}), or --dataset_path, or --good")
+    return there if chosen.categories == ("all",) and "all" not in there else list(chosen.categories)
+
+
+def trained_data(chosen: Chosen, name: str) -> Category:
+    """Photographs to evaluate on: what the command line leaves open is as in the training of this category."""
+    folder = chosen.output / name
+    trained = state.read(folder).options(chosen.method.config) if (folder / state.RECORD).is_file() else {}
+    source = sources.of(sources.kept(trained, chosen.given))
+    if not sources.given(vars(source)):
+        raise UsageError("--dataset_path or --good is needed: the training of this category does not say where it was")
+    try:
+        return sources.load(source, name)
+    except DataError as error:
+        if sources.given(chosen.given):
+            raise
+        raise DataError(f"{error} (as in training); say where they are: --dataset_path, or --good and --bad") from None
 
 
 def open_model(chosen: Chosen) -> Exported:
@@ -114,6 +140,8 @@ def announce(method: Method, config: Config, *, data: Category, backbone: Backbo
         config.transform,
         where,
     )
+    if data.note:
+        log.info("%s", data.note)
     log.info("%s", tables.RANDOM_MARK if backbone.is_random else f"weights: {backbone.source}")
 
 

@@ -136,7 +136,7 @@ class Returned:
             path, image = self.images / f"{name}.bin", np.zeros((*self.size, 3), np.uint8)
             if path.is_file() and path.stat().st_size == image.size:
                 image = np.fromfile(path, np.uint8).reshape(image.shape)
-            mask = read_label(sample.mask, self.size) if sample.mask else None
+            mask = read_label(sample.masks[0], self.size) if sample.masks else None
             if not sample.anomalous:
                 mask = np.zeros(self.size, bool)
             if name not in self.scores:

@@ -87,7 +87,8 @@ def drawn(judgements: Iterable[Judgement], folder: Path, *, most: int, mark: str
 def _draw(judged: Judgement, folder: Path, *, mark: str) -> None:
     caption = f"{judged.sample.name}  score {judged.score:.3f}  {judged.verdict}  {mark}".rstrip()
     picture = side_by_side(judged.image, judged.map, mask=judged.mask, scale=judged.scales.pixel, caption=caption)
-    path = folder / judged.sample.defect / file_name(judged.sample.path)
+    path = folder / judged.sample.name
+    path = path.parent / file_name(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode(picture, path.suffix))
