@@ -15,7 +15,8 @@ from anomaly.data.split import Split
 from anomaly.run.errors import DataError
 
 LOGICAL = ("logical_anomalies", "structural_anomalies")
-VISA_SPLIT = Path("split_csv") / "1cls.csv"
+VISA_SPLIT, VISA_COLUMNS = Path("split_csv") / "1cls.csv", {"object", "split", "label", "image", "mask"}
+ANOMALY = "Anomaly"  # names folders of VisA
 TRUTH = "_GT"  # ends the stem of a mask of KolektorSDD2
 MASKS = ("masks", "mask", "ground_truth")  # names of a folder of masks
 
@@ -89,10 +90,13 @@ def btad(root: Path, split: Split) -> Category:
 def visa(root: Path, split: Split) -> Category:
     """The table of the release says which photographs are for what; without it the seed does."""
     table, images = root.parent / VISA_SPLIT, root / "Data" / "Images"
-    rows = [row for row in rows_of(table) if row.get("object") == root.name] if table.is_file() else []
+    listed = rows_of(table) if table.is_file() else []
+    if listed and not set(listed[0]) >= VISA_COLUMNS:
+        raise DataError(f"{table}: needs the columns {', '.join(sorted(VISA_COLUMNS))}")
+    rows = [row for row in listed if row["object"] == root.name]
     if not rows:
-        masks = root / "Data" / "Masks" / "Anomaly"
-        bad = (str(images / "Anomaly"),) if images_in(images / "Anomaly") else ()
+        masks = root / "Data" / "Masks" / ANOMALY
+        bad = (str(images / ANOMALY),) if images_in(images / ANOMALY) else ()
         marks = (str(masks),) if bad and images_in(masks) else ()
         return folders.read(root.name, (str(images / "Normal"),), bad=bad, masks=marks, split=split)
     parts: dict[str, list] = {"train": [], "test": []}
@@ -102,7 +106,7 @@ def visa(root: Path, split: Split) -> Category:
             raise DataError(f"{path}: is named by {table} and is not there")
         good = row["label"] == "normal"
         parts["train" if row["split"] == "train" else "test"].append(
-            Sample(path) if good else Sample(path, "anomaly", mask)
+            Sample(path) if good else Sample(path, ANOMALY, mask)
         )
     train = tuple(sample for sample in parts["train"] if not sample.anomalous)
     return Category(root.name, train, tuple(parts["test"]))
