@@ -11,12 +11,18 @@ from typing import Optional
 from anomaly import __version__
 from anomaly.run.errors import UsageError, guarded
 
-TOOLS = {"toydata": "anomaly.data.toydata", "fetch": "anomaly.commands.fetch"}  # commands that need no method
+# Commands that need no method.
+TOOLS = {
+    "toydata": "anomaly.data.toydata",
+    "fetch": "anomaly.commands.fetch",
+    "check": "anomaly.commands.check",
+}
 HELP = ("-h", "--help")
 
 TEXT = """usage: anomaly COMMAND METHOD [options]
        anomaly toydata DEST [options]
        anomaly fetch WEIGHTS [options]
+       anomaly check DATA [options]
        anomaly --version
 
 commands:

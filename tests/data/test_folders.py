@@ -128,7 +128,7 @@ def test_two_masks_of_one_photograph_are_an_error_but_for_the_two_ways_to_name_i
     assert pairs(loaded(**chosen), tmp_path) == {"bad/0.png": "masks/0_mask.png"}
     put(tmp_path, "masks/0.bmp")
     (tmp_path / "masks/0_mask.png").unlink()
-    with pytest.raises(DataError, match="bad/0.png: has two masks"):
+    with pytest.raises(DataError, match=r"bad/0.png: has two masks"):
         loaded(**chosen)
 
 
@@ -180,7 +180,7 @@ REFUSED = [
     (
         {"good": ["lid/ok/1.png"], "bad": ["tests"]},
         DataError,
-        r"tests/Good/0.png: is below --bad, in a folder called Good",
+        r"tests/Good/0.png: is below --bad, .* called Good",
     ),
     ({"good": ["lid/ok"], "masks": ["marks"]}, UsageError, "--masks: belong to photographs of defects"),
     ({"good": ["lid/ok"], "dataset_path": "lid"}, UsageError, "one or other"),

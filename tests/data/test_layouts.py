@@ -253,7 +253,7 @@ def test_a_folder_needs_one_table(tmp_path):
         folder.mkdir()
         for file in name.split() if name != "none" else []:
             written(folder / file, "path,label\n")
-        with pytest.raises(DataError, match="needs one .csv file"):
+        with pytest.raises(DataError, match=r"needs one .csv file"):
             of_table(folder, layout="csv")
 
 
