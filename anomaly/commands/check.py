@@ -13,7 +13,7 @@ from typing import Optional
 from anomaly.data import check, check_report, layouts, sources
 from anomaly.data.check import Report
 from anomaly.data.sources import Source
-from anomaly.run.errors import DataError, UsageError
+from anomaly.run.errors import DataError, UsageError, explain
 from anomaly.run.files import read_json, require_own, write_json
 from anomaly.run.options import CHECK, Parser, add_flags, given, option, positive
 from anomaly.run.progress import Bars, Counter
@@ -69,8 +69,8 @@ def checked(source: Checked, name: str) -> Report:
         category = sources.load(source, name)
     except UsageError:
         raise
-    except DataError as error:
-        report = check.of_error(name, error)
+    except (DataError, OSError) as error:
+        report = check.of_error(name, explain(error)[1])
     else:
         with Counter(Bars(), "checking", total=len(category.train) + len(category.test)) as count:
             report = check.check(category, workers=source.workers, count=count)

@@ -101,9 +101,7 @@ def trained_categories(chosen: Chosen) -> list:
 
 def trained_data(chosen: Chosen, name: str) -> Category:
     """Photographs to evaluate on: what the command line leaves open is as in the training of this category."""
-    folder = chosen.output / name
-    trained = state.read(folder).options(chosen.method.config) if (folder / state.RECORD).is_file() else {}
-    source = sources.of(sources.kept(trained, chosen.given))
+    source = sources.of(sources.kept(_trained(chosen, name), chosen.given))
     if not sources.given(vars(source)):
         raise UsageError("--dataset_path or --good is needed: the training of this category does not say where it was")
     try:
@@ -112,6 +110,19 @@ def trained_data(chosen: Chosen, name: str) -> Category:
         if sources.given(chosen.given):
             raise
         raise DataError(f"{error} (as in training); say where they are: --dataset_path, or --good and --bad") from None
+
+
+def _trained(chosen: Chosen, name: str) -> dict:
+    """The options of the training of a category; an exported model may be without."""
+    folder = chosen.output / name
+    try:
+        found = state.read(folder)
+        found.require_method(chosen.method.name)
+        return found.options(chosen.method.config)
+    except DataError:
+        if chosen.args.model_path is None:
+            raise
+        return {}
 
 
 def open_model(chosen: Chosen) -> Exported:

@@ -39,7 +39,8 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
     require_writable(folder)
     data = sources.load(source, name)
     if not data.test:
-        raise DataError(f"{sources.where(source)}: {name} has no photograph to test on")
+        place = sources.roots(source, name)[0]
+        raise DataError(f"{place if sources.own_folders(source) else place / 'test'}: holds no image to test on")
     transform = model.known_transform if model else config.transform
     about = {"method": method.name, "category": name, "model": model.content if model else None}
     exchange.write(data, transform, folder=folder, workers=config.workers, about=about, callback=Bars())

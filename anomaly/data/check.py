@@ -72,9 +72,9 @@ def check(category: Category, *, workers: int = 4, count: Callable = lambda: Non
     )
 
 
-def of_error(name: str, error: Exception) -> Report:
+def of_error(name: str, text: str) -> Report:
     """Of a category that cannot even be listed."""
-    return Report(name, findings=(Finding(ERROR, "data", str(error)),))
+    return Report(name, findings=(Finding(ERROR, "data", text),))
 
 
 def things(number: int, one: str, *, many: str = "") -> str:

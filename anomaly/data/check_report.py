@@ -30,6 +30,11 @@ def shown(text: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(text))
 
 
+def encodable(text: str) -> str:
+    """Names of files that are not UTF-8 keep their bytes as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def as_data(report: Report) -> dict:
     """For JSON."""
     return {
@@ -41,5 +46,8 @@ def as_data(report: Report) -> dict:
         "grey": report.grey,
         "colour": report.colour,
         "note": report.note,
-        "findings": [{**finding._asdict(), "files": list(finding.files)} for finding in report.findings],
+        "findings": [
+            {**finding._asdict(), "text": encodable(finding.text), "files": [*map(encodable, finding.files)]}
+            for finding in report.findings
+        ],
     }

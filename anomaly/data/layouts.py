@@ -4,6 +4,7 @@ A layout is a name, what tells that a folder is one of its categories, how a cat
 docs/data.md shows each as a tree; known_layouts.py and table_layout.py read them.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,13 +101,14 @@ def categories(dataset: Path, layout: str = AUTO) -> list:
     """The names of all categories, in alphabetical order."""
     dataset = Path(dataset)
     if not dataset.is_dir():
-        raise DataError(f"{dataset}: no such folder; --dataset_path is the folder that holds the categories")
+        kind = "file" if dataset.suffix.lower() == ".csv" else "folder"
+        raise DataError(f"{dataset}: no such {kind}; --dataset_path is the folder that holds the categories")
     if recognised(dataset, layout):
         raise DataError(
             f"{dataset}: is itself a category; use --dataset_path {dataset.parent} --category {dataset.name}"
         )
     inside = _inside(dataset)
-    found = [path.name for path in inside if path.is_dir() and recognised(path, layout)]
+    found = [path.name for path in inside if os.access(path, os.X_OK) and path.is_dir() and recognised(path, layout)]
     if not found:
         raise DataError(f"{dataset}: holds no category; {_expected(dataset, inside, layout)}")
     return found
@@ -118,8 +120,9 @@ def _expected(dataset: Path, inside: list, layout: str) -> str:
     trees = "; ".join(f"{name}: {each.tree}" for name, each in sorted(wanted.items()))
     there = ", ".join(path.name + "/" * path.is_dir() for path in inside[:5]) or "nothing"
     more = f" and {len(inside) - 5} more" if len(inside) > 5 else ""
-    others = [name for name in LAYOUTS if name != layout and any(recognised(path, name) for path in inside[:50])]
-    hint = f"; it looks like --layout {others[0]}" if layout != AUTO and others else ""
+    open_ = [path for path in inside[:50] if os.access(path, os.X_OK)]
+    others = [name for name in LAYOUTS if layout != AUTO and any(recognised(path, name) for path in open_)]
+    hint = f"; it looks like --layout {others[0]}" if others else ""
     return f"it has {there}{more}, and a category is {trees}{hint} (or give --good and --bad)"
 
 
@@ -131,6 +134,8 @@ def choose(dataset: Path, wanted: tuple, *, layout: str = AUTO) -> list:
     if "all" in wanted and "all" not in found:
         return found
     unknown = [name for name in wanted if name not in found]
+    for name in unknown:
+        recognised(Path(dataset) / name, layout)  # which says so where it may not be read
     if unknown:
         raise DataError(f"{dataset}: has no category {', '.join(unknown)}; there are {', '.join(found)}")
     return list(dict.fromkeys(wanted))

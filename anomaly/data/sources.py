@@ -1,7 +1,6 @@
 """Where the photographs of a command come from, as options: a data set in a known layout, or folders of one's own."""
 
 import dataclasses
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -132,9 +131,9 @@ def load(source: Source, name: str) -> Category:
 
 def roots(source: Source, name: str) -> list:
     """The folders that photographs come from."""
-    words = [word for option in OWN for word in getattr(source, option)]
-    if words:
-        return [path if path.is_dir() else path.parent for path in own.expanded(words, GOOD)]
+    given_ = [path for option in OWN for path in own.expanded(getattr(source, option), option)]
+    if given_:
+        return [path if path.is_dir() else path.parent for path in given_]
     dataset = Path(source.dataset_path)
     return [
         dataset.parent if dataset.is_file() else dataset if layouts.alone(dataset, source.layout) else dataset / name
@@ -160,9 +159,3 @@ def folders(
     if not own_folders(source):
         raise UsageError("good: is needed: folders, files or patterns")
     return load(source, categories(source)[0])
-
-
-def where(source: Source) -> str:
-    """For a message."""
-    words = [word for option in OWN for word in getattr(source, option)]
-    return os.path.commonpath(words) if words else source.dataset_path

@@ -50,6 +50,7 @@ def write(
                 write_image(labels / f"{name}.png", mask)
             # A link keeps its own name: figures are listed by it, and two may lead to one file.
             entries.append({"bin": name, "path": str(sample.path.absolute()), "defect": sample.defect})
+            entries[-1] |= {"called": sample.called} if sample.called else {}
             count()
         write_json(labels / INDEX, {**about, "size": list(transform.size), "images": entries})
 
@@ -76,6 +77,7 @@ def _is_index(index: Any) -> bool:
         and all(isinstance(entry.get(key), str) for key in ("bin", "path", "defect"))
         and all(is_name(entry[key]) for key in ("bin", "defect"))
         and is_name(Path(entry["path"]).name)
+        and all(is_name(part) for part in str(entry.get("called", "x")).split("/"))
         for entry in images
     )
 
@@ -124,7 +126,8 @@ class Returned:
         self.entries = []  # (name of the .bin, Sample)
         for entry in index["images"]:
             mask = label_dir / f"{entry['bin']}.png"
-            sample = Sample(Path(entry["path"]), entry["defect"], mask if mask.is_file() else None)
+            called = str(entry.get("called", ""))
+            sample = Sample(Path(entry["path"]), entry["defect"], mask if mask.is_file() else None, called=called)
             self.entries.append((entry["bin"], sample))
 
     def __len__(self) -> int:

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import CPU, RANDOM, SMALL, listing, run
 
@@ -129,6 +130,24 @@ def test_photographs_for_a_device(own, tmp_path):
     assert done.code == 0, done.err
     assert len(list((tmp_path / "sent/img").iterdir())) == 7 and len(list((tmp_path / "sent/label").iterdir())) == 7
     refused(call("preprocess", *where, "--output_dir", own / "nok/sent"), 1, "is among the photographs")
+
+
+def test_photographs_of_one_name_keep_apart_on_the_way_to_a_device_and_back(own, tmp_path):
+    sent, back = tmp_path / "sent", tmp_path / "back"
+    words = ("--good", own / "lot a/ok", own / "lot b/ok", "--bad", own / "nok", "--test_share", "0.5")
+    done = call("preprocess", *words, "--category", "gear", "--output_dir", sent, "--resize", "64", "--crop", "none")
+    assert done.code == 0, done.err
+    names = [entry["bin"] for entry in json.loads((sent / "label/index.json").read_text())["images"]]
+    back.mkdir()
+    for name in names:
+        np.zeros((64, 64), np.float32).tofile(back / f"{name}.bin")
+    (back / "results.csv").write_text("\n".join(["name,score", *(f"{name},0.5" for name in names)]))
+    words = ("--result_dir", back, "--label_dir", sent / "label", "--category", "gear")
+    done = call("postprocess", *words)
+    assert done.code == 0, done.err
+    told = [image["name"] for image in json.loads((back / "results.json").read_text())["images"]]
+    assert len(set(told)) == len(names) == len(list((back / "sample").rglob("*.png")))
+    assert any(name.startswith("good/lot a/") for name in told)
 
 
 def test_another_layout_from_training_to_evaluation(toy, tmp_path):

@@ -1,6 +1,7 @@
 """Each layout reads a small made sample of it: exactly these photographs, defects and masks."""
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -286,6 +287,13 @@ def test_an_unknown_layout_is_answered_with_what_was_looked_for_and_what_is_ther
     assert "it has notes.txt, one/, two/" in message and "\n" not in message
     for name, layout in LAYOUTS.items():
         assert f"{name}: {layout.tree}" in message
+
+
+def test_a_folder_that_may_not_be_read_keeps_nobody_from_the_others(tmp_path, monkeypatch):
+    put(tmp_path, "nut/train/good/0.png", "closed/train/good/0.png")
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "closed" and access(path, mode))
+    assert categories(tmp_path) == ["nut"]
 
 
 def test_a_layout_that_does_not_fit_is_answered_with_the_one_that_does(tmp_path):
