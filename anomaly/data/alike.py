@@ -26,8 +26,8 @@ def same_files(seen: Sequence) -> list:
 
 
 def _grey(seen: Sequence) -> np.ndarray:
-    """N D, about zero, so that products of float32 stay exact enough."""
-    return np.stack([each.thumbnail.mean(axis=2).ravel() for each in seen]) - 128
+    """N D, in double precision: distances come from differences of large numbers."""
+    return np.stack([each.thumbnail.mean(axis=2).ravel() for each in seen]).astype(np.float64) - 128
 
 
 def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ def near_duplicates(train: Sequence, test: Sequence) -> list:
     usual = float(np.median(among.min(axis=1))) if len(few) > 1 else np.inf
     limit, pairs = min(NEAR, USUAL * usual), []
     for start in range(0, len(asked), MOST):
-        close = _distances(known, asked[start : start + MOST]) <= max(limit, 0.05)  # which is nothing, in float32
+        close = _distances(known, asked[start : start + MOST]) <= limit + 1e-4
         for k, t in np.argwhere(close):
             if np.abs(known[k] - asked[start + t]).max() <= NEAREST:
                 pairs.append((train[k], test[start + t]))

@@ -75,10 +75,19 @@ def gather(words: Iterable, option: str, *, leave: Iterable = ()) -> list:
 
 def name_of(words: Iterable, option: str = GOOD) -> str:
     """What to call a category: the folder that all lie in, or the first above it whose name says something."""
-    roots = [root if root.is_dir() else root.parent for root in expanded(words, option)]
+    roots = []
+    for word in words:
+        found = expanded([word], option)
+        at = found[0] if os.path.lexists(word) else _fixed(Path(word))  # so a further match changes no name
+        roots.append(at if at.is_dir() else at.parent)
     folder = Path(os.path.realpath(os.path.commonpath(roots)))
     names = [part.name for part in (folder, *folder.parents) if part.name and part.name.lower() not in GENERIC]
     return _nameable(names[0] if names else "") or "part"
+
+
+def _fixed(pattern: Path) -> Path:
+    """The folders of a pattern before the first that is one."""
+    return next(path for path in pattern.parents if not glob.has_magic(str(path)) or path.exists())
 
 
 def _nameable(name: str) -> str:

@@ -80,7 +80,7 @@ def kept(trained: dict, chosen: dict) -> dict:
     if chosen.get("dataset_path"):
         dropped = (*OWN, "layout")
     elif given(chosen):
-        dropped = ("dataset_path", "layout")
+        dropped = ("dataset_path", "layout", *(("masks",) if chosen.get("bad") else ()))
     return {**{name: value for name, value in trained.items() if name not in dropped}, **chosen}
 
 

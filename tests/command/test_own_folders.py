@@ -66,11 +66,13 @@ def test_own_folders_are_trained_on_and_evaluation_takes_the_same_photographs(ow
 def test_evaluation_on_other_photographs_of_defects(own, tmp_path):
     output = tmp_path / "out"
     base = ("--output_dir", output, "--category", "gear")
-    assert call("train", "--good", own / "lot a/ok", *base, *SHORT).code == 0
-    assert figures(output, "gear")["img_auc"] is None
+    known = ("--bad", own / "nok/scratch", "--masks", own / "truth/scratch")
+    assert call("train", "--good", own / "lot a/ok", *known, *base, *SHORT).code == 0
+    assert figures(output, "gear")["pixel_auc"] is not None
     done = call("eval", *base, "--bad", own / "nok/rust", *CPU)
     assert done.code == 0, done.err
     found = figures(output, "gear")
+    assert found["pixel_auc"] is None  # the masks of other photographs by these names are not taken
     assert found["img_auc"] is not None and found["verdicts"] == {**found["verdicts"], "good": 1, "anomalous": 3}
 
 

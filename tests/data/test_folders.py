@@ -65,7 +65,7 @@ def test_patterns_files_and_several_folders(parts):
         *("lots/a/ok/0.png", "lots/a/ok/Thumbs.png", "lots/b/ok/0.png", "lid/ok/3.png"),
     ]
     assert [sample.name for sample in category.test] == ["nok/0.png"] and category.name == "parts"
-    assert loaded(good=parts / "lots/*/ok").name == "lots"
+    assert loaded(good=parts / "lots/*/ok").name == loaded(good=parts / "lots/a*/ok").name == "lots"
     assert loaded(good=parts / "lid/ok/3.png").name == "lid"
 
 
