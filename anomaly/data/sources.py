@@ -12,7 +12,7 @@ from anomaly.data import layouts
 from anomaly.data.samples import GOOD, Category
 from anomaly.data.split import SEED, SHARE, Split
 from anomaly.run import options
-from anomaly.run.errors import UsageError
+from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import is_name
 from anomaly.run.options import CHECK, COMMANDS, EVAL, PREPROCESS, TRAIN
 
@@ -124,6 +124,8 @@ def load(source: Source, name: str) -> Category:
         given_ = {option: getattr(source, option) for option in OWN if option != GOOD}
         return own.read(name, source.good, **given_, split=split)
     dataset = Path(source.dataset_path)
+    if not dataset.exists():
+        raise DataError(f"{dataset}: no such file or folder")
     if layouts.alone(dataset, source.layout):
         return replace(layouts.load_category(dataset, layout=source.layout, split=split), name=name)
     return layouts.load_category(dataset, name, layout=source.layout, split=split)
