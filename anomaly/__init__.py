@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anomaly.data.samples import Category, Sample
+    from anomaly.data.sources import folders
     from anomaly.deploy.loading import load
     from anomaly.detector import Detector, evaluate
     from anomaly.measure.evaluation import Evaluation
@@ -24,7 +25,18 @@ if TYPE_CHECKING:
     from anomaly.run.errors import DataError, UsageError
 
 __version__ = "0.2.0"
-__all__ = ["Category", "DataError", "Detector", "Evaluation", "Judgement", "Sample", "UsageError", "evaluate", "load"]
+__all__ = [
+    "Category",
+    "DataError",
+    "Detector",
+    "Evaluation",
+    "Judgement",
+    "Sample",
+    "UsageError",
+    "evaluate",
+    "folders",
+    "load",
+]
 
 # On AVX-512 machines oneDNN falls back to a reference convolution that is about 50 times slower.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
@@ -49,6 +61,7 @@ _PLACES = {
     "Sample": "data.samples",
     "UsageError": "run.errors",
     "evaluate": "detector",
+    "folders": "data.sources",
     "load": "deploy.loading",
 }
 

@@ -11,9 +11,11 @@ from typing import Optional
 from anomaly import __version__
 from anomaly.run.errors import UsageError, guarded
 
-TOOLS = {  # commands that need no method
+# Commands that need no method.
+TOOLS = {
     "toydata": "anomaly.data.toydata",
     "fetch": "anomaly.commands.fetch",
+    "check": "anomaly.commands.check",
     "threshold": "anomaly.commands.threshold",
 }
 HELP = ("-h", "--help")
@@ -21,6 +23,7 @@ HELP = ("-h", "--help")
 TEXT = """usage: anomaly COMMAND METHOD [options]
        anomaly toydata DEST [options]
        anomaly fetch WEIGHTS [options]
+       anomaly check DATA [options]
        anomaly threshold STATE [options]
        anomaly --version
 

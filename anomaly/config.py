@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Optional, TypeVar
 
 from anomaly.data import roi
+from anomaly.data.sources import Source
 from anomaly.data.tiles import Tiles
 from anomaly.data.transform import SMALLEST_SIDE, Transform
 from anomaly.engines import choice
@@ -44,11 +45,9 @@ crop_option = partial(
 
 
 @dataclass(frozen=True)
-class Config(options.Options):
+class Config(Source):
     """What every method knows."""
 
-    dataset_path: str = _data("", str, "folder that holds the categories", commands=(TRAIN, EVAL, PREPROCESS))
-    category: tuple = _data((), options.names, "one or several categories, or all", aliases=("class_name",), many=True)
     output_dir: str = _data("", str, "where results go; left out: output/<method>", aliases=("save_path",))
     pre_ckpt_path: str = _network(
         "",
@@ -119,7 +118,6 @@ class Config(options.Options):
     )
     threshold_source: str = _data("", str, "where the threshold comes from, if that is to be told", commands=())
     pictures: int = _data(1000, count, "result pictures to draw at most", commands=(TRAIN, EVAL, POSTPROCESS))
-    seed: int = _run(1, options.seed, "seed of everything random", commands=(TRAIN,), trained=True)
     batch_size: int = _run(
         8, positive, "images that go through the network at once; changes no result", commands=(TRAIN, EVAL, PREDICT)
     )

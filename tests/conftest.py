@@ -27,6 +27,7 @@ SLOW = (
     "benchmark/test_tables",
     "command/test_bad_input",
     "command/test_commands",
+    "command/test_own_folders",
     "deploy/test_cpp",
     "deploy/test_export",
     "docs/test_python_page",

@@ -10,8 +10,8 @@ from typing import Optional
 
 from anomaly import config as options
 from anomaly.config import GROUPS, Config
+from anomaly.data import sources
 from anomaly.data.images import size_of
-from anomaly.data.layouts import choose
 from anomaly.data.samples import Category
 from anomaly.data.tiles import Tiles
 from anomaly.data.transform import Transform
@@ -87,9 +87,46 @@ def add_checkpoint(group: argparse._ArgumentGroup, command: str) -> None:
 
 def choose_categories(chosen: Chosen) -> list:
     """The categories asked for, after checking that they are there."""
-    if not chosen.given.get("dataset_path"):
-        raise UsageError("--dataset_path is needed: the folder that holds the categories")
-    return choose(Path(chosen.given["dataset_path"]), chosen.categories)
+    source = sources.of(chosen.given)
+    if sources.own_folders(source) and not source.good:
+        raise UsageError("--good is needed beside --bad, --masks and --test_good: photographs of good parts")
+    return sources.categories(source)
+
+
+def trained_categories(chosen: Chosen) -> list:
+    """The same for what comes after training, where a category that was trained says where its photographs are."""
+    if sources.given(chosen.given):
+        return sources.categories(sources.of(chosen.given))
+    there = state.trained_in(chosen.output)
+    if not chosen.categories:
+        raise UsageError(f"--category is needed (trained: {', '.join(there) or 'none'}), or --dataset_path, or --good")
+    return there if chosen.categories == ("all",) and "all" not in there else list(chosen.categories)
+
+
+def trained_data(chosen: Chosen, name: str) -> Category:
+    """Photographs to evaluate on: what the command line leaves open is as in the training of this category."""
+    source = sources.of(sources.kept(_trained(chosen, name), chosen.given))
+    if not sources.given(vars(source)):
+        raise UsageError("--dataset_path or --good is needed: the training of this category does not say where it was")
+    try:
+        return sources.load(source, name)
+    except DataError as error:
+        if sources.given(chosen.given):
+            raise
+        raise DataError(f"{error} (as in training); say where they are: --dataset_path, or --good and --bad") from None
+
+
+def _trained(chosen: Chosen, name: str) -> dict:
+    """The options of the training of a category; an exported model may be without."""
+    folder = chosen.output / name
+    try:
+        found = state.read(folder)
+        found.require_method(chosen.method.name)
+        return found.options(chosen.method.config)
+    except DataError:
+        if chosen.args.model_path is None:
+            raise
+        return {}
 
 
 def category_of_model(chosen: Chosen) -> str:
@@ -128,6 +165,8 @@ def announce(method: str, transform: Transform, *, data: Category, backbone: Bac
         transform,
         where,
     )
+    if data.note:
+        log.info("%s", data.note)
     log.info("%s", tables.RANDOM_MARK if backbone.is_random else f"weights: {backbone.source}")
 
 

@@ -10,7 +10,6 @@ from typing import Optional
 
 from anomaly.commands import common, results
 from anomaly.commands.common import MODEL, Chosen
-from anomaly.data.layouts import load_category
 from anomaly.deploy import state
 from anomaly.deploy.exported import Exported
 from anomaly.detector import Fitted
@@ -28,7 +27,7 @@ def flags(group: argparse._ArgumentGroup) -> None:
 
 def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
     chosen = common.parse(method, EVAL, text=str(__doc__), argv=argv, own=flags)
-    names = common.choose_categories(chosen)
+    names = common.trained_categories(chosen)
     if chosen.args.model_path is None:
         device.use(chosen.open.device_target, chosen.open.device_id)
     device.end_in_order()
@@ -42,7 +41,7 @@ def evaluate(chosen: Chosen, name: str, *, model: Optional[Exported]) -> dict:
     require_writable(folder)
     with logging_to(folder / "eval.log"):
         phases = Phases()
-        data = load_category(Path(chosen.given["dataset_path"]), name)
+        data = common.trained_data(chosen, name)
         with phases("loading"):
             detector = model or chosen.method.load(found, chosen.given)
         config = detector.config if isinstance(detector, Fitted) else chosen.open

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Optional
 
 from anomaly.commands import common
-from anomaly.data.layouts import load_category
+from anomaly.data import sources
 from anomaly.deploy import description, exchange
 from anomaly.methods import Method
 from anomaly.run.errors import DataError, UsageError
@@ -25,19 +25,22 @@ def flags(group: argparse._ArgumentGroup) -> None:
 def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
     chosen = common.parse(method, PREPROCESS, text=str(__doc__), argv=argv, own=flags)
     config = chosen.resolved
-    chosen.one_category()
+    source = sources.of(config)
+    if not sources.own_folders(source) and not config.dataset_path.lower().endswith(".csv"):  # these have a name
+        chosen.one_category()
     if not config.output_dir:
         raise UsageError("--output_dir is needed: the folder for img/ and label/")
     [name], folder = common.choose_categories(chosen), Path(config.output_dir)
     model = description.read(chosen.args.model_path) if chosen.args.model_path else None
     if model:
         model.require_method(method.name)
-    if folder.resolve().is_relative_to(Path(config.dataset_path).resolve() / name):
+    if any(folder.resolve().is_relative_to(root.resolve()) for root in sources.roots(source, name)):
         raise DataError(f"{folder}: is among the photographs; choose another --output_dir")
     require_writable(folder)
-    data = load_category(Path(config.dataset_path), name)
+    data = sources.load(source, name)
     if not data.test:
-        raise DataError(f"{Path(config.dataset_path) / name / 'test'}: holds no image")
+        place = sources.roots(source, name)[0]
+        raise DataError(f"{place if sources.own_folders(source) else place / 'test'}: holds no image to test on")
     transform = model.known_transform if model else config.transform
     about = {"method": method.name, "category": name, "model": model.content if model else None}
     exchange.write(data, transform, folder=folder, workers=config.workers, about=about, callback=Bars())

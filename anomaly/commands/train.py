@@ -5,12 +5,11 @@ python {method}/train.py --dataset_path data --category bottle
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Optional
 
 from anomaly.commands import common, results
 from anomaly.commands.common import Chosen
-from anomaly.data.layouts import load_category
+from anomaly.data import sources
 from anomaly.deploy import state
 from anomaly.methods import Method
 from anomaly.run import device
@@ -35,9 +34,9 @@ def train(chosen: Chosen, name: str, *, ranks: Ranks) -> Optional[dict]:
     method, config, folder = chosen.method, chosen.resolved, chosen.output / name
     require_writable(folder)
     with logging_to(ranks.log(folder), append=getattr(config, "resume", False)):
-        data = load_category(Path(config.dataset_path), name)
         start = method.load(state.read(folder), chosen.given) if getattr(config, "update", False) else None
         config = start.config if start else config
+        data = sources.load(sources.of(config), name)
         backbone = start.backbone if start else method.backbone(config)
         common.announce(method.name, config.transform, data=data, backbone=backbone, where=str(config.runtime))
         common.advise(config.transform, data.train)

@@ -67,11 +67,12 @@ def read_sample(sample: Sample, transform: Transform, *, with_mask: bool, decode
     if with_mask and not sample.anomalous:
         mask = np.zeros(transform.mask(np.zeros(photograph.shape[:2], bool)).shape, bool)
     elif with_mask and (sample.mask or sample.truth is not None):
-        mask = read_mask(sample.mask) if sample.mask else np.asarray(sample.truth, bool)
-        if mask.shape != photograph.shape[:2]:
-            sizes = "mask {1} x {0}, image {3} x {2}".format(*mask.shape, *photograph.shape)
-            raise DataError(f"{sample.mask or sample.path}: not of the size of its image ({sizes}, width x height)")
-        mask = transform.mask(mask)
+        parts = [(path, read_mask(path)) for path in sample.masks] or [(sample.path, np.asarray(sample.truth, bool))]
+        for path, part in parts:
+            if part.shape != photograph.shape[:2]:
+                sizes = "mask {1} x {0}, image {3} x {2}".format(*part.shape, *photograph.shape)
+                raise DataError(f"{path}: not of the size of its image ({sizes}, width x height)")
+        mask = transform.mask(np.logical_or.reduce([part for _, part in parts]))
     return transform.image(photograph, sample.path, window=sample.window), mask, photograph
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
 
@@ -21,9 +21,10 @@ GOOD = "good"
 class Sample:
     path: Path  # of an array: a name that it is called by
     defect: str = GOOD  # the name of its folder
-    mask: Optional[Path] = None
+    mask: Union[Path, tuple, None] = None  # several files are one mask, joined
     pixels: Optional[np.ndarray] = field(default=None, compare=False, repr=False)  # H W 3 uint8, if it is in no file
     truth: Optional[np.ndarray] = field(default=None, compare=False, repr=False)  # H W bool, if no file holds the mask
+    called: str = ""  # where others of its defect have the name of its file: a path that tells it from them
     window: Any = None  # the piece of it that is meant, a tiles.Window
 
     @property
@@ -32,7 +33,12 @@ class Sample:
 
     @property
     def name(self) -> str:
-        return f"{self.defect}/{self.path.name}"
+        return f"{self.defect}/{self.called or self.path.name}"
+
+    @property
+    def masks(self) -> tuple:
+        """The files of its mask."""
+        return self.mask if isinstance(self.mask, tuple) else (self.mask,) if self.mask else ()
 
     def digest(self) -> str:
         """SHA-256 of its content."""
@@ -47,6 +53,8 @@ class Category:
     name: str
     train: tuple  # of Sample
     test: tuple
+    note: str = ""  # what a reader of the log has to know
+    unused: tuple = ()  # masks that belong to no photograph
 
 
 def names(paths: Iterable) -> tuple:
@@ -75,6 +83,34 @@ def _digest(path: Path, changed: int) -> str:
 
 def images_in(folder: Path) -> list:
     return sorted(path for path in folder.iterdir() if is_image(path) and path.is_file()) if folder.is_dir() else []
+
+
+def images_below(folder: Path) -> list:
+    """Every image in a folder and those below it, links followed, hidden ones left out; in the order of their names."""
+    found: list[Path] = []
+    seen = set()  # a link may lead back to where it lies
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror})")
+
+    for place, below, files in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(place)
+        below[:] = [] if real in seen else sorted(name for name in below if not name.startswith("."))
+        found += [Path(place, name) for name in sorted(files) if is_image(Path(name))] if real not in seen else []
+        seen.add(real)
+    return found
+
+
+def distinct(found: Sequence) -> tuple:
+    """The samples, with those of one defect and one file name called by the path that tells them apart."""
+    alike: dict[str, list] = {}
+    for sample in found:
+        alike.setdefault(sample.name, []).append(sample.path.parent)
+    above = {name: os.path.commonpath(folders) for name, folders in alike.items() if len(folders) > 1}
+    return tuple(
+        replace(each, called=each.path.relative_to(above[each.name]).as_posix()) if each.name in above else each
+        for each in found
+    )
 
 
 def find_images(path: Path) -> list:

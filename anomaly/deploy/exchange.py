@@ -51,6 +51,7 @@ def write(
                 write_image(labels / f"{name}.png", mask)
             # A link keeps its own name: figures are listed by it, and two may lead to one file.
             entries.append({"bin": name, "path": str(sample.path.absolute()), "defect": sample.defect})
+            entries[-1] |= {"called": sample.called} if sample.called else {}
             count()
         write_json(labels / INDEX, {**about, "size": list(transform.size), "images": entries})
 
@@ -77,6 +78,7 @@ def _is_index(index: Any) -> bool:
         and all(isinstance(entry.get(key), str) for key in ("bin", "path", "defect"))
         and all(is_name(entry[key]) for key in ("bin", "defect"))
         and is_name(Path(entry["path"]).name)
+        and all(is_name(part) for part in str(entry.get("called", "x")).split("/"))
         for entry in images
     )
 
@@ -125,7 +127,8 @@ class Returned:
         self.entries = []  # (name of the .bin, Sample)
         for entry in index["images"]:
             mask = label_dir / f"{entry['bin']}.png"
-            sample = Sample(Path(entry["path"]), entry["defect"], mask if mask.is_file() else None)
+            called = str(entry.get("called", ""))
+            sample = Sample(Path(entry["path"]), entry["defect"], mask if mask.is_file() else None, called=called)
             self.entries.append((entry["bin"], sample))
 
     def __len__(self) -> int:
@@ -137,7 +140,7 @@ class Returned:
             path, image = self.images / f"{name}.bin", np.zeros((*self.size, 3), np.uint8)
             if path.is_file() and path.stat().st_size == image.size:
                 image = np.fromfile(path, np.uint8).reshape(image.shape)
-            mask = read_label(sample.mask, self.size) if sample.mask else None
+            mask = read_label(sample.masks[0], self.size) if sample.masks else None
             if not sample.anomalous:
                 mask = np.zeros(self.size, bool)
             if name not in self.scores:

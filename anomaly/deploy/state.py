@@ -164,12 +164,17 @@ class State:
             )
 
 
+def trained_in(output: Path) -> list:
+    """The names of the categories that have a state there."""
+    return sorted(path.parent.name for path in output.glob(f"*/{RECORD}"))
+
+
 def read(folder: Path) -> State:
     """The record in a folder of a category that something was trained on."""
     folder = Path(folder)
     path = folder / RECORD
     if not path.is_file():
-        others = sorted(other.parent.name for other in folder.parent.glob(f"*/{RECORD}"))
+        others = trained_in(folder.parent)
         hint = f"trained there: {', '.join(others)}" if others else "run train.py first"
         raise DataError(f"{folder}: holds no trained state ({hint})")
     record = read_json(path)

@@ -6,7 +6,9 @@ refused everywhere with the same words.
 
 import argparse
 import dataclasses
+import glob
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from anomaly.run.errors import DataError, UsageError
 
 COMMANDS = ("train", "eval", "predict", "export", "preprocess", "postprocess")
 TRAIN, EVAL, PREDICT, EXPORT, PREPROCESS, POSTPROCESS = COMMANDS
+CHECK = "check"  # a command that needs no method
 
 
 def boolean(text: str) -> bool:
@@ -44,6 +47,22 @@ def number_or_none(text: str) -> Optional[float]:
 
 def names(text: str) -> tuple:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def paths(words: Any) -> tuple:
+    """Files, folders or patterns, made absolute; their names may hold any sign, a comma too."""
+    several = words if isinstance(words, (list, tuple)) else [words] if str(words) else []
+    return tuple(_absolute(str(word)) for word in several)
+
+
+def _absolute(word: str) -> str:
+    if not word or "\0" in word:
+        raise ValueError("a path is needed")
+    word = os.path.expanduser(word)
+    if os.path.isabs(word):
+        return word
+    here = os.getcwd()
+    return os.path.join(glob.escape(here) if glob.has_magic(word) and not os.path.lexists(word) else here, word)
 
 
 def _number(kind: Callable, fits: Callable, words: str) -> Callable:
@@ -80,14 +99,16 @@ def option(
     aliases: tuple = (),
     trained: bool = False,
     many: bool = False,
+    whole: bool = False,
 ) -> Any:
-    """One option. `commands`: those whose --help shows it. `many`: it takes several words.
+    """One option. `commands`: those whose --help shows it. `many`: it takes several words. `whole`: its parser gets
+    them one by one and not joined, and the flag may come several times.
 
     `trained`: it shapes the state, so only training can choose it; other commands take it, unseen, to be told if it
     contradicts the state.
     """
-    known = {"parse": parse, "help": text, "group": group, "commands": commands, "choices": choices}
-    return field(default=default, metadata={**known, "aliases": aliases, "trained": trained, "many": many})
+    known = {"parse": parse, "help": text, "group": group, "commands": commands, "choices": choices, "many": many}
+    return field(default=default, metadata={**known, "aliases": aliases, "trained": trained, "whole": whole})
 
 
 @dataclass(frozen=True)
@@ -104,7 +125,7 @@ def parse(spec: dataclasses.Field, value: Any, *, where: str) -> Any:
     """A value from a flag, a file or Python, checked; `where` names its source in the message."""
     text = ",".join(str(v) for v in value) if isinstance(value, (list, tuple)) else str(value)
     try:
-        result = spec.metadata["parse"](text)
+        result = spec.metadata["parse"](value if spec.metadata["whole"] else text)
     except ValueError as error:
         raise UsageError(f"{where}: {text!r} is not allowed ({error})") from None
     choices = spec.metadata["choices"]
@@ -139,6 +160,8 @@ def add_flags(parser: argparse.ArgumentParser, cls: type[Options], *, command: s
         extra: dict[str, Any] = (
             {"nargs": "+"} if meta["many"] else {"nargs": "?", "const": "true"} if meta["parse"] is boolean else {}
         )
+        if meta["whole"]:
+            extra["action"] = "extend"
         groups[meta["group"]].add_argument(
             f"--{spec.name}",
             *(f"--{alias}" for alias in meta["aliases"]),

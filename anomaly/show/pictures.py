@@ -90,7 +90,8 @@ def _draw(judged: Judgement, folder: Path, *, mark: str) -> None:
     caption = f"{judged.sample.name}  score {judged.score:.3f}  {judged.verdict}  {mark}".rstrip()
     image, values, mask = shrunk(judged.image, judged.map, judged.mask)
     picture = side_by_side(image, values, mask=mask, scale=judged.scales.pixel, caption=caption)
-    path = folder / judged.sample.defect / file_name(judged.sample.path)
+    path = folder / judged.sample.name
+    path = path.parent / file_name(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode(picture, path.suffix))

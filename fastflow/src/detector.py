@@ -10,7 +10,7 @@ import mindspore
 import numpy as np
 from mindspore import nn
 
-from anomaly.data import seen
+from anomaly.data import trained_on
 from anomaly.data.samples import grouped
 from anomaly.deploy import state
 from anomaly.deploy.state import State
@@ -73,7 +73,7 @@ class FastFlow(Fitted):
     network: Frozen
     squares: Frozen
     anomaly_map: AnomalyMap
-    images: list  # what it was trained on, as seen.describe has it, and which of them were held out
+    images: list  # what it was trained on, as trained_on.describe has it, and which of them were held out
 
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.score_features(self.network(images))
@@ -121,7 +121,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
             batch=config.batch_size,
             photographs=(called, photograph),
         )
-    images = [{**image, "held_out": i in kept_out} for i, image in enumerate(seen.describe(samples))]
+    images = [{**image, "held_out": i in kept_out} for i, image in enumerate(trained_on.describe(samples))]
     return replace(detector, images=images, **common(config, backbone, calibration=calibration))
 
 
@@ -129,8 +129,8 @@ def together(samples: tuple, images: list) -> tuple:
     """The photographs of before that are still there, and the new ones; of the former, whether they were held out."""
     if not images:
         raise DataError("was trained by an earlier version, which did not note its photographs; train it again")
-    new = seen.unseen(samples, images)
-    there = [(sample, image) for sample, image in zip(seen.still_there(images, samples), images) if sample]
+    new = trained_on.unseen(samples, images)
+    there = [(sample, image) for sample, image in zip(trained_on.still_there(images, samples), images) if sample]
     log.info(
         "%d new photographs beside %d of before, of which %d are gone", len(new), len(images), len(images) - len(there)
     )

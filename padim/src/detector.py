@@ -7,7 +7,6 @@ from typing import Optional
 
 import numpy as np
 
-from anomaly.data import seen
 from anomaly.data.samples import grouped, names
 from anomaly.deploy import state
 from anomaly.deploy.state import State
@@ -50,15 +49,15 @@ class PaDiM(Fitted):
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[PaDiM] = None) -> PaDiM:
     """With `start` the samples that it has not seen are added to it."""
     positions, known = embedding(backbone, config), start.images if start else []
-    new = seen.unseen(samples, known) if start else list(samples)
+    new = trained_on.unseen(samples, known) if start else list(samples)
     kept = None if start else Kept(len(job.ranks.share(new)[0]), positions, folder=job.folder)
     earlier = start.gaussians if start else None
     gaussians = accumulate(config, new, positions=positions, start=earlier, job=job, kept=kept)
     kind = "low rank" if gaussians.low_rank else "full"
     log.info("%d images, %d positions, %d dimensions: %s", gaussians.count, *gaussians.mean.shape, kind)
     anomaly_map = AnomalyMap(positions.grid, config.transform.size)
-    present = seen.still_there(known, samples if known else ()) + new
-    images = known + seen.describe(new)
+    present = trained_on.still_there(known, samples if known else ()) + new
+    images = known + trained_on.describe(new)
     calibration = recalibrate(
         config,
         gaussians,

@@ -8,7 +8,7 @@ from typing import Optional
 
 import numpy as np
 
-from anomaly.data import seen
+from anomaly.data import trained_on
 from anomaly.data.samples import grouped, names
 from anomaly.deploy import state
 from anomaly.deploy.state import State
@@ -33,7 +33,7 @@ class PatchCore(Fitted):
     embedding: Embedding
     bank: MemoryBank
     anomaly_map: AnomalyMap
-    images: list  # what it was trained on, as seen.describe has it
+    images: list  # what it was trained on, as trained_on.describe has it
 
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         distances, scores = self.bank.score(self.embedding(images))
@@ -87,7 +87,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
         embedding=patches,
         bank=bank,
         anomaly_map=anomaly_map,
-        images=seen.describe(samples) if ranks.writes else [],
+        images=trained_on.describe(samples) if ranks.writes else [],
     )
 
 
@@ -129,8 +129,8 @@ def update(config: Config, samples: tuple, *, start: PatchCore, job: Job) -> Pat
         raise UsageError("--update runs in one process")
     if not start.images:
         raise DataError("was trained by an earlier version, which did not note its photographs; train it again")
-    new, patches = seen.unseen(samples, start.images), start.embedding
-    images = start.images + seen.describe(new)
+    new, patches = trained_on.unseen(samples, start.images), start.embedding
+    images = start.images + trained_on.describe(new)
     with job.phase("features", len(new)) as count:
         features = dataset.extract(config, tuple(new), embedding=patches, count=count)
     picks = max(len(start.bank.vectors), int(len(images) * math.prod(patches.grid) * config.coreset_ratio))
@@ -139,7 +139,7 @@ def update(config: Config, samples: tuple, *, start: PatchCore, job: Job) -> Pat
             start.bank, features, first=len(start.images), picks=picks, config=config, report=count
         )
     log.info("memory bank: %d patches, %d of them new", len(bank.vectors), len(bank.vectors) - len(start.bank.vectors))
-    present = seen.still_there(start.images, samples) + new
+    present = trained_on.still_there(start.images, samples) + new
     at_hand = [(number, sample) for number, sample in enumerate(present) if sample]
     with job.phase("calibration", len(at_hand)) as count:
         again = one_by_one(config, tuple(sample for _, sample in at_hand), embedding=patches)

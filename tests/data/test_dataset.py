@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from commands import picture, write
 
-from anomaly.data.layouts import categories, choose, images_in, load_category
+from anomaly.data.layouts import categories, choose, load_category
+from anomaly.data.samples import images_in
 from anomaly.run.errors import DataError, UsageError
 
 

@@ -8,7 +8,7 @@ from commands import write
 
 from anomaly.data import loader
 from anomaly.data.images import read_image
-from anomaly.data.layouts import Sample
+from anomaly.data.samples import Sample
 from anomaly.data.transform import Transform
 from anomaly.run.errors import DataError
 

@@ -36,13 +36,13 @@ def test_the_record_makes_a_network(monkeypatch):
 
 
 def test_the_layout_reads_its_folders(toy, tmp_path, monkeypatch):
-    shutil.copytree(toy / "gear" / "train" / "good", tmp_path / "part" / "ok")
-    shutil.copytree(toy / "gear" / "test" / "rust", tmp_path / "part" / "not_ok")
+    shutil.copytree(toy / "gear" / "train" / "good", tmp_path / "part" / "fine")
+    shutil.copytree(toy / "gear" / "test" / "rust", tmp_path / "part" / "faulty")
     monkeypatch.setitem(layouts.LAYOUTS, "two_folders", executed("TWO_FOLDERS")["TWO_FOLDERS"])
     assert layouts.categories(tmp_path) == ["part"]
     category = layouts.load_category(tmp_path, "part")
-    assert (len(category.train), len(category.test)) == (3, 6)
-    assert [sample.defect for sample in category.test] == ["good"] * 3 + ["bad"] * 3
+    assert (len(category.train), len(category.test)) == (5, 4)
+    assert [sample.defect for sample in category.test] == ["good"] + ["faulty"] * 3
 
 
 def test_the_lines_of_every_network_are_counted():
