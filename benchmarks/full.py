@@ -27,7 +27,7 @@ from anomaly.networks.registry import RANDOM
 from anomaly.run.device import TARGETS, best
 from anomaly.run.errors import DataError, UsageError, guarded
 from anomaly.run.files import SOURCE, require_writable
-from anomaly.run.options import Parser
+from anomaly.run.flags import Parser
 from benchmarks import flags, processes, tables
 from benchmarks.board import Board
 from benchmarks.jobs import FAILED, METHODS, ONNX, TRAIN, WAITING, Job, Settings, plan

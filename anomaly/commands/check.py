@@ -15,7 +15,8 @@ from anomaly.data.check import Report
 from anomaly.data.sources import Source
 from anomaly.run.errors import DataError, UsageError, explain
 from anomaly.run.files import read_json, require_own, write_json
-from anomaly.run.options import CHECK, Parser, add_flags, given, option, positive
+from anomaly.run.flags import Parser, add_flags, given
+from anomaly.run.options import CHECK, option, positive
 from anomaly.run.progress import Bars, Counter
 
 TITLES = {"data": "photographs", "run": "how it runs"}

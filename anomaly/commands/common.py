@@ -22,7 +22,8 @@ from anomaly.methods import Method
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import HOME
-from anomaly.run.options import EXPORT, Parser, add_flags, given, untrained
+from anomaly.run.flags import Parser, add_flags, given
+from anomaly.run.options import EXPORT, untrained
 from anomaly.run.progress import log
 from anomaly.show import tables
 

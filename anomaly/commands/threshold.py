@@ -28,7 +28,7 @@ from anomaly.measure.evaluation import Judged, verdicts
 from anomaly.measure.metrics import best_f1, curve
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import read_json
-from anomaly.run.options import Parser
+from anomaly.run.flags import Parser
 from anomaly.show import tables
 
 

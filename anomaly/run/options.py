@@ -4,7 +4,6 @@ Every value goes through the parser that its option names, so `3.5` for a whole 
 refused everywhere with the same words.
 """
 
-import argparse
 import dataclasses
 import glob
 import math
@@ -12,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, Optional, TypeVar
+from typing import Any, Optional, TypeVar
 
 import yaml
 
@@ -147,48 +146,6 @@ def explained(spec: dataclasses.Field) -> str:
     notes = [f"one of {', '.join(c for c in meta['choices'] if c)}"] if meta["choices"] else []
     notes += [f"default: {written(spec.default)}"] if spec.default not in ("", ()) else []
     return f"{meta['help']} ({'; '.join(notes)})" if notes else meta["help"]
-
-
-def add_flags(parser: argparse.ArgumentParser, cls: type[Options], *, command: str, titles: dict) -> None:
-    """The options that the command knows, in groups; `titles`: the name of each group -> its heading, in order."""
-    groups = {name: parser.add_argument_group(title) for name, title in titles.items()}
-    for spec in dataclasses.fields(cls):
-        meta = spec.metadata
-        shown = command in meta["commands"]
-        if not shown and not meta["trained"]:
-            continue
-        extra: dict[str, Any] = (
-            {"nargs": "+"} if meta["many"] else {"nargs": "?", "const": "true"} if meta["parse"] is boolean else {}
-        )
-        if meta["whole"]:
-            extra["action"] = "extend"
-        groups[meta["group"]].add_argument(
-            f"--{spec.name}",
-            *(f"--{alias}" for alias in meta["aliases"]),
-            dest=spec.name,
-            default=None,
-            metavar=spec.name.upper(),
-            help=explained(spec).replace("%", "%%") if shown else argparse.SUPPRESS,
-            **extra,
-        )
-
-
-class Parser(argparse.ArgumentParser):
-    def __init__(self, text: str) -> None:
-        super().__init__(description=text, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (--help lists the options)")
-
-
-def given(cls: type[Options], args: argparse.Namespace) -> dict:
-    """What --config and the flags say, parsed, the flags first."""
-    found = from_yaml(cls, args.config) if args.config else {}
-    for spec in dataclasses.fields(cls):
-        value = getattr(args, spec.name, None)
-        if value is not None:
-            found[spec.name] = parse(spec, value, where=f"--{spec.name}")
-    return found
 
 
 def from_yaml(cls: type[Options], path: Path) -> dict:

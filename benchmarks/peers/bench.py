@@ -18,7 +18,7 @@ import anomaly
 from anomaly.deploy.description import PACKAGES
 from anomaly.run.errors import DataError, UsageError, guarded
 from anomaly.run.files import SOURCE, read_json, write_json, write_text
-from anomaly.run.options import Parser
+from anomaly.run.flags import Parser
 from benchmarks.full import locked
 from benchmarks.peers import environments, measured, photographs, report, weights
 from benchmarks.peers.plan import OURS, Chosen, Unit, choose

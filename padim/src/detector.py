@@ -7,6 +7,7 @@ from typing import Optional
 
 import numpy as np
 
+from anomaly.data import trained_on
 from anomaly.data.samples import grouped, names
 from anomaly.deploy import state
 from anomaly.deploy.state import State
