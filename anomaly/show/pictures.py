@@ -88,7 +88,7 @@ def drawn(judgements: Iterable[Judgement], folder: Path, *, most: int, mark: str
 
 def _draw(judged: Judgement, folder: Path, *, mark: str) -> None:
     caption = f"{judged.sample.name}  score {judged.score:.3f}  {judged.verdict}  {mark}".rstrip()
-    image, values, mask = shrunk(judged.image, judged.map, judged.mask)
+    image, values, mask = shrunk(judged.image, judged.map, mask=judged.mask)
     picture = side_by_side(image, values, mask=mask, scale=judged.scales.pixel, caption=caption)
     path = folder / judged.sample.name
     path = path.parent / file_name(path)
@@ -97,7 +97,7 @@ def _draw(judged: Judgement, folder: Path, *, mark: str) -> None:
         path.write_bytes(encode(picture, path.suffix))
 
 
-def shrunk(image: np.ndarray, values: np.ndarray, mask: Optional[np.ndarray]) -> tuple:
+def shrunk(image: np.ndarray, values: np.ndarray, *, mask: Optional[np.ndarray]) -> tuple:
     """The same no larger than people look at; the worst place and the mask stay to be seen."""
     step = -(-max(image.shape[:2]) // LARGEST)
     if step == 1:
