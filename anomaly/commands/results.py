@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from anomaly.commands import deciding
@@ -90,9 +91,19 @@ def identity(calibration: Calibration) -> str:
     return hashlib.sha256(calibration.scores.tobytes() + calibration.peaks.tobytes()).hexdigest()
 
 
+def untrained(detector: Detector, data: Category) -> Category:
+    """Without test photographs that it was trained on, as where a share was chosen anew among more photographs."""
+    known = {image["path"] for image in getattr(detector, "images", ())}
+    kept = tuple(sample for sample in data.test if sample.anomalous or str(sample.path.resolve()) not in known)
+    if len(kept) < len(data.test):
+        log.info("%d photographs were trained on before and are not tested on", len(data.test) - len(kept))
+    return replace(data, test=kept)
+
+
 def of_category(detector: Detector, data: Category, *, folder: Path, config: Config) -> dict:
     """The detector's results on the test photographs of a category; `config` says how many at once, and pictures."""
     scales: Scales = detector.scales
+    data = untrained(detector, data)
     about = tables.about(
         detector.method,
         data.name,
