@@ -105,7 +105,9 @@ def test_a_bundle_is_what_git_has_but_for_what_is_of_no_use_there(made):
     found = files(made.folder)
     assert found >= wanted
     assert [name for name in found - wanted if not (ROOT / name).is_file() or "__pycache__" in name] == []
-    for name in found - {"README.md", "README_CN.md"}:
+    line = (ROOT / "docs" / "line.md").read_text(encoding="utf-8")
+    assert text(made.folder / "docs" / "line.md") == line.replace("patchcore", made.method)
+    for name in found - {"README.md", "README_CN.md", "docs/line.md"}:
         assert (made.folder / name).read_bytes() == (ROOT / name).read_bytes(), name
         assert (made.folder / name).stat().st_mode & 0o100 == (ROOT / name).stat().st_mode & 0o100, name
 
@@ -119,7 +121,7 @@ def test_no_file_of_a_bundle_names_the_project_that_it_is_from(made):
 def test_what_the_readme_of_a_bundle_names_is_there(made, name):
     readme = text(made.folder / name)
     assert readme.startswith("# ") and readme.count("\n# ") == readme.count("bundle") == 0
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in link]
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in link]
     readme = "\n".join(re.sub("DEVICE", device, readme) for device in ("ascend", "gpu", "cpu"))
     programs = re.findall(r"(?:python|bash) ([\w/]+\.(?:py|sh))", readme)
     assert f"{made.method}/train.py" in programs and f"{made.method}/README.md" in links
