@@ -16,6 +16,7 @@ AUTO, ONNX_RUNTIME, OPENVINO, MINDSPORE = "auto", "onnxruntime", "openvino", "mi
 ENGINES = (AUTO, ONNX_RUNTIME, OPENVINO, MINDSPORE)
 NNCF = "nncf"  # what quantises; judging with what was quantised does not need it
 TITLES = {ONNX_RUNTIME: "ONNX Runtime", OPENVINO: "OpenVINO", MINDSPORE: "MindSpore", NNCF: "NNCF"}
+REQUIREMENTS = {OPENVINO: "requirements-speed.txt", NNCF: "requirements-int8.txt"}  # with the versions that are tested
 FLOAT32, BFLOAT16, INT8 = "float32", "bfloat16", "int8"
 PRECISIONS = (FLOAT32, BFLOAT16, INT8)
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}  # of a processor, as Linux names them
@@ -64,7 +65,9 @@ def is_installed(package: str) -> bool:
 
 def require(package: str) -> None:
     if not is_installed(package):
-        raise DataError(f"{TITLES[package]} is not installed: pip install {package}")
+        known = REQUIREMENTS.get(package)
+        what = f"pip install -r {known} (or {package})" if known else f"pip install {package}"
+        raise DataError(f"{TITLES[package]} is not installed: {what}")
 
 
 def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

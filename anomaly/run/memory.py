@@ -12,6 +12,7 @@ from anomaly.run.errors import DataError
 from anomaly.run.progress import log
 
 GB = 1e9
+NOTEWORTHY = 2e8  # bytes; of less nothing is said
 REST = 5e8  # what a run takes beside its large arrays: the engine, photographs that are being decoded, libraries
 CGROUP = Path("/sys/fs/cgroup")  # of a container, which may have less than the machine
 _limit: list = []  # bytes for this process, as --memory_limit says
@@ -56,7 +57,8 @@ def _resident() -> int:
 def enough(needed: float, what: str) -> bool:
     """Says what is needed and what is free, before anything is taken."""
     free = available()
-    log.info("memory: %s about %.1f GB, %.1f GB are free", what, needed / GB, free / GB)
+    if needed > free or needed >= NOTEWORTHY:
+        log.info("memory: %s about %.1f GB, %.1f GB are free", what, needed / GB, free / GB)
     return needed <= free
 
 
