@@ -19,7 +19,7 @@ from anomaly.engines.frozen import IMAGE
 from anomaly.measure.calibration import NONE, UNSCALED, Calibration, Choice, Scale, Scales, changed
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError
-from anomaly.run.files import is_name, read_json, sha256, write_json
+from anomaly.run.files import is_name, read_json, require_own, sha256, write_json
 
 PLAIN_VERSION = 1  # where every picture shows the photograph, as every reader knows it
 FORMAT_VERSION = 2  # with tiles, proportions kept, or a region
@@ -151,6 +151,17 @@ def write(model: Path, about: dict) -> None:
             print(f"note: {model.stem}.{suffix} was exported otherwise; {path.name} no longer describes it", flush=True)
         sums = {own: sums[own]}
     write_json(path, {**about, "sha256": sums})
+
+
+def require_place(model: Path) -> None:
+    """Neither another program's model nor another .json is replaced."""
+    path = beside(model)
+    if (model.parent / "state.json").is_file():  # a folder of this program, where an export may have been cut off
+        return
+    known = read_json(path) if path.is_file() else None
+    ours = isinstance(known, dict) and {"format_version", "input", "sha256"} <= known.keys()
+    require_own(path, is_own=ours)
+    require_own(model, is_own=ours)
 
 
 def same_model(one: Any, other: dict) -> bool:

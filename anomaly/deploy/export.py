@@ -29,6 +29,7 @@ def export(
     """`model`: a detector -> the whole of it as one Cell; `compact`: a detector -> the same in less space."""
     if detector.backbone.quantised and file_format != "ONNX":
         raise UsageError(f"{INT8} goes into ONNX alone: give --file_format ONNX, or train with --precision {FLOAT32}")
+    description.require_place(target)
     scale = detector.scales.image
     cell = Judging(model(detector), scale)
     if not fits(cell, file_format) and compact:
@@ -43,6 +44,7 @@ def export_backbone(
     backbone: Backbone, transform: Transform, *, target: Path, file_format: str, batch: Optional[int]
 ) -> Path:
     """The features of photographs alone; the outputs have the names of the layers."""
+    description.require_place(target)
     target = write(
         Ended(backbone.net(transform.size)),
         transform.size,

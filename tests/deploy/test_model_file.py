@@ -6,7 +6,8 @@ from commands import CPU, RANDOM, run
 
 from anomaly.data.layouts import load_category
 from anomaly.data.loader import batches
-from anomaly.deploy import exported, model_file
+from anomaly.deploy import description, exported, model_file
+from anomaly.run.errors import DataError
 from padim import export, train
 
 
@@ -58,3 +59,13 @@ def test_a_mindir_that_is_too_large_keeps_its_numbers_beside_it(output, toy, tmp
     monkeypatch.undo()
     assert write(output, tmp_path / "whole.mindir", "MINDIR").code == 0
     np.testing.assert_allclose(scores(graph, toy), scores(tmp_path / "whole.mindir", toy), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["own.json", "own.onnx"])
+def test_a_file_of_the_user_is_not_replaced_by_an_export(tmp_path, name):
+    (tmp_path / name).write_text("[1]" if name.endswith("json") else "a model of mine")
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(DataError, match="not written by this program"):
+        description.require_place(tmp_path / "own.onnx")
+    assert (tmp_path / name).read_bytes() == before
+    description.require_place(tmp_path / "new.onnx")

@@ -226,7 +226,7 @@ def test_a_broken_quantisation_is_warned_of_and_a_good_one_is_not(toy, caplog, m
 def test_what_cannot_be_is_one_line(monkeypatch, toy):
     padim = importlib.import_module("padim")
     monkeypatch.setattr(choice, "is_installed", lambda package: package != "nncf")
-    with pytest.raises(DataError, match="NNCF is not installed: pip install -r requirements-int8.txt"):
+    with pytest.raises(DataError, match=r"NNCF is not installed: pip install -r requirements-int8\.txt"):
         padim.fit(toy / "gear", **OPTIONS, pre_ckpt_path="random", precision="int8")
     with pytest.raises(UsageError, match="needs --engine openvino or onnxruntime"):
         choice.choose("mindspore", "int8", target="CPU")
