@@ -5,6 +5,8 @@
 
 namespace {
 
+const cv::Scalar kRed(220, 30, 30);
+
 // 0 to 1, 0.5 at the threshold; where there is none, this map's own range.
 cv::Mat Levels(const cv::Mat& map, const Scale& scale) {
   cv::Mat levels;
@@ -49,7 +51,15 @@ cv::Mat Overlay(const cv::Mat& image, const cv::Mat& map, const Scale& scale) {
     const cv::Mat above = map > *scale.threshold;
     std::vector<std::vector<cv::Point>> outlines;
     cv::findContours(above, outlines, cv::RETR_EXTERNAL, cv::CHAIN_APPROX_SIMPLE);
-    cv::drawContours(blended, outlines, -1, cv::Scalar(220, 30, 30), std::max(1, std::min(map.rows, map.cols) / 200));
+    cv::drawContours(blended, outlines, -1, kRed, std::max(1, std::min(map.rows, map.cols) / 200));
   }
   return blended;
+}
+
+void DrawBoxes(const std::vector<Region>& regions, cv::Mat* picture) {
+  const cv::Rect whole({0, 0}, picture->size());
+  for (const Region& region : regions) {
+    const cv::Rect around(region.place.x - 1, region.place.y - 1, region.place.width + 2, region.place.height + 2);
+    cv::rectangle(*picture, around & whole, kRed, 1);
+  }
 }
