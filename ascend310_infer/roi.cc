@@ -1,12 +1,13 @@
 #include "roi.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <opencv2/imgproc.hpp>
 
 #include "error.h"
 #include "image_io.h"
+#include "nearest.h"
 
 namespace fs = std::filesystem;
 
@@ -103,7 +104,5 @@ cv::Mat RegionOfInterest::Of(const fs::path& photograph, cv::Size size) const {
                 ", and its region " + std::to_string(found.cols) + " x " + std::to_string(found.rows) +
                 ": other proportions (width x height)");
   }
-  cv::Mat mask;
-  cv::resize(found, mask, size, 0, 0, cv::INTER_NEAREST_EXACT);
-  return mask;
+  return Nearest(found, size);
 }

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
+#include "nearest.h"
+
 namespace {
 
 const cv::Scalar kPaint(124, 116, 104);  // the colour that is 0 to the network
@@ -73,8 +75,8 @@ View MakeView(const cv::Mat& photograph, const cv::Mat& region, const ModelInfo&
     view.picture = Placed(Resized(photograph, inner.size()), inner, kPaint, info);
     view.frame = FrameOf(photograph.size(), inner, info);
     if (info.keep_aspect || !region.empty()) {
-      cv::Mat mask(inner.size(), CV_8U, cv::Scalar(1));
-      if (!region.empty()) cv::resize(region, mask, inner.size(), 0, 0, cv::INTER_NEAREST_EXACT);
+      const cv::Mat everything(inner.size(), CV_8U, cv::Scalar(1));
+      const cv::Mat mask = region.empty() ? everything : Nearest(region, inner.size());
       view.seen = Placed(mask, inner, cv::Scalar(0), info);
     }
   }
