@@ -11,7 +11,7 @@
 // anomaly/show/pictures.py. `image` is RGB and `map` float32, both of one size.
 cv::Mat Overlay(const cv::Mat& image, const cv::Mat& map, const Scale& scale);
 
-// A thin red line around the box of each region, on a picture of the map's size.
+// A red line around the box of each region, on a picture of the map's size.
 void DrawBoxes(const std::vector<Region>& regions, cv::Mat* picture);
 
 #endif  // ANOMALY_INFER_OVERLAY_H_

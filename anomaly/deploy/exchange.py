@@ -154,6 +154,9 @@ class Returned:
     def __len__(self) -> int:
         return len(self.entries)
 
+    def _sent(self, name: str) -> Optional[Sent]:
+        return Sent(self.size, counts=read_label(self.labels / f"{name}{SEEN}", self.size)) if self.in_part else None
+
     def __iter__(self) -> Iterator[Judgement]:
         """With the photographs as they were sent, where they are still there; else black."""
         for name, sample in self.entries:
@@ -166,9 +169,6 @@ class Returned:
             if name not in self.scores:
                 raise DataError(f"{self.result_dir / TABLE}: has no score for {name}")
             values = read_map(self.result_dir / f"{name}.bin", self.size)
-            sent = (
-                Sent(self.size, counts=read_label(self.labels / f"{name}{SEEN}", self.size)) if self.in_part else None
-            )
             yield judgement(
                 self.scores[name],
                 values,
@@ -176,6 +176,6 @@ class Returned:
                 sample=sample,
                 image=image,
                 mask=mask,
-                transform=sent,
+                transform=self._sent(name),
                 shape=self.size,
             )

@@ -21,6 +21,8 @@ from anomaly.deploy import description, exported
 from anomaly.detector import Judging
 from anomaly.measure.calibration import ANOMALOUS, NORMAL
 from anomaly.networks.registry import Backbone
+from anomaly.run.errors import DataError
+from anomaly.show import pictures as drawing
 
 TILES = Tiles((48, 64), overlap=0.25)
 SIZES = {"large": (150, 110), "wide": (50, 200), "one": (48, 64), "small": (40, 37), "low": (30, 150)}
@@ -240,19 +242,21 @@ BAD_VIEWS = {
     "a huge region": ({"roi": f"rle:{10**9}x{10**9}:{10**18}"}, "size"),
     "a number beyond all": ({"roi": f"rle:4x5:{10**30}"}, "HEIGHTxWIDTH"),
     "a region of another kind": ({"roi": "polygon:1,2"}, "no known kind"),
-    "a folder without a name": ({"roi": "folder:"}, "no known kind"),
     "a region that is no text": ({"roi": 7}, "string"),
     "tiles without an overlap": ({"tile": {}}, "overlap"),
     "an overlap of all": ({"tile": {"overlap": 1}}, "overlap"),
     "an overlap below nothing": ({"tile": {"overlap": -0.1}}, "overlap"),
+    "proportions with a crop": ({"keep_aspect": True, "resize": [64, 64]}, "crop"),
+}
+STRICTER = {  # what no exporter writes, and Python reads as it can
     "tiles with proportions": ({"tile": {"overlap": 0.1}, "keep_aspect": True}, "keep_aspect"),
     "tiles with a crop": ({"tile": {"overlap": 0.1}, "resize": [64, 64]}, "crop"),
-    "proportions with a crop": ({"keep_aspect": True, "resize": [64, 64]}, "crop"),
     "proportions that are a word": ({"keep_aspect": "yes"}, "boolean"),
+    "a folder without a name": ({"roi": "folder:"}, "no known kind"),
 }
 
 
-@pytest.mark.parametrize(("change", "reason"), BAD_VIEWS.values(), ids=BAD_VIEWS)
+@pytest.mark.parametrize(("change", "reason"), [*BAD_VIEWS.values(), *STRICTER.values()], ids=[*BAD_VIEWS, *STRICTER])
 def test_a_description_that_is_damaged_is_one_line(program, photographs, tmp_path, change, reason):
     model = export(tmp_path / "m.onnx", Transform((48, 64), None))
     path = model.with_suffix(".json")
@@ -263,6 +267,9 @@ def test_a_description_that_is_damaged_is_one_line(program, photographs, tmp_pat
     path.write_text(json.dumps({**about, "format_version": 2}))
     one_error(judge(program, model, photographs, tmp_path / "out"), path, reason)
     assert not (tmp_path / "out").exists()
+    if (change, reason) not in STRICTER.values():
+        with pytest.raises(DataError, match=str(path)):
+            exported.load(model)
 
 
 @pytest.mark.parametrize("version", [0, 3, "2", None])
@@ -286,19 +293,20 @@ def test_options_that_the_model_has_no_use_for(program, photographs, own_masks, 
     assert not (tmp_path / "out").exists()
 
 
-def test_the_boxes_are_drawn(program, tmp_path):
-    """Around the place and not on it; at the edge of a photograph as far as there is room."""
-    image = np.full((60, 100, 3), 10, np.uint8)
+def test_the_boxes_are_drawn_as_in_python(program, tmp_path):
+    """In the middle, and at an edge as far as there is room; of photographs in pieces the pictures are the same."""
+    image = drawn(60, 100, middle=60)
     image[20:30, 40:60] = image[:5, :5] = 250
-    write(tmp_path / "in" / "a.png", image)
-    model = export(tmp_path / "m.onnx", TILES, threshold=10.0)
-    [judged] = agree(program, model, tmp_path / "in", tmp_path / "out").values()
-    assert {region.box for region in judged.regions} == {(40, 20, 20, 10), (0, 0, 5, 5)}
-    picture = read_image(tmp_path / "out" / "a.png.heat.png")
-    red = np.all(picture == (220, 30, 30), axis=2)
-    assert red[19, 39:61].all() and red[30, 39:61].all() and red[19:31, 39].all() and red[19:31, 60].all()
-    assert red[5, :6].all() and red[:6, 5].all()
-    assert not red[18].any() and not red[:, 61:].any()
+    for name, times in (("small", 1), ("large", 10)):  # with lines of 1 and 3 pixels
+        write(tmp_path / "in" / f"{name}.png", image.repeat(times, axis=0).repeat(times, axis=1))
+    model = export(tmp_path / "m.onnx", TILES, threshold=50.0, pixel_threshold=200.0 * 65536)
+    for name, judged in agree(program, model, tmp_path / "in", tmp_path / "out").items():
+        assert len(judged.regions) == 2
+        photograph = read_image(tmp_path / "in" / name)
+        expected = drawing.on_photograph(replace(judged, photograph=photograph)).astype(int)
+        found = read_image(tmp_path / "out" / f"{name}.heat.png")
+        assert np.abs(found - expected).max() <= 3
+        assert np.array_equal(np.all(found == drawing.RED, axis=2), np.all(expected == drawing.RED, axis=2))
 
 
 def patchcore(name: str, *arguments, device=CPU):
