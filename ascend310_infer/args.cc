@@ -8,6 +8,7 @@
 const char kUsage[] =
     "Usage: anomaly_infer --model X.mindir|X.onnx --input FOLDER|FILE --output FOLDER\n"
     "                     [--device ascend|gpu|cpu] [--device_id 0] [--preprocess y|n] [--warmup 10]\n"
+    "                     [--roi FOLDER]\n"
     "\n"
     "  --model       the exported model; the .json that was exported with it lies beside it\n"
     "  --input       photographs, or with --preprocess n the .bin files of preprocess.py\n"
@@ -15,7 +16,8 @@ const char kUsage[] =
     "  --device      cpu is the default for .onnx, ascend for .mindir\n"
     "  --device_id   which Ascend or GPU\n"
     "  --preprocess  y: read and resize photographs (default); n: take them as they are in .bin files\n"
-    "  --warmup      runs of the model before time is taken\n";
+    "  --warmup      runs of the model before time is taken\n"
+    "  --roi         masks of where to look, each named as its photograph, for models that have one for each\n";
 
 namespace {
 
@@ -40,7 +42,8 @@ Args ParseArgs(int argc, char** argv) {
       return args;
     }
     const bool known = option == "--model" || option == "--input" || option == "--output" || option == "--device" ||
-                       option == "--device_id" || option == "--preprocess" || option == "--warmup";
+                       option == "--device_id" || option == "--preprocess" || option == "--warmup" ||
+                       option == "--roi";
     if (!known) throw UsageError("unknown argument '" + option + "'");
     if (i + 1 == argc || std::strncmp(argv[i + 1], "--", 2) == 0) throw UsageError(option + " needs a value");
     const std::string value = argv[++i];
@@ -51,6 +54,8 @@ Args ParseArgs(int argc, char** argv) {
       args.input = value;
     } else if (option == "--output") {
       args.output = value;
+    } else if (option == "--roi") {
+      args.roi = value;
     } else if (option == "--device") {
       if (value != "ascend" && value != "gpu" && value != "cpu") {
         throw UsageError("--device is ascend, gpu or cpu, not '" + value + "'");

@@ -8,6 +8,7 @@ struct Args {
   std::filesystem::path model;
   std::filesystem::path input;
   std::filesystem::path output;
+  std::filesystem::path roi;
   std::string device;  // "ascend", "gpu" or "cpu"
   int device_id = 0;
   bool preprocess = true;

@@ -1,7 +1,6 @@
 #include "image_io.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cstring>
 #include <opencv2/imgcodecs.hpp>
@@ -15,12 +14,16 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool IsWanted(const fs::path& path, bool photographs) {
+std::string LowerSuffix(const fs::path& path) {
   std::string suffix = path.extension().string();
   for (char& c : suffix) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return suffix;
+}
+
+bool IsWanted(const fs::path& path, bool photographs) {
+  const std::string suffix = LowerSuffix(path);
   if (path.filename().string().front() == '.') return false;
   if (!photographs) return suffix == ".bin";
-  constexpr std::array<const char*, 7> kSuffixes = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"};
   return std::find(kSuffixes.begin(), kSuffixes.end(), suffix) != kSuffixes.end();
 }
 
@@ -47,8 +50,22 @@ bool IsCutOff(const std::vector<unsigned char>& data) {
 
 // OpenCV would turn them into an image that is all white. Of the formats that are read only TIFF can hold them.
 bool HoldsFloats(const std::vector<unsigned char>& data) {
-  const bool tiff = data.size() > 4 && (std::memcmp(data.data(), "II", 2) == 0 || std::memcmp(data.data(), "MM", 2) == 0);
+  const bool tiff =
+      data.size() > 4 && (std::memcmp(data.data(), "II", 2) == 0 || std::memcmp(data.data(), "MM", 2) == 0);
   return tiff && cv::imdecode(data, cv::IMREAD_ANYDEPTH | cv::IMREAD_ANYCOLOR).depth() > CV_16U;
+}
+
+cv::Mat Decode(const fs::path& path, int flags) {
+  const std::vector<unsigned char> data = ReadFile(path);
+  if (data.empty()) throw Error(path.string() + ": the file is empty; replace or remove it");
+  cv::Mat image;
+  try {
+    if (!IsCutOff(data) && !HoldsFloats(data)) image = cv::imdecode(data, flags);
+  } catch (const cv::Exception&) {
+    image.release();
+  }
+  if (image.empty()) throw Error(path.string() + ": not an image of 8 or 16 bits, or truncated; replace or remove it");
+  return image;
 }
 
 }  // namespace
@@ -79,27 +96,20 @@ std::vector<Input> FindInputs(const fs::path& input, const fs::path& output, boo
   return found;
 }
 
-cv::Mat ReadPhotograph(const fs::path& path, const ModelInfo& info) {
-  const std::vector<unsigned char> data = ReadFile(path);
-  if (data.empty()) throw Error(path.string() + ": the file is empty; replace or remove it");
-  cv::Mat image;
-  try {
-    if (!IsCutOff(data) && !HoldsFloats(data)) image = cv::imdecode(data, cv::IMREAD_COLOR);
-  } catch (const cv::Exception&) {
-    image.release();
-  }
-  if (image.empty()) throw Error(path.string() + ": not an image of 8 or 16 bits, or truncated; replace or remove it");
+cv::Mat ReadPhotograph(const fs::path& path) {
+  cv::Mat image = Decode(path, cv::IMREAD_COLOR);
   cv::cvtColor(image, image, cv::COLOR_BGR2RGB);
-  const cv::Size resize(info.resize.width, info.resize.height);
-  if (image.size() != resize) {
-    const bool shrinks = resize.height <= image.rows && resize.width <= image.cols;
-    cv::Mat resized;
-    cv::resize(image, resized, resize, 0, 0, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR);
-    image = resized;
-  }
-  const cv::Rect middle((resize.width - info.size.width) / 2, (resize.height - info.size.height) / 2,
-                        info.size.width, info.size.height);
-  return image(middle).clone();
+  return image;
+}
+
+cv::Mat ReadMask(const fs::path& path) {
+  const cv::Mat values = Decode(path, cv::IMREAD_ANYCOLOR | cv::IMREAD_ANYDEPTH);
+  const std::string suffix = LowerSuffix(path);
+  const bool lossy = suffix == ".jpg" || suffix == ".jpeg" || suffix == ".webp";
+  std::vector<cv::Mat> channels;
+  cv::split(values > cv::Scalar::all(lossy ? 127 : 0), channels);
+  for (const cv::Mat& channel : channels) channels[0] |= channel;
+  return channels[0];
 }
 
 cv::Mat ReadBin(const fs::path& path, Size size) {

@@ -1,12 +1,16 @@
 #ifndef ANOMALY_INFER_IMAGE_IO_H_
 #define ANOMALY_INFER_IMAGE_IO_H_
 
+#include <array>
 #include <filesystem>
 #include <opencv2/core.hpp>
 #include <string>
 #include <vector>
 
 #include "model_info.h"
+
+// Endings of photographs and masks.
+constexpr std::array<const char*, 7> kSuffixes = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"};
 
 struct Input {
   std::filesystem::path path;
@@ -18,10 +22,13 @@ struct Input {
 std::vector<Input> FindInputs(const std::filesystem::path& input, const std::filesystem::path& output,
                               bool photographs);
 
-// A photograph as RGB in the size that the model takes: what anomaly/data/images.py does. Throws Error.
-cv::Mat ReadPhotograph(const std::filesystem::path& path, const ModelInfo& info);
+// A photograph as RGB, in its own size: what anomaly/data/images.py does. Throws Error.
+cv::Mat ReadPhotograph(const std::filesystem::path& path);
 
-// The same from a .bin file of preprocess.py. Throws Error.
+// A mask, CV_8U: 0 where it is black; in a lossy format, where black is not kept exactly, the lower half. Throws Error.
+cv::Mat ReadMask(const std::filesystem::path& path);
+
+// What preprocess.py has made of a photograph for the model. Throws Error.
 cv::Mat ReadBin(const std::filesystem::path& path, Size size);
 
 #endif  // ANOMALY_INFER_IMAGE_IO_H_

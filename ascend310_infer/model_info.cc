@@ -25,8 +25,23 @@ Scale ReadScale(const Json& json, const char* threshold, const char* unit) {
   return scale;
 }
 
+// What else there is to know of the way from a photograph to a picture.
+void ReadViews(const Json& input, ModelInfo* info) {
+  info->keep_aspect = input.value("keep_aspect", false);
+  if (input.contains("tile")) {
+    info->overlap = input.at("tile").at("overlap").get<double>();
+    if (!(*info->overlap >= 0 && *info->overlap < 1)) throw Error("overlap is not a number from 0, below 1");
+  }
+  if (info->overlap && info->keep_aspect) throw Error("tile and keep_aspect exclude each other");
+  if ((info->overlap || info->keep_aspect) && info->size != info->resize) {
+    throw Error("crop goes neither with tile nor with keep_aspect");
+  }
+  info->roi = RegionOfInterest(input.value("roi", std::string()));
+}
+
 ModelInfo Parse(const Json& json) {
-  if (json.at("format_version") != 1) throw Error("its format_version is not 1; build a newer anomaly_infer");
+  const Json& version = json.at("format_version");
+  if (version != 1 && version != 2) throw Error("its format_version is not 1 or 2; build a newer anomaly_infer");
   const Json& input = json.at("input");
   if (input.at("type") != "uint8" || input.at("layout") != "NHWC" || input.at("colour") != "RGB") {
     throw Error("the model's input is not uint8 NHWC RGB");
@@ -41,6 +56,7 @@ ModelInfo Parse(const Json& json) {
   const Size kept = input.at("crop").is_null() ? info.resize : ReadSize(input.at("crop"));
   if (kept != info.size) throw Error("size does not follow from resize and crop");
   if (kept.height > info.resize.height || kept.width > info.resize.width) throw Error("crop is larger than resize");
+  ReadViews(input, &info);
   if (input.at("batch_size") != "dynamic") info.batch_size = input.at("batch_size").get<int>();
   if (info.batch_size < 1) throw Error("batch_size is below 1");
   info.map = ReadSize(json.at("outputs").at("map").at("shape"));

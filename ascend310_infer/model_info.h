@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "roi.h"
+
 struct Size {
   int height = 0;
   int width = 0;
@@ -29,7 +31,10 @@ struct ModelInfo {
   bool random_backbone = false;
   std::string remark;  // what a reader of its figures has to know, if anything
   Size resize;
-  Size size;           // of what the model takes: `resize`, or the crop from its middle
+  Size size;                      // of what the model takes: `resize`, or the crop from its middle
+  std::optional<double> overlap;  // of a model of tiles, whose windows are of this size: the part that two share
+  bool keep_aspect = false;       // photographs are fitted into `resize` with their proportions
+  RegionOfInterest roi;
   int batch_size = 1;  // a model with a dynamic one gets images one at a time
   Size map;
   // float32; bfloat16, up to the tensors called boundary, where the processor has it; int8, where the file says so

@@ -5,6 +5,10 @@
 
 namespace {
 
+const cv::Scalar kRed(220, 30, 30);
+
+int LineWidth(const cv::Mat& picture) { return std::max(1, std::min(picture.rows, picture.cols) / 200); }
+
 // 0 to 1, 0.5 at the threshold; where there is none, this map's own range.
 cv::Mat Levels(const cv::Mat& map, const Scale& scale) {
   cv::Mat levels;
@@ -49,7 +53,15 @@ cv::Mat Overlay(const cv::Mat& image, const cv::Mat& map, const Scale& scale) {
     const cv::Mat above = map > *scale.threshold;
     std::vector<std::vector<cv::Point>> outlines;
     cv::findContours(above, outlines, cv::RETR_EXTERNAL, cv::CHAIN_APPROX_SIMPLE);
-    cv::drawContours(blended, outlines, -1, cv::Scalar(220, 30, 30), std::max(1, std::min(map.rows, map.cols) / 200));
+    cv::drawContours(blended, outlines, -1, kRed, LineWidth(blended));
   }
   return blended;
+}
+
+void DrawBoxes(const std::vector<Region>& regions, cv::Mat* picture) {
+  const int width = LineWidth(*picture);
+  const cv::Point gap(2 * width, 2 * width);  // so that the place itself and the line around it stay to be seen
+  for (const Region& region : regions) {
+    cv::rectangle(*picture, region.place.tl() - gap, region.place.br() + gap, kRed, width);
+  }
 }

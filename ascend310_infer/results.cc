@@ -7,7 +7,9 @@
 
 #include "error.h"
 #include "files.h"
+#include "number.h"
 #include "overlay.h"
+#include "regions.h"
 
 namespace fs = std::filesystem;
 
@@ -15,13 +17,6 @@ namespace {
 
 constexpr char kTable[] = "results.csv";
 constexpr char kTimes[] = "test_perform_static.txt";
-
-// Nine digits give back every float32 exactly.
-std::string Number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.9g", value);
-  return text;
-}
 
 std::string CsvField(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
@@ -32,18 +27,23 @@ std::string CsvField(const std::string& text) {
 
 }  // namespace
 
-Results::Results(const fs::path& folder, const ModelInfo& info) : folder_(folder), info_(info) {
+Results::Results(const fs::path& folder, const ModelInfo& info, bool draws)
+    : folder_(folder), info_(info), draws_(draws) {
   for (const char* name : {kTable, kTimes}) {
     WriteFile(folder_ / name, "", 0);  // finds out now, not after the work, whether the folder can be written to
     fs::remove(folder_ / name);
   }
 }
 
-void Results::Add(const fs::path& name, const cv::Mat& map, float score, const cv::Mat& image) {
+void Results::Add(const fs::path& name, const cv::Mat& map, float score, const View& view) {
+  const std::string verdict = info_.image.Verdict(score);
+  std::vector<Region> regions;
+  if (verdict == "ANOMALOUS") regions = FindRegions(map, info_.pixel, view.frame, view.photograph);
   WriteFile(folder_ / (name.string() + ".bin"), map.data, map.total() * map.elemSize());
-  if (!image.empty()) {
-    cv::Mat picture;
-    cv::cvtColor(Overlay(image, map, info_.pixel), picture, cv::COLOR_RGB2BGR);
+  if (draws_) {
+    cv::Mat picture = Overlay(view.picture, map, info_.pixel);
+    DrawBoxes(regions, &picture);
+    cv::cvtColor(picture, picture, cv::COLOR_RGB2BGR);
     if (info_.random_backbone) {
       cv::putText(picture, "RANDOM BACKBONE", {6, 18}, cv::FONT_HERSHEY_SIMPLEX, 0.45, {30, 30, 220}, 1, cv::LINE_AA);
     }
@@ -52,8 +52,8 @@ void Results::Add(const fs::path& name, const cv::Mat& map, float score, const c
     WriteFile(folder_ / (name.string() + ".heat.png"), png.data(), png.size());
   }
   const std::string normalised = info_.image.threshold ? Number(info_.image.Normalise(score)) : "";
-  const std::string verdict = info_.image.Verdict(score);
-  lines_ += CsvField(name.string()) + "," + Number(score) + "," + normalised + "," + verdict + "\n";
+  lines_ += CsvField(name.string()) + "," + Number(score) + "," + normalised + "," + verdict + "," +
+            CsvField(ToJson(regions)) + "\n";
   const double shown = info_.image.threshold ? info_.image.Normalise(score) : score;
   std::printf("%-9s  %.4f  %s\n", verdict.c_str(), shown, name.string().c_str());
 }

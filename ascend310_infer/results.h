@@ -6,15 +6,17 @@
 #include <string>
 
 #include "model_info.h"
+#include "view.h"
 
 // Writes what is found into the output folder. Everything throws OutputError.
 class Results {
  public:
   // Removes the results.csv and the times of an earlier run, so that they cannot be taken for those of this one.
-  Results(const std::filesystem::path& folder, const ModelInfo& info);
+  // `draws`: heat maps too.
+  Results(const std::filesystem::path& folder, const ModelInfo& info, bool draws);
 
-  // NAME.bin, and NAME.heat.png over `image`, if there is one; keeps the line for results.csv.
-  void Add(const std::filesystem::path& name, const cv::Mat& map, float score, const cv::Mat& image);
+  // NAME.bin, and NAME.heat.png over the picture; keeps the line for results.csv.
+  void Add(const std::filesystem::path& name, const cv::Mat& map, float score, const View& view);
 
   // The lines so far, if that is possible: for when nothing else is.
   void KeepTable() noexcept;
@@ -25,7 +27,8 @@ class Results {
  private:
   std::filesystem::path folder_;
   ModelInfo info_;
-  std::string lines_ = "name,score,normalised,verdict\n";
+  bool draws_;
+  std::string lines_ = "name,score,normalised,verdict,regions\n";
 };
 
 #endif  // ANOMALY_INFER_RESULTS_H_

@@ -10,6 +10,7 @@ from typing import Optional
 
 from anomaly.commands import common
 from anomaly.data import sources
+from anomaly.data.tiles import Tiles
 from anomaly.deploy import description, exchange
 from anomaly.methods import Method
 from anomaly.run.errors import DataError, UsageError
@@ -34,6 +35,10 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
     model = description.read(chosen.args.model_path) if chosen.args.model_path else None
     if model:
         model.require_method(method.name)
+    transform = model.known_transform if model else config.transform
+    if isinstance(transform, Tiles):
+        reason = "a model of tiles takes photographs as they are: give them to anomaly_infer with --preprocess y"
+        raise DataError(f"{chosen.args.model_path}: {reason}") if model else UsageError(f"--tile: {reason}")
     if any(folder.resolve().is_relative_to(root.resolve()) for root in sources.roots(source, name)):
         raise DataError(f"{folder}: is among the photographs; choose another --output_dir")
     require_writable(folder)
@@ -41,7 +46,6 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
     if not data.test:
         place = sources.roots(source, name)[0]
         raise DataError(f"{place if sources.own_folders(source) else place / 'test'}: holds no image to test on")
-    transform = model.known_transform if model else config.transform
     about = {"method": method.name, "category": name, "model": model.content if model else None}
     exchange.write(data, transform, folder=folder, workers=config.workers, about=about, callback=Bars())
     print(f"{len(data.test)} images of {transform.size}: {folder}")

@@ -17,6 +17,7 @@ from anomaly.data.images import SUFFIXES, read_mask
 from anomaly.run.errors import DataError, UsageError
 
 MASK, FOLDER = "rle:", "folder:"
+MOST = 1 << 30  # pixels of a mask, as OpenCV reads of a photograph
 YAML = (".yaml", ".yml")
 PROPORTION = 0.02  # by which the sides of a mask and a photograph may differ in their proportion
 
@@ -54,11 +55,13 @@ def decoded(text: str) -> np.ndarray:
     try:
         size, numbers = text.removeprefix(MASK).split(":")
         height, width = map(int, size.split("x"))
+        if min(height, width) < 1 or height * width > MOST:
+            raise ValueError("no size of a photograph")
         runs = np.array([int(number) for number in numbers.split(",")], np.int64)
-        if min(height, width) < 1 or (runs < 0).any() or runs.sum() != height * width:
+        if (runs < 0).any() or runs.sum() != height * width:
             raise ValueError("does not fill the mask")
         mask = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(f"roi: {text[:40]!r} is not a region") from None
     mask.flags.writeable = False
     return mask

@@ -37,6 +37,8 @@ class Tiles(Transform):
         super().__post_init__()
         if self.crop or self.keep_aspect:
             raise UsageError("--tile looks at photographs in full resolution: leave --crop and --keep_aspect out")
+        if not 0 <= self.overlap < 1:
+            raise UsageError(f"--overlap: {self.overlap} is not allowed (0 or more, below 1)")
 
     def __str__(self) -> str:
         text = "tiles of height {}, width {}, {:g} % of them shared".format(*self.size, 100 * self.overlap)

@@ -18,7 +18,7 @@ from anomaly.engines.choice import FLOAT32, PRECISIONS
 from anomaly.engines.frozen import IMAGE
 from anomaly.measure.calibration import NONE, UNSCALED, Calibration, Choice, Scale, Scales, changed
 from anomaly.networks.registry import Backbone
-from anomaly.run.errors import DataError
+from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import is_name, read_json, require_own, sha256, write_json
 
 PLAIN_VERSION = 1  # where every picture shows the photograph, as every reader knows it
@@ -226,6 +226,8 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
             source,
             info,
         )
+    except UsageError as error:  # of what is no option here
+        raise DataError(f"{damaged} ({error})") from None
     except (KeyError, TypeError, AttributeError, ValueError):
         raise damaged from None
 

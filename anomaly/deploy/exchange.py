@@ -2,6 +2,7 @@
 
 <output_dir>/img/000.bin         H W 3 uint8, RGB, resized and cropped
 <output_dir>/label/000.png       its mask, if there is one
+<output_dir>/label/000.seen.png  where it counts, if that is not everywhere
 <output_dir>/label/index.json    which photograph 000 is
 <result_dir>/000.bin             the map, H W float32
 <result_dir>/results.csv         name and score of each, among other columns
@@ -10,8 +11,9 @@
 import csv
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -27,6 +29,7 @@ from anomaly.run.progress import Callback, Counter
 
 INDEX = "index.json"
 TABLE = "results.csv"
+SEEN = ".seen.png"
 
 
 def write(
@@ -49,11 +52,15 @@ def write(
             (images / f"{name}.bin").write_bytes(batch.images[0].tobytes())
             if sample.anomalous and mask is not None:
                 write_image(labels / f"{name}.png", mask)
+            seen = transform.seen(batch.shapes[0], sample.path)
+            if seen is not None:
+                write_image(labels / f"{name}{SEEN}", seen)
             # A link keeps its own name: figures are listed by it, and two may lead to one file.
             entries.append({"bin": name, "path": str(sample.path.absolute()), "defect": sample.defect})
             entries[-1] |= {"called": sample.called} if sample.called else {}
             count()
-        write_json(labels / INDEX, {**about, "size": list(transform.size), "images": entries})
+        more = {} if transform.plain else {"seen": True}
+        write_json(labels / INDEX, {**about, "size": list(transform.size), **more, "images": entries})
 
 
 def read_index(label_dir: Path) -> dict:
@@ -70,6 +77,8 @@ def _is_index(index: Any) -> bool:
     if not isinstance(index, dict) or not {"size", "images", "method", "category", "model"} <= set(index):
         return False
     size, images = index["size"], index["images"]
+    if not isinstance(index.get("seen", False), bool):
+        return False
     if not all(isinstance(values, list) for values in (size, images)) or not images:
         return False
     sides = len(size) == 2 and all(type(side) is int and side > 0 for side in size)
@@ -117,13 +126,24 @@ def read_label(path: Path, size: tuple) -> np.ndarray:
     return mask
 
 
+@dataclass(frozen=True)
+class Sent(Transform):
+    """Of a picture that is prepared already: all that is still to be known is where it counts."""
+
+    counts: Optional[np.ndarray] = None
+
+    def seen(self, photograph: tuple, path: Path = Path()) -> Optional[np.ndarray]:
+        return self.counts
+
+
 class Returned:
     """What came back from a device for what was sent to it: the judgements of the device."""
 
     def __init__(self, label_dir: Path, result_dir: Path, *, index: dict, scales: Scales) -> None:
         self.result_dir, self.size, self.scales = result_dir, tuple(index["size"]), scales
         self.scores = read_scores(result_dir)
-        self.images = label_dir.parent / "img"
+        self.images, self.labels = label_dir.parent / "img", label_dir
+        self.in_part = index.get("seen", False)  # whether not all of a picture counts
         self.entries = []  # (name of the .bin, Sample)
         for entry in index["images"]:
             mask = label_dir / f"{entry['bin']}.png"
@@ -133,6 +153,9 @@ class Returned:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def _sent(self, name: str) -> Optional[Sent]:
+        return Sent(self.size, counts=read_label(self.labels / f"{name}{SEEN}", self.size)) if self.in_part else None
 
     def __iter__(self) -> Iterator[Judgement]:
         """With the photographs as they were sent, where they are still there; else black."""
@@ -146,4 +169,13 @@ class Returned:
             if name not in self.scores:
                 raise DataError(f"{self.result_dir / TABLE}: has no score for {name}")
             values = read_map(self.result_dir / f"{name}.bin", self.size)
-            yield judgement(self.scores[name], values, scales=self.scales, sample=sample, image=image, mask=mask)
+            yield judgement(
+                self.scores[name],
+                values,
+                scales=self.scales,
+                sample=sample,
+                image=image,
+                mask=mask,
+                transform=self._sent(name),
+                shape=self.size,
+            )

@@ -4,16 +4,20 @@ import csv
 import importlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import Result, listing, run
+from cpp import export
 from sklearn.metrics import roc_auc_score
 
-from anomaly.data.images import read_image, read_mask
+from anomaly.data.images import read_image, read_mask, write_image
 from anomaly.data.layouts import load_category
-from anomaly.data.transform import Transform
+from anomaly.data.roi import encoded
+from anomaly.data.tiles import Tiles
+from anomaly.data.transform import Transform, painted
 
 TRANSFORM = Transform((64, 64), (48, 56))
 SIZE = ("--resize", "64", "--crop", "48 56")
@@ -172,6 +176,7 @@ BAD_INDEX = {
     "a side that is no number": lambda value: {**value, "size": ["48", 56]},
     "a model that is none": lambda value: {**value, "model": {"method": "padim"}},
     "a model that is a list": lambda value: {**value, "model": [1]},
+    "a word that says where to look": lambda value: {**value, "seen": "everywhere"},
 }
 
 
@@ -320,3 +325,55 @@ def test_nothing_is_written_among_the_photographs(toy):
     for folder in (toy / "gear", toy / "gear" / "test" / "new"):
         refused(preprocess(toy, folder), 1, folder, "among the photographs")
     assert listing(toy) == before
+
+
+def test_a_model_of_tiles_takes_photographs_as_they_are(toy, tmp_path):
+    reason = "give them to anomaly_infer with --preprocess y"
+    refused(preprocess(toy, tmp_path / "sent", "--tile", "64", options=GEAR), 2, "--tile", reason)
+    model = export(tmp_path / "model.onnx", Tiles((48, 64)), method="padim", category="gear")
+    refused(preprocess(toy, tmp_path / "sent", "--model_path", model), 1, model, reason)
+    assert not (tmp_path / "sent").exists()
+
+
+@pytest.fixture
+def in_part(sent, toy, tmp_path) -> tuple:
+    """The same, of which only a disc counts: the folder, and what counts as it comes from Python."""
+    mask = np.hypot(*np.ogrid[-1:1:64j, -1:1:64j]) < 0.8
+    path = tmp_path / "disc.png"
+    write_image(path, mask)
+    shutil.rmtree(sent / "img")
+    assert preprocess(toy, sent, "--roi", path).code == 0
+    return sent, replace(TRANSFORM, region=encoded(mask)).seen((64, 64))
+
+
+def test_what_does_not_count_is_painted_and_told(in_part, toy):
+    folder, seen = in_part
+    assert index(folder)["seen"] is True and 0 < seen.sum() < seen.size
+    for entry, sample in zip(index(folder)["images"], samples(toy)):
+        assert np.array_equal(read_mask(folder / "label" / f"{entry['bin']}.seen.png"), seen)
+        picture = np.fromfile(folder / "img" / f"{entry['bin']}.bin", np.uint8).reshape(48, 56, 3)
+        assert np.array_equal(picture, painted(TRANSFORM.image(read_image(sample.path)), seen))
+
+
+def test_figures_are_of_what_counts(in_part, toy):
+    folder, seen = in_part
+    result = postprocess(folder)
+    assert result.code == 0, result.err
+    maps, _ = returned(folder)
+    found = json.loads((folder / "back" / "results.json").read_text())
+    assert found["pixel_auc"] == pytest.approx(
+        roc_auc_score(masks(toy)[:, seen].ravel(), maps[:, seen].ravel()), abs=1e-6
+    )
+
+
+def test_what_counts_is_needed(in_part):
+    folder, _ = in_part
+    path = folder / "label" / "003.seen.png"
+    write_image(path, np.ones((48, 48), bool))
+    refused(postprocess(folder), 1, path, "48 x 56")
+    path.unlink()
+    refused(postprocess(folder), 1, path)
+
+
+def test_an_index_of_before_says_nothing_of_what_counts(sent):
+    assert "seen" not in index(sent) and not list((sent / "label").glob("*.seen.png"))

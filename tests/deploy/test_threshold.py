@@ -101,7 +101,7 @@ def test_a_threshold_that_is_none_is_refused(exported, tmp_path, change):
         anomaly.load(tmp_path / "a.onnx")
 
 
-@pytest.mark.parametrize(("key", "value"), [("format_version", 2), ("format_version", None)])
+@pytest.mark.parametrize(("key", "value"), [("format_version", 3), ("format_version", None)])
 def test_a_description_of_another_format_is_refused(exported, tmp_path, key, value):
     shutil.copy(exported, tmp_path / "a.onnx")
     about = json.loads(exported.with_suffix(".json").read_text())
