@@ -46,7 +46,7 @@ def rates(calibration: Calibration, images: Sequence, *, scales: Scales) -> list
             sum(not image.score > limit for image in images if image.anomalous),
             (rate, limit) == own,
         )
-        for rate, limit in sorted(rows, key=lambda row: -row[1])
+        for rate, limit in sorted(rows, key=lambda row: (-row[1], row[0] or 0.0))
     ]
 
 
