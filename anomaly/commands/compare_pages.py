@@ -33,8 +33,8 @@ STARTS = {"compare.md": HEAD, "compare.csv": ",".join(CSV_COLUMNS), "compare.jso
 ABOUT = (
     "Missed and false alarms are at the threshold, which comes from good photographs alone. Training: the whole "
     "process, its start included, up to the saved state; the first run of a network also makes its graph, which the "
-    "later ones find. A photograph: judging alone, without decoding. Single runs on this machine: times differ a little "
-    "from run to run."
+    "later ones find. A photograph: judging alone, without decoding. Single runs on this machine: times differ a "
+    "little from run to run."
 )
 
 
