@@ -56,7 +56,7 @@ def write(found: dict, folder: Path) -> str:
     if len(parts) > 1:
         together = means(found)
         parts.append((f"{MEAN} of {len(found)} categories", together, choose(together)))
-    text = "\n".join([HEAD, *(section(*part) for part in parts), ABOUT, ""])
+    text = "\n".join([HEAD, *(section(name, rows, choice=choice) for name, rows, choice in parts), ABOUT, ""])
     write_text(folder / "compare.md", text)
     write_text(folder / "compare.csv", as_csv([row for _, rows, _ in parts for row in rows]))
     data = [
@@ -72,7 +72,7 @@ def write(found: dict, folder: Path) -> str:
     return text
 
 
-def section(category: str, rows: list, choice: Choice) -> str:
+def section(category: str, rows: list, *, choice: Choice) -> str:
     lines = [f"## {category}\n", table(rows), "", choice.sentence]
     lines += [f"\n{remark}" for remark in dict.fromkeys(row.remark for row in rows if row.remark)]
     return "\n".join([*lines, ""])
