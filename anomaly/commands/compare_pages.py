@@ -13,6 +13,7 @@ from anomaly.run.files import begins, require_own, write_json, write_text
 from anomaly.show.tables import RANDOM_MARK, number
 
 CLOSE = 0.005  # of AUROC: what lies nearer to the best is not told from it
+ONE_RUN = 1.1  # times a time: what a single run does not tell from it
 MEAN = "mean"
 HEAD = "# Comparison\n"
 COLUMNS = (
@@ -183,15 +184,20 @@ def by_time(rows: list, *, steps: Sequence = (), because: str = "") -> Choice:
     shown = [_shown(row, name) for row in rows]
     fastest = min(shown, key=float)
     left = tuple(row for row, text in zip(rows, shown) if text == fastest)
-    names = " and ".join(f"{row.method} with {row.backbone}" for row in left)
+    near = [row for row, text in zip(rows, shown) if float(fastest) < float(text) <= ONE_RUN * float(fastest)]
+    hint = f" Within 10 % of that time, which single runs do not tell apart: {named(near)}." if near else ""
     if because:
         verb = "is the fastest" if len(left) == 1 else "are level"
-        return Choice(left, f"{because}: {names} {verb}, {fastest} {unit}.")
+        return Choice(left, f"{because}: {named(left)} {verb}, {fastest} {unit}.{hint}")
     why = list(steps)
     if len(rows) > 1:
         why.append(f"{'the fastest' if len(left) == 1 else 'equally fast'} of these, {fastest} {unit}")
     level = "" if len(left) == 1 else ", which are level"
-    return Choice(left, f"Choice: {names}{level} ({', '.join(why)}).")
+    return Choice(left, f"Choice: {named(left)}{level} ({', '.join(why)}).{hint}")
+
+
+def named(rows: Sequence) -> str:
+    return " and ".join(f"{row.method} with {row.backbone}" for row in rows)
 
 
 def _shown(row: Row, name: str) -> str:

@@ -203,6 +203,9 @@ def test_a_choice_that_only_time_has_made_says_so():
         "Choice: padim with n (2 of 2 within 0.005 of the best image AUROC, 1.0000, of these 2 of 2 with the fewest "
         "missed and false alarms, 0, the fastest of these, 10.0 ms a photograph)."
     )
+    near = compare_pages.choose([first, replace(first, method="patchcore", seconds_per_image=0.0108)])
+    assert list(near.rows) == [first]
+    assert near.sentence.endswith("Within 10 % of that time, which single runs do not tell apart: patchcore with n.")
     assert compare_pages.choose([replace(first, reason="no")]).sentence == "No choice: every run failed."
 
 
