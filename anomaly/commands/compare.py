@@ -98,6 +98,7 @@ def union(configs: list) -> type[Options]:
             if spec.name in OWN:
                 continue
             default: Any = spec.default if known is None or known.default == spec.default else ""
+            default = compare_runs.FIXED.get(spec.name, default)
             specs[spec.name] = dataclasses.field(default=default, metadata=spec.metadata)
             specs[spec.name].type = spec.type
     fields = [(name, spec.type, spec) for name, spec in specs.items()]

@@ -75,8 +75,21 @@ def write(found: dict, folder: Path) -> str:
 
 def section(category: str, rows: list, *, choice: Choice) -> str:
     lines = [f"## {category}\n", table(rows), "", choice.sentence]
+    lines += views(rows)
     lines += [f"\n{remark}" for remark in dict.fromkeys(row.remark for row in rows if row.remark)]
     return "\n".join([*lines, ""])
+
+
+def views(rows: list) -> list:
+    """What each looks at, where that is not the same: figures of pixels are then of different places."""
+    found: dict[str, list] = {}
+    for row in rows:
+        if row.view:
+            found.setdefault(row.view, []).append(f"{row.method} with {row.backbone}")
+    if len(found) < 2:
+        return []
+    told = "; ".join(f"{', '.join(names)}: {view}" for view, names in found.items())
+    return [f"\nNot all look at the same part or size of the photographs ({told}); --resize and --crop can make it so."]
 
 
 def table(rows: list) -> str:
@@ -142,6 +155,7 @@ def _mean(rows: list) -> Row:
         **{name: of(name, sum) for name in ("missed", "anomalous", "false_alarms", "good")},
         peak_memory=of("peak_memory", max),
         state_size=of("state_size", lambda values: round(sum(values) / len(values))),
+        view=rows[0].view,
         random_backbone=any(row.random_backbone for row in rows),
         remark="; ".join(dict.fromkeys(row.remark for row in rows if row.remark)),
     )

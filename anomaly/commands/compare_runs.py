@@ -15,6 +15,7 @@ import yaml
 
 from anomaly import __version__, methods
 from anomaly import config as options
+from anomaly.config import Config
 from anomaly.data import sources
 from anomaly.data.sources import Source
 from anomaly.deploy import state
@@ -24,6 +25,7 @@ from anomaly.run.options import to_values
 from anomaly.run.threads import parallel
 
 NOTE = "compared.json"  # in the folder of a run: what it was of, and its row
+FIXED = {"pictures": 0}  # defaults that are other ones here, since pictures are not compared
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Row:
     peak_memory: Optional[int] = None  # bytes
     state_size: Optional[int] = None  # bytes
     random_backbone: bool = False
+    view: str = ""  # what of the photographs the network looks at
     remark: str = ""
     reason: str = ""  # why it failed
 
@@ -80,11 +83,17 @@ class Run:
 
     @property
     def chosen(self) -> dict:
-        """The options that this method knows; no pictures unless they are asked for, since none is compared."""
+        """The options that this method knows."""
         known = {spec.name for spec in dataclasses.fields(methods.get(self.method).config)}
         mine = {name: value for name, value in self.given.items() if name in known}
         fixed = {"backbone": self.backbone, "category": (self.category,), "output_dir": str(self.results)}
-        return {"pictures": 0, **mine, **fixed}
+        return {**FIXED, **mine, **fixed}
+
+    @property
+    def config(self) -> Config:
+        """All options, as the training takes them."""
+        method = methods.get(self.method)
+        return options.resolve(method.config, self.chosen, presets=method.presets)
 
     def failed(self, reason: str) -> Row:
         return Row(self.category, self.method, self.backbone, reason=reason)
@@ -127,8 +136,7 @@ def row(run: Run, photographs: str) -> Row:
 
 def key(run: Run, photographs: str) -> str:
     """Differs where another result is to be expected."""
-    method = methods.get(run.method)
-    config = options.resolve(method.config, run.chosen, presets=method.presets)
+    method, config = methods.get(run.method), run.config
     values = to_values(config) | {"output_dir": ""}
     return _digest([__version__, run.method, values, _stamp(Path(method.weights_of(config))), photographs])
 
@@ -165,6 +173,7 @@ def trained(run: Run) -> Row:
         run.method,
         run.backbone,
         **{name: results[name] for name in ("img_auc", "pixel_auc", "aupro", "random_backbone", "remark")},
+        view=str(run.config.transform),
         missed=verdicts["missed"] if decided else None,
         anomalous=verdicts["anomalous"],
         false_alarms=verdicts["false_alarms"] if decided else None,

@@ -209,6 +209,13 @@ def test_a_choice_that_only_time_has_made_says_so():
     assert compare_pages.choose([replace(first, reason="no")]).sentence == "No choice: every run failed."
 
 
+def test_what_looks_at_different_places_is_told():
+    rows = [Row("c", name, "n", view=view) for name, view in (("padim", "the centre"), ("fastflow", "all"))]
+    text = compare_pages.section("c", rows, choice=compare_pages.choose(rows))
+    assert "(padim with n: the centre; fastflow with n: all)" in text
+    assert compare_pages.views(rows[:1]) == []
+
+
 def test_a_mean_is_of_what_all_categories_have():
     one = Row("a", "padim", "n", img_auc=1.0, pixel_auc=0.5, peak_memory=5, state_size=3)
     [mean] = compare_pages.means(
