@@ -17,6 +17,7 @@ TOOLS = {
     "fetch": "anomaly.commands.fetch",
     "check": "anomaly.commands.check",
     "threshold": "anomaly.commands.threshold",
+    "compare": "anomaly.commands.compare",
 }
 HELP = ("-h", "--help")
 
@@ -25,6 +26,7 @@ TEXT = """usage: anomaly COMMAND METHOD [options]
        anomaly fetch WEIGHTS [options]
        anomaly check DATA [options]
        anomaly threshold STATE [options]
+       anomaly compare --dataset_path DATA [options]
        anomaly --version
 
 commands:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Optional, TypeVar
 
-from anomaly.data import roi
+from anomaly.data import augment, roi
 from anomaly.data.sources import Source
 from anomaly.data.tiles import Tiles
 from anomaly.data.transform import SMALLEST_SIDE, Transform
@@ -98,6 +98,18 @@ class Config(Source):
         commands=(TRAIN, PREPROCESS),
         trained=True,
     )
+    augment: str = _network(
+        "",
+        augment.parse,
+        "train on changed copies of the photographs too: horizontal, vertical (mirrored; flips: both), rotation (up to "
+        "5 degrees), light (up to 10 % lighter or darker), several with commas between",
+        commands=(TRAIN,),
+        trained=True,
+        many=True,
+    )
+    augment_copies: int = _network(
+        1, positive, "changed copies of each photograph, with --augment", commands=(TRAIN,), trained=True
+    )
     false_alarm_rate: float = _data(
         0.01,
         options.rate,
@@ -141,6 +153,7 @@ class Config(Source):
     def __post_init__(self) -> None:
         super().__post_init__()
         size = self.transform.size  # which is refused where it cannot be
+        augment.require(self.augment, self.augment_copies, region=self.roi, per_photograph=roi.FOLDER)
         if not self.members:
             require_whole_patches(registry.get(self.backbone), size)
 

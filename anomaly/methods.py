@@ -16,7 +16,7 @@ from typing import Any, Optional
 
 from anomaly import config as options
 from anomaly.config import Config
-from anomaly.data import layouts
+from anomaly.data import augment, layouts
 from anomaly.detector import Fitted
 from anomaly.measure import reduced
 from anomaly.networks import fetch, registry
@@ -127,11 +127,15 @@ class Method:
             raise UsageError("there is no photograph to train on")
         if start is not None and config.tile:
             raise UsageError("a detector of tiles takes in no further photographs; train it again")
+        if start is not None and config.augment:
+            raise UsageError("a detector of changed copies (--augment) takes in no further photographs; train it again")
+        train = augment.expanded(train, config.augment, copies=config.augment_copies, seed=config.seed)
         train = config.transform.pieces(train)
         self._require_network(config, backbone)
         backbone = backbone or self.backbone(config)
         if start is None and not config.members:  # each member has its own
-            backbone = reduced.prepared(backbone, config, samples=train, job=job)
+            originals = tuple(sample for sample in train if sample.change is None)
+            backbone = reduced.prepared(backbone, config, samples=originals, job=job)
         detector: Fitted = self.detectors(config).fit(config, train, backbone=backbone, job=job, start=start)
         if start is not None:
             log.info("%s", difference(start, detector))

@@ -18,6 +18,8 @@ from anomaly.networks.registry import addresses, packages  # noqa: E402
 ADDRESSES = addresses()
 
 RUN, TESTS = "requirements.txt", "requirements-dev.txt"
+SPEED, INT8 = "requirements-speed.txt", "requirements-int8.txt"
+OPTIONAL = {SPEED: "--precision bfloat16, PNG read faster", INT8: "train with --precision int8"}
 PYTHONS = ((3, 11), (3, 12))
 TARGETS = ("Ascend", "GPU", "CPU")
 # First versions that do not go together with the pinned ones.
@@ -36,12 +38,25 @@ HEADERS = {"libopencv-dev": "opencv4/opencv2/core.hpp", "nlohmann-json3-dev": "n
 INCLUDES = (Path("/usr/include"), Path("/usr/local/include"))
 
 
+COLUMN = 27  # of the names, at least
+_rows: list = []  # of the section that is being told
+
+
 def say(name: str, text: str):
-    print(f"{name:<29}{text}")
+    _rows.append((name, text))
 
 
 def title(text: str):
+    """Ends a section, whose names share a column that all of them fit into, and begins one."""
+    tell()
     print(f"\n{text}")
+
+
+def tell():
+    width = max([COLUMN, *(len(name) for name, _ in _rows)])
+    for name, text in _rows:
+        print(f"{name:<{width}}  {text}")
+    _rows.clear()
 
 
 def pins(file: str) -> dict:
@@ -153,8 +168,8 @@ def show_python():
     title("Python")
     fits = "" if sys.version_info[:2] in PYTHONS else ", not one of the supported 3.11 and 3.12"
     say("python", f"{sys.version.split()[0]}{fits}, {sys.executable}")
-    for file in (RUN, TESTS):
-        title(f"Packages of {file}")
+    for file in (RUN, *OPTIONAL, TESTS):
+        title(f"Packages of {file}" + (f" (optional: {OPTIONAL[file]})" if file in OPTIONAL else ""))
         for name, pinned in pins(file).items():
             say(name, verdict(name, pinned))
 
@@ -213,8 +228,8 @@ def for_device(target: str, devices: tuple, reason: str) -> list:
         return needs
     if target == "GPU":
         needs += [] if first_lines("nvidia-smi", "-L") else ["NVIDIA's driver (nvidia-smi finds no GPU)"]
-        needs += [] if cuda() else ["CUDA 11.1 or 11.6 with cuDNN (CUDA_HOME names its folder)"]
-        return needs or ["MindSpore's GPU plugin does not load; it needs CUDA 11.1 or 11.6 with cuDNN"]
+        needs += [] if cuda() else ["CUDA 11.1 or 11.6 with cuDNN 8 (CUDA_HOME names its folder)"]
+        return needs or ["MindSpore's GPU plugin does not load; it needs CUDA 11.1 or 11.6 with cuDNN 8"]
     needs += [] if first_lines("npu-smi", "info", "-l") else ["the Ascend driver (npu-smi finds no device)"]
     needs += [] if ascend() else ["CANN (ASCEND_HOME_PATH names its folder)"]
     return needs or ["MindSpore's Ascend plugin does not load; its release notes name the CANN that it needs"]
@@ -237,12 +252,15 @@ def main() -> int:
     missing = [name for name in ADDRESSES if not files_of(name)]
     tasks["have the weights of all networks"] = [f"python pretrained/fetch.py {name}" for name in missing]
     tasks["export to ONNX, run it"] = for_run(devices, reason)
+    tasks[OPTIONAL[SPEED]] = for_run(devices, reason) + wanting(SPEED)
+    tasks[OPTIONAL[INT8]] = for_run(devices, reason) + wanting(SPEED, INT8)
     tasks["build the C++ program"] = for_cpp()
     if (ROOT / "tests").is_dir():  # a bundle has none
         tasks["run the tests"] = for_run(devices, reason) + wanting(TESTS)
     title("Tasks")
     for task, needs in tasks.items():
         say(task, "; ".join(needs) or "ready")
+    tell()
     return 0 if possible else 1
 
 

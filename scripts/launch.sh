@@ -10,15 +10,16 @@ for detector in "$ROOT"/*/src/detector.py; do
     [[ ! -f "$detector" ]] || METHODS=("$(basename "${detector%/src/detector.py}")" "${METHODS[@]}")
 done
 unset detector
+OWN="--good --bad --masks --test_good" # options that stand in the place of DATASET_PATH; each may come several times
 PORT=8118 # msrun's own, for several machines, which have to agree on one
 
 # parse "SWITCHES" "OPTIONS WITH A VALUE" ARGUMENTS...: leaves the words in WORDS, what was chosen in CHOSEN, by its
-# name without dashes, and what follows -- in FLAGS, untouched.
+# name without dashes, those of OWN in PLACES, as train.py takes them, and what follows -- in FLAGS, untouched.
 parse() {
     local switches=" $1 " valued=" $2 " name
     shift 2
     declare -gA CHOSEN=()
-    WORDS=() FLAGS=()
+    WORDS=() FLAGS=() PLACES=()
     while [[ $# -gt 0 ]]; do
         name="${1%%=*}"
         if [[ "$1" == -- ]]; then
@@ -27,10 +28,10 @@ parse() {
         elif [[ "$1" == -* && "$switches" == *" $1 "* ]]; then
             CHOSEN["${1#--}"]=yes
         elif [[ "$1" == -*=* && "$valued" == *" $name "* ]]; then
-            CHOSEN["${name#--}"]="${1#*=}"
+            choose "$name" "${1#*=}"
         elif [[ "$1" == -* && "$valued" == *" $1 "* ]]; then
             [[ $# -gt 1 && "$2" != -* ]] || usage_error "$1 needs a value"
-            CHOSEN["${1#--}"]="$2"
+            choose "$1" "$2"
             shift
         elif [[ "$1" == -* ]]; then
             usage_error "$1: unknown option; those of train.py or eval.py come after --, where the usage shows it"
@@ -39,6 +40,12 @@ parse() {
         fi
         shift
     done
+}
+
+# choose OPTION VALUE: for parse.
+choose() {
+    CHOSEN["${1#--}"]="$2"
+    [[ " $OWN " != *" $1 "* ]] || PLACES+=("$1=$2")
 }
 
 # want_words LEAST MOST: how many WORDS there may be; none of them is empty.
@@ -82,10 +89,26 @@ find_output() {
     done
 }
 
-# check_paths DATASET_PATH CATEGORY
-check_paths() {
+# want_words_of LEAST MOST PLACE: the same where one of the words, the one at this place, is DATASET_PATH, which own
+# folders make needless; WORDS then has an empty word there.
+want_words_of() {
+    local own=$((${#PLACES[@]} > 0))
+    want_words $(($1 - own)) $(($2 - own))
+    [[ "$own" -eq 0 ]] || WORDS=("${WORDS[@]:0:$3}" "" "${WORDS[@]:$3}")
+}
+
+# find_photographs DATASET_PATH CATEGORY: checks that they are there; PHOTOGRAPHS is how train.py is told of them.
+find_photographs() {
+    local place path
+    for place in "${PLACES[@]}"; do
+        path="${place#*=}"
+        [[ -e "$path" || "$path" == *[*?[]* ]] || fail "$path: no such file or folder"
+    done
+    PHOTOGRAPHS=("${PLACES[@]}")
+    [[ ${#PLACES[@]} -eq 0 ]] || return 0
     want_folder "$1"
     [[ "$2" == all ]] || want_folder "$1/$2"
+    PHOTOGRAPHS=(--dataset_path "$1")
 }
 
 # run_standalone train|eval TARGET ARGUMENTS...
@@ -93,14 +116,14 @@ run_standalone() {
     local program="$1" target="$2" option=--pre_ckpt_path
     shift 2
     want_help "$@"
-    parse "--background --dry_run" "" "$@"
-    want_words 4 5
+    parse "--background --dry_run" "$OWN" "$@"
+    want_words_of 4 5 1
     local method="${WORDS[0]}" data="${WORDS[1]}" weights="${WORDS[2]}" category="${WORDS[3]}" device="${WORDS[4]:-0}"
     want_method "$method"
     want_category "$category"
     want_number DEVICE_ID "$device"
     find_output "$ROOT/output/$method"
-    check_paths "$data" "$category"
+    find_photographs "$data" "$category"
     if [[ "$program $method" == "eval fastflow" ]]; then
         option=--ckpt_path
         want_file "$weights"
@@ -108,7 +131,7 @@ run_standalone() {
         want_weights "$weights"
     fi
     want_mindspore
-    COMMAND=("$PYTHON" "$ROOT/$method/$program.py" --dataset_path "$data" "$option" "$weights" --category "$category"
+    COMMAND=("$PYTHON" "$ROOT/$method/$program.py" "${PHOTOGRAPHS[@]}" "$option" "$weights" --category "$category"
         --device_target "$target" --device_id "$device" "${FLAGS[@]}")
     prepare "$target" 1
     start "$OUTPUT/${program}_$category" "$program"
@@ -119,14 +142,14 @@ run_distribute() {
     local target="$1"
     shift
     want_help "$@"
-    parse "--background --dry_run" "--master_addr --master_port --node_rank --node_num" "$@"
-    want_words 5 5
+    parse "--background --dry_run" "--master_addr --master_port --node_rank --node_num $OWN" "$@"
+    want_words_of 5 5 1
     local method="${WORDS[0]}" data="${WORDS[1]}" weights="${WORDS[2]}" category="${WORDS[3]}" devices="${WORDS[4]}"
     want_method "$method"
     want_category "$category"
     want_nodes "$devices"
     find_output "$ROOT/output/$method"
-    check_paths "$data" "$category"
+    find_photographs "$data" "$category"
     want_weights "$weights"
     want_mindspore
     local folder="$OUTPUT/train_$category" bin
@@ -135,7 +158,7 @@ run_distribute() {
     prepare "$target" "$devices" "$(cd "$bin" && pwd)" # msrun takes the python3 that it finds first
     find_nodes "$devices"
     COMMAND=("$bin/msrun" "${NODES[@]}" --join=True "--log_dir=$folder" python3 "$ROOT/$method/train.py"
-        --dataset_path "$data" --pre_ckpt_path "$weights" --category "$category" --device_target "$target"
+        "${PHOTOGRAPHS[@]}" --pre_ckpt_path "$weights" --category "$category" --device_target "$target"
         "${FLAGS[@]}")
     RUN=(with_workers "$folder")
     STOP_SIGNAL=INT # the only one at which msrun ends its workers
@@ -197,6 +220,30 @@ run_all_onnx() {
     find_output "${WORDS[2]:-}"
     want_mindspore
     start_full CPU "${WORDS[3]:-0}" --task onnx
+}
+
+# run_compare ARGUMENTS...: several methods with several networks on the same photographs.
+run_compare() {
+    want_help "$@"
+    parse "--background --dry_run" "$OWN" "$@"
+    want_words_of 2 3 0
+    local data="${WORDS[0]}" category="${WORDS[1]}" weights="${WORDS[2]:-}" target="" index
+    want_category "$category"
+    find_output "$ROOT/output/compare"
+    find_photographs "$data" "$category"
+    [[ -z "$weights" ]] || want_weights "$weights"
+    want_mindspore
+    for ((index = 0; index < ${#FLAGS[@]}; index++)); do
+        case "${FLAGS[index]}" in
+            --device_target=*) target="${FLAGS[index]#*=}" ;;
+            --device_target) target="${FLAGS[index + 1]:-}" ;;
+        esac
+    done
+    [[ -n "$target" ]] || { target="$(best_device)" && FLAGS=(--device_target "$target" "${FLAGS[@]}"); }
+    COMMAND=(env "PYTHONPATH=$ROOT${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" -m anomaly compare "${PHOTOGRAPHS[@]}"
+        --category "$category" ${weights:+--pre_ckpt_path "$weights"} "${FLAGS[@]}")
+    prepare "$target" 1
+    start "$OUTPUT" compare
 }
 
 want_devices() {

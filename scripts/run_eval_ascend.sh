@@ -6,6 +6,8 @@
 # DATASET_PATH, or all. PRE_CKPT_PATH: the network's weights, or random; for fastflow the trained checkpoint,
 # fastflow_CATEGORY.ckpt.
 # Logs: output/METHOD/eval_CATEGORY/{env,eval}.log
+# In place of DATASET_PATH may stand --good FOLDER, with --bad, --masks and --test_good as wanted: folders, files or
+# quoted patterns of your own. Each takes one and may be given several times; CATEGORY is then the name to save under.
 # --background starts it, says where its log is and leaves it alone; --dry_run only shows the command.
 set -euo pipefail
 # shellcheck source=scripts/launch.sh

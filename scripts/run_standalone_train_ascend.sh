@@ -4,6 +4,8 @@
 #
 # Trains METHOD (patchcore, padim, fastflow) on an Ascend device. PRE_CKPT_PATH: the network's weights, or random.
 # CATEGORY: a folder in DATASET_PATH, or all. Logs: output/METHOD/train_CATEGORY/{env,train}.log
+# In place of DATASET_PATH may stand --good FOLDER, with --bad, --masks and --test_good as wanted: folders, files or
+# quoted patterns of your own. Each takes one and may be given several times; CATEGORY is then the name to save under.
 # --background starts it, says where its log is and leaves it alone; --dry_run only shows the command.
 set -euo pipefail
 # shellcheck source=scripts/launch.sh

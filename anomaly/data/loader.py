@@ -4,6 +4,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Optional
@@ -40,11 +41,12 @@ class Decoded:
     def __call__(self, sample: Sample, read: Callable, path: Path) -> np.ndarray:
         if sample.window is None:
             return read(path)
+        key = path, sample.change, id(sample.pixels)
         with self.lock:
-            known = self.found.get(path)
+            known = self.found.get(key)
             mine = known is None
             if known is None:
-                known = self.found[path] = Future()
+                known = self.found[key] = Future()
                 while len(self.found) > self.most:
                     self.found.popitem(last=False)
         if mine:
@@ -55,13 +57,19 @@ class Decoded:
         return known.result()
 
 
+def photograph_of(sample: Sample, path: Path) -> np.ndarray:
+    """As it is, or, of a changed copy, as it has become."""
+    photograph = read_image(path) if sample.pixels is None else sample.pixels
+    return sample.change(photograph) if sample.change else photograph
+
+
 def read_sample(sample: Sample, transform: Transform, *, with_mask: bool, decoded: Optional[Decoded] = None) -> tuple:
     """The photograph as the network takes it, its mask likewise, and the photograph as it is.
 
     Of a photograph in pieces the mask comes whole, with the first one.
     """
     decoded = decoded or Decoded(1)
-    photograph = decoded(sample, read_image, sample.path) if sample.pixels is None else sample.pixels
+    photograph = decoded(sample, partial(photograph_of, sample), sample.path)
     with_mask = with_mask and (sample.window is None or sample.window.number == 0)
     mask = None
     if with_mask and not sample.anomalous:

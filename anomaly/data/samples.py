@@ -26,6 +26,7 @@ class Sample:
     truth: Optional[np.ndarray] = field(default=None, compare=False, repr=False)  # H W bool, if no file holds the mask
     called: str = ""  # where others of its defect have the name of its file: a path that tells it from them
     window: Any = None  # the piece of it that is meant, a tiles.Window
+    change: Any = None  # what makes a changed copy of it, an augment.Change
 
     @property
     def anomalous(self) -> bool:
@@ -41,11 +42,12 @@ class Sample:
         return self.mask if isinstance(self.mask, tuple) else (self.mask,) if self.mask else ()
 
     def digest(self) -> str:
-        """SHA-256 of its content."""
+        """SHA-256 of its content, and of what changes it."""
         if self.pixels is None:
-            return _digest(self.path, self.path.stat().st_mtime_ns)
-        content = repr(self.pixels.shape).encode() + self.pixels.tobytes()
-        return hashlib.sha256(content).hexdigest()
+            found = _digest(self.path, self.path.stat().st_mtime_ns)
+        else:
+            found = hashlib.sha256(repr(self.pixels.shape).encode() + self.pixels.tobytes()).hexdigest()
+        return hashlib.sha256(f"{found} {self.change}".encode()).hexdigest() if self.change else found
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,10 @@ def names(paths: Iterable) -> tuple:
 
 
 def grouped(samples: Sequence) -> tuple:
-    """The names of the photographs that samples are of, or are pieces of, and for each sample the number of its own."""
-    firsts = [sample.window is None or sample.window.number == 0 for sample in samples]
+    """The names of the photographs that samples are of, or are pieces or changed copies of, and for each sample the
+    number of its own.
+    """
+    firsts = [s.change is None and (s.window is None or s.window.number == 0) for s in samples]
     called = names(sample.path for sample, first in zip(samples, firsts) if first)
     return called, np.cumsum(firsts) - 1
 

@@ -8,10 +8,15 @@ import signal
 import threading
 from pathlib import Path
 
-from anomaly.run.errors import DataError
+from anomaly.run.errors import DataError, first_line
 from anomaly.run.processes import launched
 
 TARGETS = ("Ascend", "GPU", "CPU")  # best first
+# What MindSpore needs for a device, beside the device.
+NEEDS = {
+    "Ascend": "Ascend's driver and CANN, in the version that MindSpore's release notes name",
+    "GPU": "NVIDIA's driver and, for MindSpore's GPU build, CUDA 11 (11.1 or 11.6) and cuDNN 8",
+}
 SIGNS = ("davinci[0-9]*", "nvidia*", "dxg")  # in /dev, of devices that MindSpore may know
 LOCK = threading.RLock()  # MindSpore computes for one thread at a time: two at once crash it
 _wanted: list = ["CPU"]  # what was asked for last: a device, and where there are several, its number
@@ -33,9 +38,7 @@ def use(target: str = "", device_id: int = 0) -> str:
         import mindspore
 
         if not mindspore.hal.is_available(target):
-            raise DataError(
-                f"--device_target {target}: MindSpore finds no such device here; use --device_target {best()}"
-            )
+            raise DataError(f"{unusable(target, 'MindSpore finds no such device here')}; or --device_target {best()}")
         if device_id >= mindspore.hal.device_count(target):
             raise DataError(f"--device_id {device_id}: there are {mindspore.hal.device_count(target)} {target} devices")
     # msrun's processes share the devices of a machine out among themselves
@@ -45,13 +48,21 @@ def use(target: str = "", device_id: int = 0) -> str:
     return target
 
 
+def unusable(target: str, reason: str) -> str:
+    needed = f"; it needs {NEEDS[target]}" if target in NEEDS else ""
+    return f"--device_target {target}: {reason}{needed}; bash scripts/doctor.sh says what is missing"
+
+
 def ready() -> None:
     """MindSpore computes graphs on the device in use. Call it before anything is built in it."""
     import mindspore
 
     if _wanted != _used:  # it takes no second call once processes have met
         mindspore.set_context(mode=mindspore.GRAPH_MODE)
-        mindspore.set_device(*_wanted)
+        try:
+            mindspore.set_device(*_wanted)
+        except RuntimeError as error:  # a driver or a library that does not fit
+            raise DataError(unusable(_wanted[0], first_line(error))) from None
         _used[:] = _wanted
 
 

@@ -1,9 +1,9 @@
 """The photographs as FastFlow trains on them: the frozen backbone's features of all of them, computed once.
 
-Without augmentation they never change, so from the second epoch on training costs the flow alone. They are kept in
-memory, or in a file that is mapped into it when they are large; `off` keeps the decoded images and computes the
-features anew each time. What `take` gives is mutable: of a plain tuple the compiler would take the values for constants
-and compile anew at every step.
+They never change, and neither do those of changed copies (--augment), which the seed fixes once for all epochs, so
+from the second epoch on training costs the flow alone. They are kept in memory, or in a file that is mapped into it
+when they are large; `off` keeps the decoded images and computes the features anew each time. What `take` gives is
+mutable: of a plain tuple the compiler would take the values for constants and compile anew at every step.
 """
 
 import hashlib

@@ -10,7 +10,7 @@ import mindspore
 import numpy as np
 from mindspore import nn
 
-from anomaly.data import trained_on
+from anomaly.data import augment, trained_on
 from anomaly.data.samples import grouped
 from anomaly.deploy import state
 from anomaly.deploy.state import State
@@ -100,7 +100,9 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
         samples, known = together(samples, start.images)
     called, photograph = grouped(samples)
     parts = chosen(config, len(called), known=known)
+    itself = augment.unchanged(samples)
     index, kept_out = (np.flatnonzero(np.isin(photograph, part)) for part in parts)
+    kept_out = kept_out[itself[kept_out]]  # neither trained on nor judged by: copies of what is held out
     network = layers(backbone, config.transform.size, runtime=config.runtime)
     cache = dataset.collect(config, samples, backbone=network, shapes=shapes(config), job=job)
     learning = assemble(config, backbone, flows=flows, engine=MINDSPORE)  # while its numbers change it is not frozen
@@ -116,7 +118,7 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
         calibration = calibrate(
             detector.score_features,
             cache,
-            index=index,
+            index=index[itself[index]],
             kept_out=kept_out,
             batch=config.batch_size,
             photographs=(called, photograph),

@@ -48,6 +48,7 @@ COURSE = (
     "precision",
     "amp_level",
 )
+LATER = {"augment": "", "augment_copies": 1}  # the same for options that came later, with what was done before
 
 MOST_AT_ONCE = 6  # images, on a CPU; each takes 0.12 GB with resnet18 at 256
 
@@ -118,7 +119,8 @@ class Training:
         self.config, self.flows, self.features, self.index = config, flows, features, index
         self.job, self.ranks, self.judge = job, job.ranks, judge
         self.snapshot = job.folder / FILE if job.folder else None
-        self.key = {name: _plain(getattr(config, name)) for name in COURSE}
+        later = [name for name, before in LATER.items() if getattr(config, name) != before]
+        self.key = {name: _plain(getattr(config, name)) for name in (*COURSE, *later)}
         self.key.update(origin)
         self.batch = min(config.train_batch_size, len(index))
         self.at_once = at_once(config, -(-self.batch // job.ranks.size))

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 
-from anomaly.data.loader import batches
+from anomaly.data import augment
+from anomaly.data.loader import batches, read_sample
+from anomaly.data.samples import Sample
 from anomaly.measure.calibration import Calibration
 from anomaly.run.memory import Scratch
 from anomaly.run.progress import Counter
@@ -21,6 +23,21 @@ def embed(config: Config, samples: list, *, embedding: Embedding, count: Counter
     for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
         yield embedding(batch.images)[: batch.size]
         count(batch.size)
+
+
+def copies(config: Any, images: list, *, number: int) -> Optional[np.ndarray]:
+    """The changed copies that were made of photograph `number` of training, B H W 3, as the network takes them.
+
+    None where there are none, or its file is gone or has changed. `images`: as trained_on.describe has them.
+    """
+    step = 1 + config.augment_copies
+    if not config.augment or config.tile or (number + 1) * step > len(images):
+        return None
+    original = Sample(Path(images[number * step]["path"]))
+    if not original.path.is_file() or original.digest() != images[number * step]["sha256"]:
+        return None
+    made = augment.expanded((original,), config.augment, copies=config.augment_copies, seed=config.seed, first=number)
+    return np.stack([read_sample(each, config.transform, with_mask=False)[0] for each in made[1:]])
 
 
 class Kept:

@@ -7,7 +7,7 @@ from typing import Optional
 
 import numpy as np
 
-from anomaly.data import trained_on
+from anomaly.data import augment, trained_on
 from anomaly.data.samples import grouped, names
 from anomaly.deploy import state
 from anomaly.deploy.state import State
@@ -17,7 +17,7 @@ from anomaly.networks.registry import Backbone
 from anomaly.run import memory
 from anomaly.run.job import Job
 from anomaly.run.progress import log
-from padim.src import dataset
+from padim.src import dataset, together
 from padim.src.anomaly_map import AnomalyMap, image_scores
 from padim.src.backbone import Embedding, embedding
 from padim.src.config import Config
@@ -38,7 +38,14 @@ class PaDiM(Fitted):
         return maps, image_scores(maps)
 
     def left_out(self, images: np.ndarray, number: int) -> np.ndarray:
-        return self.anomaly_map(self.gaussians.left_out(self.embedding(images)))
+        """With its changed copies, if there are; but where these cannot be made again (its file is gone, photographs
+        in pieces) without it alone, which leaves the map too cold.
+        """
+        x, copies = self.embedding(images), dataset.copies(self.config, self.images, number=number)
+        if copies is None:
+            return self.anomaly_map(self.gaussians.left_out(x))
+        group = np.concatenate([x[:1], *(self.embedding(copy[None]) for copy in copies)])
+        return np.repeat(self.anomaly_map(together.left_out(self.gaussians, group)[:1]), len(images), axis=0)
 
     def save(self, folder: Path) -> None:
         folder = Path(folder)
@@ -51,28 +58,29 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     """With `start` the samples that it has not seen are added to it."""
     positions, known = embedding(backbone, config), start.images if start else []
     new = trained_on.unseen(samples, known) if start else list(samples)
-    kept = None if start else Kept(len(job.ranks.share(new)[0]), positions, folder=job.folder)
+    again = start is not None or (config.augment and job.ranks.size > 1)  # whether the network sees them twice
+    kept = None if again else Kept(len(job.ranks.share(new)[0]), positions, folder=job.folder)
     earlier = start.gaussians if start else None
     gaussians = accumulate(config, new, positions=positions, start=earlier, job=job, kept=kept)
     kind = "low rank" if gaussians.low_rank else "full"
     log.info("%d images, %d positions, %d dimensions: %s", gaussians.count, *gaussians.mean.shape, kind)
     anomaly_map = AnomalyMap(positions.grid, config.transform.size)
-    present = trained_on.still_there(known, samples if known else ()) + new
     images = known + trained_on.describe(new)
-    calibration = recalibrate(
-        config,
-        gaussians,
-        positions=positions,
-        anomaly_map=anomaly_map,
-        present=present,
-        called=names(image["path"] for image in images),
-        earlier=start.calibration if start else None,
-        job=job,
-        kept=kept,
-    )
-    if config.tile:
-        called, photographs = grouped(samples)
-        calibration = of_photographs(calibration.scores, calibration.peaks, photographs=photographs, called=called)
+    with_these: dict = {"positions": positions, "anomaly_map": anomaly_map, "job": job, "kept": kept}
+    if config.augment:
+        calibration = without_copies(config, gaussians, samples=samples, **with_these)
+    else:
+        calibration = recalibrate(
+            config,
+            gaussians,
+            present=trained_on.still_there(known, samples if known else ()) + new,
+            called=names(image["path"] for image in images),
+            earlier=start.calibration if start else None,
+            **with_these,
+        )
+        if config.tile:
+            called, photographs = grouped(samples)
+            calibration = of_photographs(calibration.scores, calibration.peaks, photographs=photographs, called=called)
     return PaDiM(
         **common(config, backbone, calibration=calibration),
         embedding=positions,
@@ -143,6 +151,37 @@ def recalibrate(
     if None in present:
         log.info("%d images of before are gone: their scores for the threshold stay", present.count(None))
     return dataset.merge(earlier, [sample is not None for sample in present], fresh=fresh, called=called)
+
+
+def without_copies(
+    config: Config,
+    gaussians: Gaussians,
+    *,
+    samples: tuple,
+    positions: Embedding,
+    anomaly_map: AnomalyMap,
+    job: Job,
+    kept: Optional[Kept],
+) -> Calibration:
+    """What each photograph itself scores where it is left out with all that came from it: its changed copies, and if
+    it is seen in pieces all of these (together.py says how; it is exact)."""
+    called, number = grouped(samples)
+    mine, _ = job.ranks.share(range(len(called)))
+    at_hand = [(n, sample) for n, sample in zip(number, samples) if int(n) in mine]
+    numbers = np.array([n for n, _ in at_hand], int)
+    found: list = []
+    with job.phase("calibration", len(at_hand)) as count:
+        if kept is None or kept.array is None:
+            features = dataset.embed(config, [sample for _, sample in at_hand], embedding=positions, count=count)
+        else:
+            features = kept.give(count, size=config.batch_size)
+        itself = augment.unchanged([sample for _, sample in at_hand])
+        for n, group in zip(mine, together.groups(features, numbers)):
+            if len(group) < gaussians.count:
+                distances = together.left_out(gaussians, group)[itself[numbers == n]]
+                found += [(n, score) for score in image_scores(anomaly_map(distances))]
+        which, scores = job.ranks.gather(np.array(found, float).reshape(-1, 2)).T
+    return of_photographs(scores, scores, photographs=which, called=called)
 
 
 def calibrate(gaussians: Gaussians, anomaly_map: AnomalyMap, *, features: Iterable) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Optional
 
 import numpy as np
 
-from anomaly.data import trained_on
+from anomaly.data import augment, trained_on
 from anomaly.data.samples import grouped, names
 from anomaly.deploy import state
 from anomaly.deploy.state import State
@@ -77,9 +77,11 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     bank = replace(bank, image_of_row=photograph[bank.image_of_row])
     log.info("memory bank: %d patches, %d dimensions", *bank.vectors.shape)
     anomaly_map = AnomalyMap(patches.grid, config.transform.size)
-    with job.phase("calibration", len(mine)) as count:
-        images = one_by_one(config, mine, embedding=patches) if in_parts else features
-        own = photograph[before : before + len(mine)]
+    itself = np.flatnonzero(augment.unchanged(mine))  # changed copies are left out with it, and not scored
+    with job.phase("calibration", len(itself)) as count:
+        shown = tuple(mine[i] for i in itself)
+        images = one_by_one(config, shown, embedding=patches) if in_parts else (features[i] for i in itself)
+        own = photograph[before + itself]
         number, *good = ranks.gather(calibrate(bank, anomaly_map, images=images, photographs=own, report=count)).T
     return PatchCore(
         **common(config, backbone, calibration=of_photographs(*good, photographs=number, called=called)),

@@ -25,7 +25,8 @@ def bare(tmp_path):
 
 def lines(done) -> dict:
     """The first words of each line -> the rest; of the tasks, which come last, where a name occurs twice."""
-    return {line[:29].strip(): line[29:].strip() for line in done.stdout.splitlines() if line[29:].strip()}
+    rows = [line.split("  ", 1) for line in done.stdout.splitlines() if "  " in line]
+    return {name: text.strip() for name, text in rows}
 
 
 def packages(folder, **versions) -> str:
@@ -57,6 +58,40 @@ def test_a_bare_python_is_told_what_to_install(bare, tmp_path):
     for task in ("train, evaluate on CPU", "train, evaluate on GPU", "train, evaluate on Ascend"):
         assert "pip install -r requirements.txt" in found[task]
     assert "pip install -r requirements-dev.txt" in found["run the tests"]
+
+
+def test_columns_are_straight_and_apart_however_long_a_name_is(bare, tmp_path):
+    text = run("doctor.sh", cwd=tmp_path, PYTHON=bare).stdout
+    assert "tf_efficientnet_b5_ra-9a3e5369" in text and "deit_base_distilled_patch16_384-d0272ac0  missing: " in text
+    for section in text.split("\n\n"):
+        rows = [line for line in section.splitlines() if "  " in line]
+        starts = {len(line) - len(line.split("  ", 1)[1].lstrip()) for line in rows}
+        assert len(starts) == 1, section
+
+
+def test_packages_that_are_only_of_use_for_some_options_are_listed_and_are_tasks(bare, tmp_path):
+    done = run("doctor.sh", cwd=tmp_path, PYTHON=bare)
+    found = lines(done)
+    for name in ("openvino", "pyspng-seunglab", "nncf"):
+        assert found[name].startswith("missing")
+    assert "Packages of requirements-speed.txt (optional: " in done.stdout
+    assert "pip install -r requirements-speed.txt" in found["--precision bfloat16, PNG read faster"]
+    assert "pip install -r requirements-int8.txt" in found["train with --precision int8"]
+
+
+def test_what_is_optional_does_not_make_training_impossible(doctor, monkeypatch):
+    monkeypatch.setattr(
+        doctor, "installed", lambda name: "" if name in ("openvino", "nncf") else doctor_pin(doctor, name)
+    )
+    assert doctor.wanting(doctor.RUN) == []
+    assert doctor.wanting(doctor.SPEED, doctor.INT8) == [
+        "pip install -r requirements-speed.txt",
+        "pip install -r requirements-int8.txt",
+    ]
+
+
+def doctor_pin(doctor, name) -> str:
+    return {**doctor.pins(doctor.RUN), **doctor.pins(doctor.SPEED)}[name]
 
 
 def test_numpy_2_is_named_as_a_clash(tmp_path):
@@ -138,6 +173,7 @@ def test_weights_are_found_and_missing_ones_say_how_to_get_them(doctor, monkeypa
     (tmp_path / "resnet18-f37072fd.ckpt").touch()
     (tmp_path / "mine.ckpt").touch()
     doctor.show_weights()
+    doctor.tell()
     said = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line}
     assert said["resnet18-f37072fd"] == [".ckpt"]
     assert said["wide_resnet50_2-95faca4d"][:2] == ["missing:", "python"]
@@ -164,6 +200,6 @@ def test_a_device_that_mindspore_finds_is_ready_and_another_says_why_not(doctor,
     monkeypatch.setattr(doctor, "first_lines", lambda *command, **more: ["there"])
     monkeypatch.setattr(doctor, "cuda", lambda: [])
     assert doctor.for_device("Ascend", ("Ascend", "CPU"), "") == []
-    assert doctor.for_device("GPU", ("CPU",), "") == ["CUDA 11.1 or 11.6 with cuDNN (CUDA_HOME names its folder)"]
+    assert doctor.for_device("GPU", ("CPU",), "") == ["CUDA 11.1 or 11.6 with cuDNN 8 (CUDA_HOME names its folder)"]
     monkeypatch.setattr(doctor, "cuda", lambda: ["/cuda"])
     assert "plugin does not load" in doctor.for_device("GPU", ("CPU",), "")[0]

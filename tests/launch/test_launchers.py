@@ -20,6 +20,7 @@ DISTRIBUTE = [f"run_distribute_train_{device}.sh" for device in TARGETS]
 ALL = ["run_all_mvtec.sh", *(f"run_all_mvtec_{device}.sh" for device in TARGETS)]
 ONNX = ["run_all_mvtec_onnx.sh"]
 ONE = TRAIN + EVAL
+COMPARE = "compare.sh"
 LAUNCHERS = ONE + DISTRIBUTE + ALL + ONNX
 CPU_TRAIN, CPU_EVAL, CPU_DISTRIBUTE = TRAIN[-1], EVAL[-1], DISTRIBUTE[-1]
 
@@ -287,6 +288,71 @@ def test_the_command_of_onnx(place):
     words = shown(launch(place, ONNX[0], "padim", "my photos", "results", "1", "--fresh", "--dry_run", "--", "--x"))[1]
     more = ["--task", "onnx", "--output_dir", "results", "--fresh", "--", "--x"]
     assert words == [*full, "--device_target", "CPU", "--device_ids", "1", *more]
+
+
+@pytest.mark.parametrize("name", TRAIN + EVAL + DISTRIBUTE)
+def test_own_folders_stand_in_the_place_of_a_data_set(place, name):
+    (place / "-odd").mkdir()
+    own = ("--good", "my photos", "--good=-odd", "--bad", "my photos/*/nok", "--masks", "my env")
+    last = ["2"] if name in DISTRIBUTE else ["0"]
+    words = shown(launch(place, name, "padim", *own, "my weights.ckpt", "lid", *last, "--dry_run"))[1]
+    given = ["--good=my photos", "--good=-odd", "--bad=my photos/*/nok", "--masks=my env"]
+    start = words.index(given[0])
+    assert words[start : start + 8] == [*given, "--pre_ckpt_path", "my weights.ckpt", "--category", "lid"]
+    assert "--dataset_path" not in words
+    with_both = launch(place, name, "padim", *own, "my photos", "my weights.ckpt", "lid", *last, "1")
+    assert_usage(with_both, name)
+    assert_missing(place, name, ["padim", "--good", "no photos", "random", "lid", *last], "no photos: no such file")
+
+
+def test_the_command_of_a_comparison(place):
+    before = listing(place)
+    start = ["env", f"PYTHONPATH={ROOT}", str(fake(place)), "-m", "anomaly", "compare"]
+    flags = ("--methods", "padim,patchcore", "--output_dir", "my out")
+    done = launch(place, COMPARE, "my photos", "big gear", "random", "--dry_run", "--", *flags, PYTHONPATH="")
+    category = ["--category", "big gear"]
+    assert shown(done)[1] == [
+        *(
+            *start,
+            "--dataset_path",
+            "my photos",
+            *category,
+            "--pre_ckpt_path",
+            "random",
+            "--device_target",
+            "GPU",
+            *flags,
+        )
+    ]
+    own = ("--good", "my photos", "--bad", "my env")
+    done = launch(place, COMPARE, *own, "big gear", "--dry_run", "--", "--device_target", "CPU", PYTHONPATH="/mine")
+    start[1] += ":/mine"
+    target = ["--device_target", "CPU"]
+    assert shown(done)[1] == [*start, "--good=my photos", "--bad=my env", *category, *target]
+    assert listing(place) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("my photos",), ("my photos", "big gear", "random", "more"), ("my photos", "..", "random"), ("--lr", "1")],
+)
+def test_a_wrong_comparison_gives_the_usage(place, words):
+    assert_usage(launch(place, COMPARE, *words), COMPARE)
+
+
+def test_a_comparison_names_what_is_missing_and_logs_what_it_runs(place):
+    for words, message in (
+        (["no photos", "lid"], "no photos: no such folder"),
+        (["my photos", "lid"], "my photos/lid: no such folder"),
+        (["my photos", "big gear", "no weights"], "no weights: no such file"),
+        (["--good", "no photos", "lid"], "no photos: no such file"),
+    ):
+        assert_missing(place, COMPARE, words, message)
+    done = launch(
+        place, COMPARE, "my photos", "big gear", "--", "--output_dir", "my out", "--device_target", "CPU", CODE=3
+    )
+    assert done.returncode == 3 and "compare" in (place / "my out" / "compare.log").read_text()
+    assert "-m anomaly compare" in (place / "my out" / "env.log").read_text()
 
 
 def test_a_script_can_be_named_from_anywhere(place):
