@@ -23,7 +23,7 @@ from anomaly.deploy import description, state
 from anomaly.deploy.state import State
 from anomaly.detector import choice
 from anomaly.measure import rates
-from anomaly.measure.calibration import TEST_LABELS, Calibration, Choice
+from anomaly.measure.calibration import ANOMALOUS, TEST_LABELS, Calibration, Choice
 from anomaly.measure.evaluation import Judged, verdicts
 from anomaly.measure.metrics import best_f1, curve
 from anomaly.run.errors import DataError, UsageError
@@ -141,7 +141,8 @@ def report(calibration: Calibration, chosen: Choice, *, images: tuple) -> list:
 def suggestion(calibration: Calibration, chosen: Choice, *, images: tuple) -> tuple:
     """A choice, and why."""
     labels = [image.anomalous for image in images]
-    if images and not any(image.wrong for image in images):
+    scale = calibration.at(chosen).image
+    if images and not any((scale.verdict(image.score) == ANOMALOUS) != image.anomalous for image in images):
         return chosen, f"the threshold as it is; none of the {len(images)} test photographs is on its wrong side"
     if any(labels) and not all(labels):
         scores = [image.score for image in images]

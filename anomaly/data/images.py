@@ -81,7 +81,10 @@ def size_of(path: Path) -> tuple:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(ORIENTATION, 1) >= SIDEWAYS
+            orientation = image.getexif().get(ORIENTATION, 1)
+            if orientation != 1 and image.format != "JPEG":  # which readers treat differently
+                return read_image(path).shape[:2]
+            turned = orientation >= SIDEWAYS
         return (width, height) if turned else (height, width)
     except Exception:  # the reader of the whole says what is wrong
         return read_image(path).shape[:2]

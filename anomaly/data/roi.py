@@ -58,7 +58,7 @@ def decoded(text: str) -> np.ndarray:
         if min(height, width) < 1 or height * width > MOST:
             raise ValueError("no size of a photograph")
         runs = np.array([int(number) for number in numbers.split(",")], np.int64)
-        if (runs < 0).any() or runs.sum() != height * width:
+        if (runs < 0).any() or (runs > height * width).any() or runs.sum() != height * width:
             raise ValueError("does not fill the mask")
         mask = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
     except (ValueError, OverflowError):
@@ -78,7 +78,8 @@ def polygons(path: Path) -> np.ndarray:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError):
         raise DataError(f"{path}: not polygons (size: [height, width], polygons: [[[x, y], ...], ...])") from None
     mask = np.zeros((height, width), np.uint8)
-    cv2.fillPoly(mask, [np.rint(shape).astype(np.int32) for shape in shapes], 1)
+    for shape in shapes:  # one by one: where two overlap, both are meant
+        cv2.fillPoly(mask, [np.rint(shape).astype(np.int32)], 1)
     return mask > 0
 
 

@@ -156,6 +156,8 @@ def write(model: Path, about: dict) -> None:
 def require_place(model: Path) -> None:
     """Neither another program's model nor another .json is replaced."""
     path = beside(model)
+    if path.name in ("state.json", "results.json"):
+        raise DataError(f"{model}: its description would replace {path.name}; choose another name")
     if (model.parent / "state.json").is_file():  # a folder of this program, where an export may have been cut off
         return
     known = read_json(path) if path.is_file() else None

@@ -64,7 +64,18 @@ def test_a_region_survives_as_text():
         assert np.array_equal(roi.decoded(roi.encoded(mask)), mask)
 
 
-@pytest.mark.parametrize("text", ["rle:2x2:5", "rle:2x2:-1,5", "rle:2x2:a", "rle:0x2:0", "rle:2:4", "rle:2x2:1,2"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rle:2x2:5",
+        "rle:2x2:0,9223372036854775807,9223372036854775807,6",
+        "rle:2x2:-1,5",
+        "rle:2x2:a",
+        "rle:0x2:0",
+        "rle:2:4",
+        "rle:2x2:1,2",
+    ],
+)
 def test_a_damaged_region_is_refused(text):
     with pytest.raises(UsageError, match="roi"):
         roi.parse(text)
