@@ -85,14 +85,7 @@ class Fitted(Detector):
 
     def with_choice(self: Self, choice: Choice) -> Self:
         known: Any = self
-        config = replace(
-            known.config,
-            false_alarm_rate=choice.false_alarm_rate,
-            threshold=choice.value,
-            robust_threshold=choice.robust,
-            threshold_source=choice.source,
-        )
-        return replace(known, config=config, scales=known.calibration.at(choice))
+        return replace(known, config=replace(known.config, **choice.options), scales=known.calibration.at(choice))
 
 
 def choice(config: Config) -> Choice:

@@ -7,6 +7,8 @@
 #include <limits>
 #include <sstream>
 
+#include "regions.h"
+
 Inference::Inference(const Args& args, const ModelInfo& info, Engine* engine)
     : args_(args), info_(info), engine_(engine), results_(args.output, info, args.preprocess) {
   if (info.overlap) tiles_.emplace(info.size, *info.overlap);
@@ -113,7 +115,7 @@ void Inference::Add(const Loaded& loaded, cv::Mat map, float score) {
   if (!std::isfinite(score) || !cv::checkRange(map)) {
     return Report(Error(loaded.input.path.string() + ": the model gives values that are no numbers"));
   }
-  FloorMap(loaded.view.seen, &map);
+  FloorMap(loaded.view.seen, info_.pixel, &map);
   results_.Add(loaded.input.name, map, score, loaded.view);
 }
 

@@ -12,14 +12,17 @@ namespace {
 constexpr size_t kMost = 100;   // regions; a map of nothing but noise could have thousands
 constexpr double kNear = 0.1;  // of the scale's unit below the peak, where nothing is above the threshold
 
-// What is above the threshold; where nothing is, the warmest place alone: of a photograph that is anomalous something
-// has to be shown. Compared in float32, as the maps are.
+// Above which a place is marked: the threshold. Where nothing is above it, a little below the warmest place: of a
+// photograph that is anomalous something has to be shown. In float32, as the maps are.
+float Limit(double peak, const Scale& scale) {
+  const bool found = scale.threshold && peak > *scale.threshold;
+  return static_cast<float>(found ? *scale.threshold : peak - kNear * scale.unit);
+}
+
 cv::Mat Above(const cv::Mat& map, const Scale& scale) {
   double peak = 0;
   cv::minMaxLoc(map, nullptr, &peak);
-  double limit = *scale.threshold;
-  if (!(peak > limit)) limit = peak - kNear * scale.unit;
-  return map > static_cast<float>(limit);
+  return map > Limit(peak, scale);
 }
 
 // The pixels of a map as places in a photograph.
@@ -93,6 +96,13 @@ std::vector<Region> FindRegions(const cv::Mat& map, const Scale& scale, const Fr
   });
   if (regions.size() > kMost) regions.resize(kMost);
   return regions;
+}
+
+void FloorMap(const cv::Mat& seen, const Scale& scale, cv::Mat* map) {
+  if (seen.empty() || cv::countNonZero(seen) == static_cast<int>(seen.total())) return;
+  double coldest = 0, peak = 0;
+  cv::minMaxLoc(*map, &coldest, &peak, nullptr, nullptr, cv::countNonZero(seen) > 0 ? seen : cv::Mat());
+  map->setTo(std::min(coldest, static_cast<double>(Limit(peak, scale))), seen == 0);
 }
 
 std::string ToJson(const std::vector<Region>& regions) {

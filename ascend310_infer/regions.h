@@ -22,6 +22,9 @@ struct Region {
 // What anomaly/measure/regions.py finds in a map, CV_32F, the region with the largest value first.
 std::vector<Region> FindRegions(const cv::Mat& map, const Scale& scale, const Frame& frame, cv::Size photograph);
 
+// Makes a map nowhere warmer outside of what is seen than in the coldest place inside, and marked nowhere.
+void FloorMap(const cv::Mat& seen, const Scale& scale, cv::Mat* map);
+
 // One line of JSON, a list.
 std::string ToJson(const std::vector<Region>& regions);
 

@@ -83,10 +83,3 @@ View MakeView(const cv::Mat& photograph, const cv::Mat& region, const ModelInfo&
   if (!view.seen.empty()) view.picture.setTo(kPaint, view.seen == 0);
   return view;
 }
-
-void FloorMap(const cv::Mat& seen, cv::Mat* map) {
-  if (seen.empty() || cv::countNonZero(seen) == static_cast<int>(seen.total())) return;
-  double lowest = 0;
-  cv::minMaxLoc(*map, &lowest, nullptr, nullptr, nullptr, cv::countNonZero(seen) > 0 ? seen : cv::Mat());
-  map->setTo(lowest, seen == 0);
-}

@@ -28,7 +28,5 @@ View MakeView(const cv::Mat& photograph, const cv::Mat& region, const ModelInfo&
 // Of a picture that is prepared already: all there is to know is itself.
 View PlainView(const cv::Mat& picture);
 
-// Makes a map nowhere warmer outside of what is seen than in the coldest place inside.
-void FloorMap(const cv::Mat& seen, cv::Mat* map);
 
 #endif  // ANOMALY_INFER_VIEW_H_

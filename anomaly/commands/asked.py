@@ -6,7 +6,7 @@ from pathlib import Path
 
 from anomaly.data.samples import Sample, samples
 from anomaly.run.errors import DataError, UsageError
-from anomaly.run.files import begins, require_own
+from anomaly.run.files import MARKER, begins, require_own
 from anomaly.show import pictures
 
 
@@ -20,15 +20,22 @@ class Asked:
 
 
 def find(paths: Sequence[Path]) -> Asked:
-    """Photographs, and all below folders. Of several folders each keeps its name, so that theirs stay apart."""
+    """Photographs, and all below folders, but for pictures of earlier results among them.
+
+    Of several folders each keeps its name, so that theirs stay apart.
+    """
     found: dict = {}  # path -> place
     for path in paths:
         root = path if path.is_dir() else path.parent
         for sample in samples(path):
             place = sample.path.relative_to(root)
+            if any((root / each / MARKER).is_file() for each in list(place.parents)[:-1]):
+                continue  # what this program has drawn
             if len(paths) > 1 and path.is_dir():
                 place = Path(path.resolve().name) / place
             found.setdefault(sample.path, place.parent / pictures.file_name(place))
+    if not found:
+        raise DataError(f"{paths[0]}: holds nothing but pictures of this program; ask for one of them by its folder")
     taken: dict = {}
     for path, place in found.items():
         if place in taken:

@@ -122,12 +122,8 @@ def checked_network(name: str) -> str:
 def require_known(found: dict, chosen: tuple) -> None:
     """An option that none of the methods compared knows would be lost without a word."""
     for name in found:
-        if not any(name in known_names(method) for method in chosen):
+        if not any(name in compare_runs.known_names(method) for method in chosen):
             raise UsageError(f"--{name}: none of {', '.join(chosen)} knows it")
-
-
-def known_names(method: str) -> set:
-    return {spec.name for spec in dataclasses.fields(methods.get(method).config)}
 
 
 def chosen_pairs(asked: Asked) -> list:

@@ -60,6 +60,11 @@ class Row:
         return self.good + self.anomalous
 
 
+def known_names(method: str) -> set:
+    """Of the options of a method."""
+    return {spec.name for spec in dataclasses.fields(methods.get(method).config)}
+
+
 @dataclass(frozen=True)
 class Run:
     output: Path
@@ -84,7 +89,7 @@ class Run:
     @property
     def chosen(self) -> dict:
         """The options that this method knows."""
-        known = {spec.name for spec in dataclasses.fields(methods.get(self.method).config)}
+        known = known_names(self.method)
         mine = {name: value for name, value in self.given.items() if name in known}
         fixed = {"backbone": self.backbone, "category": (self.category,), "output_dir": str(self.results)}
         return {**FIXED, **mine, **fixed}

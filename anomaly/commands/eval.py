@@ -39,6 +39,7 @@ def evaluate(chosen: Chosen, name: str, *, model: Optional[Exported]) -> dict:
     folder = chosen.output / name
     found = None if model else state.read(folder)
     require_writable(folder)
+    results.require_places(folder, pictures=chosen.open.pictures)
     with logging_to(folder / "eval.log"):
         phases = Phases()
         data = common.trained_data(chosen, name)

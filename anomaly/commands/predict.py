@@ -24,7 +24,7 @@ from anomaly.measure.judgement import Judgement
 from anomaly.methods import Method
 from anomaly.run import device
 from anomaly.run.errors import DataError
-from anomaly.run.files import write_json, write_text
+from anomaly.run.files import claim, write_json, write_text
 from anomaly.run.options import PREDICT
 from anomaly.run.threads import Background
 from anomaly.show import maps, pictures
@@ -70,6 +70,8 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
     device.end_in_order()
     detector: Detector = common.open_model(chosen) if found is None else method.load(found, chosen.given)
     config = detector.config if isinstance(detector, Fitted) else chosen.open
+    for kind, value in drawn(args).items():
+        claim(folder / kind, (maps.place(asked.place(each), value) for each in asked.samples))
     return predict(chosen, detector, asked=asked, config=config, folder=folder)
 
 

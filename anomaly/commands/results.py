@@ -14,11 +14,19 @@ from anomaly.measure.calibration import Calibration, Scales
 from anomaly.measure.evaluation import evaluate
 from anomaly.measure.judgement import Judgement
 from anomaly.run.errors import DataError
-from anomaly.run.files import begins, read_json, replacing_folder, require_own, write_json, write_text
+from anomaly.run.files import (
+    MARKER,
+    begins,
+    read_json,
+    replacing_folder,
+    require_own,
+    require_own_folder,
+    write_json,
+    write_text,
+)
 from anomaly.run.progress import Bars, Counter, log
 from anomaly.show import pictures, tables
 
-MARKER = ".made_by_anomaly"  # tells a folder of pictures that may be replaced from one of the user's
 TABLE = "results.csv"
 
 
@@ -38,7 +46,7 @@ def write(
     `about`: what is known of the detector and the photographs; `good`: a Calibration and the Scales in force;
     `examples`: judgements to draw that do not count.
     """
-    require_own(folder / table, is_own=begins(folder / table, (tables.CSV_HEADER,)))
+    require_places(folder, pictures=most, table=table)
     mark = "RANDOM BACKBONE" if about["random_backbone"] else ""
     with sample(folder, most) as place, Counter(Bars(), "evaluation", total=number) as count:
         for _ in pictures.drawn(examples, place, most=most, mark=mark):
@@ -64,6 +72,14 @@ def write(
     return results
 
 
+def require_places(folder: Path, *, pictures: int, table: str = TABLE) -> None:
+    """Nothing that another program or the user has made is replaced; to be known before hours of training."""
+    require_own(folder / table, is_own=begins(folder / table, (tables.CSV_HEADER,)))
+    require_own(folder / "results.json", is_own=is_ours(folder / "results.json"))
+    if pictures:
+        require_own_folder(folder / "sample")
+
+
 @contextmanager
 def sample(folder: Path, most: int) -> Iterator[Path]:
     """Where pictures are drawn; those that are there stay if none are asked for."""
@@ -71,14 +87,13 @@ def sample(folder: Path, most: int) -> Iterator[Path]:
     if not most:
         yield place
         return
-    require_own(place, is_own=(place / MARKER).is_file() or is_ours(folder / "results.json"))
     with replacing_folder(place) as made:
         (made / MARKER).touch()
         yield made
 
 
 def is_ours(path: Path) -> bool:
-    """Whether an evaluation has written this file, and so what lies beside it."""
+    """Whether an evaluation has written this file."""
     try:
         found = read_json(path)
     except (OSError, DataError):
@@ -113,7 +128,7 @@ def of_category(detector: Detector, data: Category, *, folder: Path, config: Con
         trained_on=len(data.train),
     )
     judging = Judging(detector, data.test, config.batch_size, config.workers, with_masks=True)
-    examples = deciding.judgements(detector, data.train) if config.pictures else ()
+    examples = deciding.judgements(detector, data) if config.pictures else ()
     return write(
         judging,
         len(data.test),

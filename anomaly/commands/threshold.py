@@ -41,22 +41,12 @@ class Found:
     choice: Choice
     trained: Optional[State] = None
     models: tuple = ()  # descriptions of exported ones
+    others: tuple = ()  # files of those that lie beside it and are of another training
 
     def keep(self, choice: Choice) -> list:
-        """The files that have it now."""
-        kept = []
-        if self.trained:
-            kept.append(state.with_options(self.trained, as_options(choice)))
-        return kept + [description.keep(model, choice) for model in self.models]
-
-
-def as_options(choice: Choice) -> dict:
-    return {
-        "false_alarm_rate": choice.false_alarm_rate,
-        "threshold": choice.value,
-        "robust_threshold": choice.robust,
-        "threshold_source": choice.source,
-    }
+        """Writes it where another one stands; returns these files."""
+        kept = [state.with_options(self.trained, choice.options)] if self.trained and choice != self.choice else []
+        return kept + [description.keep(model, choice) for model in self.models if model.scales.choice != choice]
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -75,8 +65,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if args.suggest:
         wanted, why = suggestion(found.calibration, found.choice, images=images)
         print(f"suggested: {why}")
-    kept = found.keep(wanted) if wanted != found.choice else []
+    asked = args.suggest or any(each is not None for each in (args.robust, args.false_alarm_rate, args.value))
+    kept = found.keep(wanted) if asked else []
     print("\n".join(report(found.calibration, wanted, images=images)))
+    for model in found.models if found.trained and not asked else ():
+        if model.scales.choice != found.choice:
+            print(f"note: {model.source} has another threshold ({model.scales.choice}); choosing one again mends it")
+    for path in found.others:
+        print(f"note: {path} describes a model of another training, which keeps its threshold; export it again")
     for path in kept:
         print(f"kept in {path}")
     if any(path.suffix == ".json" and path.name != state.RECORD for path in kept):
@@ -106,9 +102,10 @@ def open_path(path: Path) -> Found:
         found = state.read(path)
         cls = methods.get(found.method).config
         kept, calibration = choice(cls(**found.options(cls))), found.calibration
-        beside = (description.read_beside(each) for each in sorted(path.glob("*.json")))
-        same = tuple(model for model in beside if model and identity(model.calibration) == identity(calibration))
-        return Found(path, calibration, kept, found, same)
+        beside = [model for each in sorted(path.glob("*.json")) if (model := description.read_beside(each))]
+        same = tuple(model for model in beside if identity(model.calibration) == identity(calibration))
+        others = tuple(model.source for model in beside if model not in same)
+        return Found(path, calibration, kept, found, same, others)
     if path.suffix not in description.SUFFIXES.values():
         raise DataError(f"{path}: neither the folder of a trained state nor an exported model")
     model = description.read(path)
@@ -123,7 +120,10 @@ def judged(found: Found) -> tuple:
     results: Any = read_json(path)
     if results.get("good_scores_sha256") != identity(found.calibration):
         return ()
-    return tuple(Judged(**image) for image in results["images"])
+    try:
+        return tuple(Judged(**{**image, "score": float(image["score"])}) for image in results["images"])
+    except (TypeError, KeyError, ValueError):
+        raise DataError(f"{path}: damaged; run eval.py again") from None
 
 
 def report(calibration: Calibration, chosen: Choice, *, images: tuple) -> list:
@@ -132,7 +132,7 @@ def report(calibration: Calibration, chosen: Choice, *, images: tuple) -> list:
         return [f"no threshold: {len(calibration.scores)} good photographs were scored, and two are needed"]
     again = tuple(image._replace(verdict=scales.image.verdict(image.score)) for image in images)
     results = {**tables.threshold(calibration, again, scales=scales), "verdicts": verdicts(again)._asdict()}
-    head = f"threshold {scales.image.threshold:.4f} ({chosen})"
+    head = f"threshold {tables.number(scales.image.threshold)} ({chosen})"
     if not images:
         head += "; eval.py on test images tells what it does to them"
     return [head, *tables.of_threshold(results)]

@@ -4,8 +4,6 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from threading import Lock
 from typing import Optional
 
@@ -38,10 +36,10 @@ class Decoded:
         self.most, self.lock = most, Lock()
         self.found: OrderedDict = OrderedDict()
 
-    def __call__(self, sample: Sample, read: Callable, path: Path) -> np.ndarray:
+    def __call__(self, sample: Sample) -> np.ndarray:
         if sample.window is None:
-            return read(path)
-        key = path, sample.change, id(sample.pixels)
+            return photograph_of(sample)
+        key = sample.path, sample.change, id(sample.pixels)
         with self.lock:
             known = self.found.get(key)
             mine = known is None
@@ -51,15 +49,15 @@ class Decoded:
                     self.found.popitem(last=False)
         if mine:
             try:
-                known.set_result(read(path))
+                known.set_result(photograph_of(sample))
             except BaseException as error:
                 known.set_exception(error)
         return known.result()
 
 
-def photograph_of(sample: Sample, path: Path) -> np.ndarray:
+def photograph_of(sample: Sample) -> np.ndarray:
     """As it is, or, of a changed copy, as it has become."""
-    photograph = read_image(path) if sample.pixels is None else sample.pixels
+    photograph = read_image(sample.path) if sample.pixels is None else sample.pixels
     return sample.change(photograph) if sample.change else photograph
 
 
@@ -69,11 +67,11 @@ def read_sample(sample: Sample, transform: Transform, *, with_mask: bool, decode
     Of a photograph in pieces the mask comes whole, with the first one.
     """
     decoded = decoded or Decoded(1)
-    photograph = decoded(sample, partial(photograph_of, sample), sample.path)
+    photograph = decoded(sample)
     with_mask = with_mask and (sample.window is None or sample.window.number == 0)
     mask = None
     if with_mask and not sample.anomalous:
-        mask = np.zeros(transform.mask(np.zeros(photograph.shape[:2], bool)).shape, bool)
+        mask = np.zeros(transform.shown(photograph.shape[:2]), bool)
     elif with_mask and (sample.mask or sample.truth is not None):
         parts = [(path, read_mask(path)) for path in sample.masks] or [(sample.path, np.asarray(sample.truth, bool))]
         for path, part in parts:

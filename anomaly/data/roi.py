@@ -17,7 +17,8 @@ from anomaly.data.images import SUFFIXES, read_mask
 from anomaly.run.errors import DataError, UsageError
 
 MASK, FOLDER = "rle:", "folder:"
-MOST = 1 << 30  # pixels of a mask, as OpenCV reads of a photograph
+MOST = 1 << 28  # pixels of a mask; of a larger photograph it can be a smaller one of its proportions
+FARTHEST = 1 << 20  # from the corner of a photograph, of a point of a polygon
 YAML = (".yaml", ".yml")
 PROPORTION = 0.02  # by which the sides of a mask and a photograph may differ in their proportion
 
@@ -27,7 +28,8 @@ def parse(text: str) -> str:
     if not text or text.lower() == "none":
         return ""
     if text.startswith(MASK):
-        decoded(text)
+        if not decoded(text).any():
+            raise UsageError(f"roi: {text[:40]!r} is empty; there would be nothing to look at")
         return text
     if text.startswith(FOLDER):
         return text
@@ -37,6 +39,8 @@ def parse(text: str) -> str:
     if not path.is_file():
         raise UsageError(f"roi: {text}: no such file or folder")
     mask = polygons(path) if path.suffix.lower() in YAML else read_mask(path)
+    if mask.size > MOST:
+        raise DataError(f"{path}: has more than {MOST} pixels; a smaller mask of the same proportions will do")
     if not mask.any():
         raise DataError(f"{path}: the region is empty; what is to be looked at is white in a mask")
     return encoded(mask)
@@ -73,9 +77,11 @@ def polygons(path: Path) -> np.ndarray:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
         height, width = (int(side) for side in found["size"])
         shapes = [np.array(shape, float).reshape(-1, 2) for shape in found["polygons"]]
-        if min(height, width) < 1 or not shapes or min(len(shape) for shape in shapes) < 3:
+        if min(height, width) < 1 or height * width > MOST or not shapes or min(len(shape) for shape in shapes) < 3:
             raise ValueError("no polygon")
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError):
+        if not all((np.abs(shape) <= FARTHEST).all() for shape in shapes):  # NaN is not either
+            raise ValueError("no place near a photograph")
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
         raise DataError(f"{path}: not polygons (size: [height, width], polygons: [[[x, y], ...], ...])") from None
     mask = np.zeros((height, width), np.uint8)
     for shape in shapes:  # one by one: where two overlap, both are meant

@@ -92,6 +92,9 @@ class Tiles(Transform):
     def mask(self, mask: np.ndarray) -> np.ndarray:
         return mask
 
+    def shown(self, photograph: tuple) -> tuple:
+        return photograph
+
     def seen(self, photograph: tuple, path: Path = Path()) -> Optional[np.ndarray]:
         return roi.mask(self.region, photograph, path=path) if self.region else None
 

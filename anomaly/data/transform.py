@@ -89,11 +89,11 @@ class Transform:
     def image(self, photograph: np.ndarray, path: Path = Path(), *, window: Any = None) -> np.ndarray:
         """`path`: the photograph's, where each has a region of its own; `window`: which of its pieces, if there are."""
         shape = photograph.shape[:2]
-        picture = self._crop(self._placed(photograph, fill=PAINT))
+        picture = self._crop(self._placed(photograph))
         seen = self.seen(shape, path)
         return picture if seen is None else painted(picture, seen)
 
-    def _placed(self, photograph: np.ndarray, *, fill: tuple) -> np.ndarray:
+    def _placed(self, photograph: np.ndarray) -> np.ndarray:
         rows, columns = self.inner(photograph.shape[:2])
         height, width = rows.stop - rows.start, columns.stop - columns.start
         image = photograph
@@ -103,7 +103,7 @@ class Transform:
         if (height, width) == self.resize:
             return image
         whole = np.empty((*self.resize, 3), np.uint8)
-        whole[:] = fill
+        whole[:] = PAINT
         whole[rows, columns] = image
         return whole
 
@@ -113,6 +113,10 @@ class Transform:
         whole = np.zeros(self.resize, np.uint8)
         whole[rows, columns] = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
         return self._crop(whole) > 0
+
+    def shown(self, photograph: tuple) -> tuple:
+        """Height and width of what comes out of a photograph of (height, width)."""
+        return self.size
 
     def seen(self, photograph: tuple, path: Path = Path()) -> Optional[np.ndarray]:
         """H W: where the picture of a photograph of (height, width) counts; None: everywhere."""
@@ -167,11 +171,3 @@ class Transform:
 
 def painted(picture: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return np.where(seen[..., None], picture, np.array(PAINT, np.uint8))
-
-
-def floored(values: np.ndarray, seen: Optional[np.ndarray]) -> np.ndarray:
-    """A map that is nowhere warmer outside of what is seen than in the coldest place inside."""
-    if seen is None or seen.all():
-        return values
-    inside = values[seen]
-    return np.where(seen, values, inside.min() if inside.size else values.min())

@@ -10,13 +10,12 @@ from typing import Any, Optional
 
 import numpy as np
 
-from anomaly.data import roi
-from anomaly.data.tiles import Tiles
 from anomaly.data.transform import Transform
+from anomaly.deploy.view import count, transform_of, views
 from anomaly.detector import Fitted
 from anomaly.engines.choice import FLOAT32, PRECISIONS
 from anomaly.engines.frozen import IMAGE
-from anomaly.measure.calibration import NONE, UNSCALED, Calibration, Choice, Scale, Scales, changed
+from anomaly.measure.calibration import NONE, UNSCALED, Calibration, Choice, Scale, Scales, calibration_of, changed
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import is_name, read_json, require_own, sha256, write_json
@@ -91,19 +90,10 @@ def common(backbone: Backbone, transform: Transform, *, batch: Optional[int]) ->
     }
 
 
-def views(transform: Transform) -> dict:
-    """What else there is to know of the way from a photograph to a picture; most have nothing else."""
-    found: dict = {"tile": {"overlap": transform.overlap}} if isinstance(transform, Tiles) else {}
-    found |= {"keep_aspect": True} if transform.keep_aspect else {}
-    return found | ({"roi": transform.region} if transform.region else {})
-
-
-def transform_of(info: dict) -> Transform:
-    resize, crop = tuple(info["resize"]), tuple(info["crop"]) if info["crop"] else None
-    region = roi.parse(str(info.get("roi", "")))
-    if "tile" in info:
-        return Tiles(resize, None, False, region, float(info["tile"]["overlap"]))
-    return Transform(resize, crop, bool(info.get("keep_aspect", False)), region)
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
 def describe(detector: Fitted, category: str, *, batch: Optional[int]) -> dict:
@@ -202,26 +192,22 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
             f"{source}: of format {info.get('format_version')}, and this version knows those up to {FORMAT_VERSION}"
         )
     try:
-        batch = info["input"]["batch_size"]
+        batch, names = info["input"]["batch_size"], info.get("good_names", [])
         if info["input"]["colour"] != COLOUR:
             raise DataError(f"{source}: wants {info['input']['colour']} images; here they are {COLOUR}")
-        if not is_name(info["category"]):
+        if not is_name(_text(info["category"])):
             raise DataError(f"{source}: its category {info['category']!r} is no name; export the model again")
         precision = info.get("precision", FLOAT32)
         if precision not in PRECISIONS:
             raise DataError(f"{source}: computes in {precision}, which this version does not know")
         return Description(
-            info["method"],
+            _text(info["method"]),
             info["category"],
-            Backbone(info["backbone"], str(model), bool(info["random_backbone"])),
-            info["remark"],
-            None if batch == DYNAMIC else int(batch),
+            Backbone(_text(info["backbone"]), str(model), bool(info["random_backbone"])),
+            _text(info["remark"]),
+            None if batch == DYNAMIC else count(batch),
             transform_of(info["input"]),
-            Calibration(
-                np.array(info["good_scores"], float),
-                np.array(info["good_peaks"], float),
-                tuple(info.get("good_names", ())),
-            ),
+            calibration_of(info["good_scores"], info["good_peaks"], names=names),
             Scales(_scale(info, ""), _scale(info, "pixel_"), _choice(info)),
             precision,
             dict(info["sha256"]),
@@ -230,7 +216,7 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
         )
     except UsageError as error:  # of what is no option here
         raise DataError(f"{damaged} ({error})") from None
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         raise damaged from None
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from anomaly import methods
 from anomaly.config import Config
 from anomaly.deploy import state
+from anomaly.deploy.saving import saving
 from anomaly.deploy.state import RECORD, State
 from anomaly.detector import Fitted, common
 from anomaly.engines.choice import BFLOAT16, FLOAT32, INT8
@@ -65,12 +66,9 @@ class Ensemble(Fitted):
         return np.mean(maps, axis=0)
 
     def save(self, folder: Path) -> None:
-        folder = Path(folder)
-        state.begin(folder)
-        for number, member in enumerate(self.members):
-            member.save(folder / place(number))
-        files = tuple(f"{place(number)}/{RECORD}" for number in range(len(self.members)))
-        state.save(folder, self, files=files)
+        with saving(folder, self) as folder:
+            for number, member in enumerate(self.members):
+                member.save(folder / place(number))
 
     def model(self) -> Any:
         """The whole as one Cell, for export."""

@@ -1,4 +1,4 @@
-"""The record beside a trained state. It is written last, so where it is and fits, the state is complete.
+"""The record beside a trained state. It is written last, so where it is and fits, the state is whole.
 
     state.json      method, network, options, what good photographs scored when they were left out, and a checksum of
                     each file and of the record itself
@@ -17,17 +17,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import yaml
 
-from anomaly.detector import Fitted
-from anomaly.measure.calibration import Calibration
+from anomaly.measure.calibration import Calibration, calibration_of
 from anomaly.networks.registry import Backbone
 from anomaly.run import options
 from anomaly.run.errors import DataError
-from anomaly.run.files import read_json, replacing, sha256, write_json, write_text
+from anomaly.run.files import finish, read_json, sha256, write_json, write_text
 from anomaly.run.progress import log
 
 RECORD = "state.json"
@@ -41,39 +40,6 @@ def checksum(record: dict) -> str:
     """Of everything in a record but the checksum itself."""
     kept = {key: value for key, value in record.items() if key != "checksum"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True, ensure_ascii=True, allow_nan=False).encode()).hexdigest()
-
-
-def begin(folder: Path) -> None:
-    """From here until `save` the folder holds no valid state."""
-    (Path(folder) / RECORD).unlink(missing_ok=True)
-
-
-def save(folder: Path, detector: Fitted, *, files: tuple, details: Optional[dict] = None) -> None:
-    """`files`: those that the method has written there; `details`: what else it wants to know, as JSON has it."""
-    backbone, calibration = detector.backbone, detector.calibration
-    config = replace(detector.config, pre_ckpt_path=backbone.source)
-    write_text(folder / CONFIG, options.to_yaml(config))
-    (folder / NETWORK).unlink(missing_ok=True)  # of an earlier training
-    if backbone.quantised:
-        with replacing(folder / NETWORK) as temporary:
-            temporary.write_bytes(backbone.quantised)
-        files = (*files, NETWORK)
-    record = {
-        "format_version": FORMAT_VERSION,
-        "method": detector.method,
-        "backbone": backbone.name,
-        "random_backbone": backbone.is_random,
-        "fingerprint": backbone.fingerprint,
-        "good_scores": calibration.scores.tolist(),
-        "good_peaks": calibration.peaks.tolist(),
-        "good_names": list(calibration.names),
-        "options": options.to_values(config),
-        "config": sha256(folder / CONFIG),
-        "files": {name: sha256(folder / name) for name in files},
-        "details": details or {},
-        "runs_on": detector.runs_on,
-    }
-    write(folder, record)
 
 
 def write(folder: Path, record: dict) -> Path:
@@ -107,8 +73,11 @@ class State:
 
     @property
     def calibration(self) -> Calibration:
-        scores, peaks = (np.array(self.record[key], float) for key in ("good_scores", "good_peaks"))
-        return Calibration(scores, peaks, tuple(self.record.get("good_names", ())))
+        names = self.record.get("good_names", ())
+        try:
+            return calibration_of(self.record["good_scores"], self.record["good_peaks"], names=names)
+        except (TypeError, ValueError):
+            raise DataError(f"{self.folder / RECORD}: damaged; train again") from None
 
     def options(self, cls: type) -> dict:
         """With which it was trained."""
@@ -173,6 +142,7 @@ def read(folder: Path) -> State:
     """The record in a folder of a category that something was trained on."""
     folder = Path(folder)
     path = folder / RECORD
+    finish(folder, last=RECORD)
     if not path.is_file():
         others = trained_in(folder.parent)
         hint = f"trained there: {', '.join(others)}" if others else "run train.py first"
@@ -189,14 +159,25 @@ def read(folder: Path) -> State:
 
 
 def with_options(found: State, chosen: dict) -> Path:
-    """The same state with other options, of those that are open after training; written in one step."""
+    """The same state with other options, of those that are open after training; written in one step.
+
+    config.yaml follows, unless somebody has edited it.
+    """
     record = {key: value for key, value in found.record.items() if key != "checksum"}
     if "options" not in record:  # of an earlier format
         with found.file(CONFIG) as content:
             record["options"], record["config"] = yaml.safe_load(content[:]), sha256(found.folder / CONFIG)
         record["files"] = {name: value for name, value in record["files"].items() if name != CONFIG}
         record["format_version"] = FORMAT_VERSION
-    return write(found.folder, {**record, "options": {**record["options"], **chosen}})
+    record["options"] = {**record["options"], **chosen}
+    path = found.folder / CONFIG
+    if path.is_file() and sha256(path) == record["config"]:
+        text = options.to_yaml(record["options"])
+        record["config"] = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+        made = write(found.folder, record)
+        write_text(path, text)
+        return made
+    return write(found.folder, record)
 
 
 def folder_of(path: Path) -> Path:

@@ -6,7 +6,7 @@ after training. Normalised scores are 0.5 at the threshold and 0.25 at the middl
 
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 
@@ -45,8 +45,8 @@ class Scale:
 
     def normalise(self, scores):
         """Monotone, between 0 and 1, 0.5 at the threshold; it never saturates, so no order is lost."""
-        u = (np.asarray(scores, np.float64) - self.threshold) / self.unit
-        return 0.5 + 0.5 * u / (1 + np.abs(u))
+        above = np.asarray(scores, np.float64) - self.threshold
+        return 0.5 + 0.5 * above / (self.unit + np.abs(above))
 
     def verdict(self, score: float) -> str:
         if np.isnan(self.threshold):
@@ -73,6 +73,16 @@ class Choice:
         if self.value is not None and not (isinstance(self.value, Real) and np.isfinite(self.value)):
             raise UsageError(f"threshold: {self.value!r} is not allowed (a number)")
 
+    @property
+    def options(self) -> dict:
+        """As the options of a method have it."""
+        return {
+            "false_alarm_rate": self.false_alarm_rate,
+            "threshold": self.value,
+            "robust_threshold": self.robust,
+            "threshold_source": self.source,
+        }
+
     def __str__(self) -> str:
         if self.value is not None:
             return f"chosen by {self.source}" if self.source else "chosen as a value"
@@ -80,11 +90,11 @@ class Choice:
 
 
 def changed(choice: Choice, chosen: dict) -> Optional[Choice]:
-    """A choice with what options ask for; None where they ask for nothing."""
+    """A choice with what options ask for; None where they ask for nothing. A rate, or robust, ends a kept value."""
     value, rate, robust = (chosen.get(name) for name in ("threshold", "false_alarm_rate", "robust_threshold"))
     if value is None and rate is None and robust is None:
         return None
-    known = choice.value if rate is None else None
+    known = choice.value if rate is None and not robust else None
     return Choice(
         choice.false_alarm_rate if rate is None else rate,
         known if value is None else value,
@@ -190,6 +200,14 @@ class Calibration:
 
     def name(self, number: int) -> str:
         return self.names[number] if self.names else f"photograph {number + 1}"
+
+
+def calibration_of(scores: Any, peaks: Any, *, names: Any) -> Calibration:
+    """From lists that stood in a file; ValueError where they do not belong together."""
+    found = Calibration(scores, peaks, tuple(str(name) for name in names))
+    if found.scores.ndim != 1 or found.scores.shape != found.peaks.shape or len(names) not in (0, len(scores)):
+        raise ValueError("no scores of photographs")
+    return found
 
 
 def of_photographs(scores: np.ndarray, peaks: np.ndarray, *, photographs: np.ndarray, called: tuple) -> Calibration:

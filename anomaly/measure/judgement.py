@@ -7,7 +7,7 @@ from typing import Any, Optional
 import numpy as np
 
 from anomaly.data.samples import Sample
-from anomaly.data.transform import Frame, Transform, floored
+from anomaly.data.transform import Frame, Transform
 from anomaly.measure import regions
 from anomaly.measure.calibration import ANOMALOUS, Scales
 from anomaly.run.errors import DataError
@@ -45,6 +45,12 @@ class Judgement:
         """H W bool: where it was looked at; None: everywhere."""
         return self.transform.seen(self.shape, self.sample.path) if self.transform and self.shape else None
 
+    @property
+    def seen_on_photograph(self) -> np.ndarray:
+        """The same at the photograph's scale, for the part of it that the map shows."""
+        scaled, _ = replace(self, map=np.ones_like(self.map) if self.seen is None else self.seen * 1.0).on_photograph
+        return scaled > 0.5
+
     @cached_property
     def regions(self) -> tuple:
         """Where an anomalous photograph is anomalous, the worst place first, in the photograph's pixels."""
@@ -76,4 +82,4 @@ def judgement(
     if not np.isfinite(score) or not np.isfinite(values).all():
         raise DataError(f"{sample.path}: the detector gives no finite score; its state or the network is damaged")
     made = Judgement(float(score), values, scales, sample, image, **more)
-    return made if made.seen is None else replace(made, map=floored(values, made.seen))
+    return made if made.seen is None else replace(made, map=regions.floored(values, made.seen, scale=scales.pixel))

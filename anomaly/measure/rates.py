@@ -1,5 +1,6 @@
 """What a threshold costs: a table over rates of false alarms, and the photographs that decide it."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
@@ -36,7 +37,7 @@ def rates(calibration: Calibration, images: Sequence, *, scales: Scales) -> list
     by_rate = {rate: calibration.at(Choice(rate, robust=chosen.robust)).image for rate in RATES}
     rows: list[tuple] = [(rate, scale.threshold) for rate, scale in by_rate.items()]
     own = (None if chosen.value is not None else chosen.false_alarm_rate, scales.image.threshold)
-    rows = [row for row in rows if row[0] != own[0]] + [own]
+    rows = [row for row in rows if row[0] != own[0] and not math.isnan(row[1])] + [own]
     return [
         Rate(
             rate,

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -30,14 +31,25 @@ class Region:
         return {**found, "contour": [list(point) for point in self.contour]} if contour else found
 
 
-def above(values: np.ndarray, scale: Scale) -> np.ndarray:
-    """H W bool: what is above the threshold. Where nothing is, the warmest place alone: of a photograph that is
-    anomalous something has to be shown."""
-    limit = scale.threshold
+def limit(values: np.ndarray, scale: Scale) -> float:
+    """Above which a place is marked: the threshold. Where nothing is above it, a little below the warmest place: of a
+    photograph that is anomalous something has to be shown."""
     peak = float(values.max())
-    if not peak > limit:
-        limit = peak - NEAR * scale.unit
-    return values > limit
+    return scale.threshold if peak > scale.threshold else peak - NEAR * scale.unit
+
+
+def above(values: np.ndarray, scale: Scale) -> np.ndarray:
+    """H W bool: what is marked."""
+    return values > limit(values, scale)
+
+
+def floored(values: np.ndarray, seen: Optional[np.ndarray], *, scale: Scale) -> np.ndarray:
+    """A map that is nowhere warmer outside of what is seen than in the coldest place inside, and marked nowhere."""
+    if seen is None or seen.all():
+        return values
+    inside = values[seen] if seen.any() else values
+    coldest = min(float(inside.min()), limit(inside, scale))
+    return np.where(seen, values, values.dtype.type(coldest))
 
 
 def find(values: np.ndarray, scale: Scale, *, frame: Frame, photograph: tuple) -> tuple:

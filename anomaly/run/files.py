@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,44 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+PENDING = ".saving"  # in a folder whose files are being replaced
+
+
+@contextmanager
+def replacing_together(folder: Path, *, last: str) -> Iterator[Path]:
+    """Yields a folder for new files, which then replace those of the same names in `folder` as if in one step.
+
+    `last`: the file that says what the others are, without which nothing is replaced. A crash before it is written
+    leaves what was there; one after it is mended by `finish`.
+    """
+    folder = Path(folder)
+    finish(folder, last=last)
+    place = folder / PENDING
+    with writing(folder):
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        try:
+            yield place
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+    finish(folder, last=last)
+
+
+def finish(folder: Path, *, last: str) -> None:
+    """Moves files to where they belong that `replacing_together` has written; without any it does nothing."""
+    place = folder / PENDING
+    if not (place / last).is_file():
+        return
+    with writing(folder):
+        for path in sorted(path for path in place.rglob("*") if path.is_file() and path != place / last):
+            final = folder / path.relative_to(place)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, final)
+        os.replace(place / last, folder / last)
+        shutil.rmtree(place, ignore_errors=True)
+
+
 def is_name(text: str) -> bool:
     """Whether it can be the name of a file or folder: nothing that leads elsewhere, as what comes from a file may."""
     return text not in ("", ".", "..") and not any(sign in text for sign in "/\\\0")
@@ -82,6 +120,26 @@ def require_own(path: Path, *, is_own: bool) -> None:
         raise DataError(f"{path}: is there already and was not written by this program; choose another place")
 
 
+MARKER = ".made_by_anomaly"  # tells a folder of files that may be replaced from one of the user's
+
+
+def require_own_folder(folder: Path) -> None:
+    """For a folder that is to be replaced as a whole; an empty one holds nothing to lose."""
+    empty = folder.is_dir() and not any(folder.iterdir())
+    require_own(folder, is_own=empty or (folder / MARKER).is_file())
+
+
+def claim(folder: Path, names: Iterable[Path]) -> None:
+    """For files that are to be written into a folder: what lies there under their names must be of this program."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).is_file():
+        for name in names:
+            require_own(folder / name, is_own=False)
+        return  # it stays the user's
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARKER).touch()
+
+
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")  # as names of files may have it
@@ -94,8 +152,10 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8", errors="surrogateescape"))
-    except ValueError as error:
-        raise DataError(f"{path}: not valid JSON ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not valid JSON ({first_line(error)})") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def sha256(path: Path) -> str:

@@ -188,8 +188,8 @@ def to_values(config: Options) -> dict:
     }
 
 
-def to_yaml(config: Options) -> str:
-    return yaml.safe_dump(to_values(config), sort_keys=False, default_flow_style=None, allow_unicode=True)
+def to_yaml(values: dict) -> str:
+    return yaml.safe_dump(values, sort_keys=False, default_flow_style=None, allow_unicode=True)
 
 
 def known(cls: type[Options], chosen: dict, *, where: str) -> dict:

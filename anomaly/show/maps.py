@@ -1,6 +1,7 @@
 """Maps and masks at the size of the photograph, for other programs."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,18 +26,24 @@ def mask(judged: Judgement) -> np.ndarray:
     return found
 
 
+def place(path: Path, kind: Any) -> Path:
+    """Where what would be a picture lies, when it is written as this kind."""
+    return path.with_suffix(".npy") if kind == NUMBERS else path
+
+
 def write(path: Path, judged: Judgement, *, kind: str) -> None:
     """Outside of what was looked at there is no number, or black."""
     scaled, place, whole = spread(judged)
     if kind == GREY:
         grey = np.zeros(whole, np.uint16)
-        grey[place] = np.rint(levels(scaled, judged.scales.pixel) * MOST)
+        level = levels(scaled, judged.scales.pixel)
+        grey[place] = np.rint((level if judged.seen is None else level * judged.seen_on_photograph) * MOST)
         with replacing(path) as temporary:
             temporary.write_bytes(cv2.imencode(".png", grey)[1].tobytes())
         return
     values = np.full(whole, np.nan, np.float32)
-    values[place] = scaled
-    with replacing(path.with_suffix(".npy")) as temporary, open(temporary, "wb") as file:
+    values[place] = scaled if judged.seen is None else np.where(judged.seen_on_photograph, scaled, np.nan)
+    with replacing(place(path, kind)) as temporary, open(temporary, "wb") as file:
         np.save(file, values)
 
 

@@ -138,11 +138,11 @@ def boxes(picture: np.ndarray, regions: tuple) -> None:
 
 def outline_of_region(picture: np.ndarray, judged: Judgement) -> None:
     """A white line around where was looked, if that is not everywhere."""
-    seen = judged.seen
-    if seen is None or judged.transform is None or judged.shape is None or not judged.transform.region:
+    if judged.seen is None or judged.transform is None or not judged.transform.region:
         return
-    scaled, (rows, columns) = judged.transform.back(seen.astype(np.float32), judged.shape)
-    outlines, _ = cv2.findContours((scaled > 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    _, (rows, columns) = judged.on_photograph
+    seen = judged.seen_on_photograph.astype(np.uint8)
+    outlines, _ = cv2.findContours(seen, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     cv2.drawContours(picture[rows, columns], outlines, -1, WHITE, line_width(picture))
 
 

@@ -48,6 +48,7 @@ def record(evaluation: Evaluation, about: dict) -> dict:
     }
 
 
+LONG = 1e9  # from here on numbers are written with an exponent
 CSV_COLUMNS = ("name", "wrong", "verdict", "anomalous", "score", "normalised", "path")
 CSV_HEADER = ",".join(CSV_COLUMNS)
 
@@ -73,7 +74,9 @@ def threshold(calibration: Calibration, images: tuple, *, scales: Scales) -> dic
 
 
 def number(value: Optional[float], digits: int = 4) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" if abs(value) < LONG else f"{value:.{digits}e}"
 
 
 def remarks(all_results: list) -> list:
@@ -90,7 +93,7 @@ def figures(results: dict) -> str:
     verdicts = results["verdicts"]
     if results["threshold"] is not None:
         lines.append(
-            f"threshold {results['threshold']:.4f} ({results['threshold_chosen']}): "
+            f"threshold {number(results['threshold'])} ({results['threshold_chosen']}): "
             f"{verdicts['false_alarms']} of {verdicts['good']} good images called anomalous, "
             f"{verdicts['missed']} of {verdicts['anomalous']} anomalous ones missed"
         )
@@ -118,7 +121,7 @@ def of_threshold(results: dict) -> list:
             f"{row['missed']} of {tests['anomalous']}",
         )
         mark = "   <- in force" if row["chosen"] else ""
-        lines.append(f"  {rate:>16}{row['threshold']:12.4f}{above:>24}{alarms:>15}{missed:>17}{mark}")
+        lines.append(f"  {rate:>16}{number(row['threshold']):>12}{above:>24}{alarms:>15}{missed:>17}{mark}")
     found = ", ".join(f"{each['name']} ({each['score']:.4f})" for each in results["deciding"])
     lines.append(f"the largest scores in training: {found}")
     return lines + ([f"warning: {results['advice']}"] if results["advice"] else [])

@@ -13,6 +13,7 @@ from mindspore import nn
 from anomaly.data import augment, trained_on
 from anomaly.data.samples import grouped
 from anomaly.deploy import state
+from anomaly.deploy.saving import saving
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
 from anomaly.engines.choice import MINDSPORE
@@ -83,13 +84,10 @@ class FastFlow(Fitted):
         return maps, image_scores(maps)
 
     def save(self, folder: Path) -> None:
-        folder = Path(folder)
-        name = checkpoint(folder.resolve().name)
-        state.begin(folder)
         # By their places: a parameter's own name has changed where the flow became a part of a model for export.
         values = [{"name": key, "data": value} for key, value in self.squares.cell.flows.parameters_and_names()]
-        save_checkpoint(values, folder / name)
-        state.save(folder, self, files=(name,), details={"images": self.images})
+        with saving(folder, self, details={"images": self.images}) as place:
+            save_checkpoint(values, place / checkpoint(Path(folder).resolve().name))
 
 
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> FastFlow:

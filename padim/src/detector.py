@@ -9,7 +9,7 @@ import numpy as np
 
 from anomaly.data import augment, trained_on
 from anomaly.data.samples import grouped, names
-from anomaly.deploy import state
+from anomaly.deploy.saving import saving
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
 from anomaly.measure.calibration import Calibration, of_photographs
@@ -22,7 +22,7 @@ from padim.src.anomaly_map import AnomalyMap, image_scores
 from padim.src.backbone import Embedding, embedding
 from padim.src.config import Config
 from padim.src.dataset import Kept
-from padim.src.gaussian import FILES, Accumulator, Gaussians
+from padim.src.gaussian import Accumulator, Gaussians
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,10 +48,8 @@ class PaDiM(Fitted):
         return np.repeat(self.anomaly_map(together.left_out(self.gaussians, group)[:1]), len(images), axis=0)
 
     def save(self, folder: Path) -> None:
-        folder = Path(folder)
-        state.begin(folder)
-        self.gaussians.save(folder)
-        state.save(folder, self, files=FILES, details={"images": self.images})
+        with saving(folder, self, details={"images": self.images}) as place:
+            self.gaussians.save(place)
 
 
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[PaDiM] = None) -> PaDiM:

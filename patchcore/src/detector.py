@@ -10,7 +10,7 @@ import numpy as np
 
 from anomaly.data import augment, trained_on
 from anomaly.data.samples import grouped, names
-from anomaly.deploy import state
+from anomaly.deploy.saving import saving
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
 from anomaly.measure.calibration import of_photographs
@@ -22,7 +22,7 @@ from patchcore.src import dataset, gathering, memory_bank, reduction
 from patchcore.src.anomaly_map import AnomalyMap
 from patchcore.src.backbone import Embedding, embedding
 from patchcore.src.config import Config
-from patchcore.src.memory_bank import INDEX, ROWS, MemoryBank
+from patchcore.src.memory_bank import MemoryBank
 
 APPROXIMATE = "the coreset is an approximation: it was picked from what had been picked in parts"
 
@@ -44,14 +44,10 @@ class PatchCore(Fitted):
         return self.anomaly_map(np.stack([self.bank.without(each, number) for each in patches]))
 
     def save(self, folder: Path) -> None:
-        folder = Path(folder)
-        state.begin(folder)
-        self.bank.save(folder)
-        files: tuple = (INDEX, ROWS)
-        if self.embedding.fewer:
-            self.embedding.fewer.save(folder)
-            files += (reduction.FILE,)
-        state.save(folder, self, files=files, details={"remark": self.remark, "images": self.images})
+        with saving(folder, self, details={"remark": self.remark, "images": self.images}) as place:
+            self.bank.save(place)
+            if self.embedding.fewer:
+                self.embedding.fewer.save(place)
 
 
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> PatchCore:

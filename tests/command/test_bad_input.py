@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import commands
@@ -14,8 +15,8 @@ import numpy as np
 import pytest
 from commands import CPU, RANDOM, SMALL, Result, evaluate, predict, train
 
-from anomaly.deploy import state
-from anomaly.run.files import replacing
+from anomaly.deploy import saving, state
+from anomaly.run.files import replacing, replacing_together
 from pretrained import pthtockpt
 
 GEAR = ("--category", "gear")
@@ -281,7 +282,7 @@ def test_predict_judges_the_other_images_of_a_folder_with_bad_ones(toy, output, 
     refused(done, 1, folder / "001.png")
     rows = json.loads((tmp_path / "a.json").read_text())
     assert [Path(row["path"]).name for row in rows] == ["000.png", "002.png"]
-    assert sorted(path.name[:3] for path in (output / "gear/predict").iterdir()) == ["000", "002"]
+    assert sorted(path.name[:3] for path in (output / "gear/predict").glob("*.png")) == ["000", "002"]
 
 
 def test_predict_into_a_file_that_cannot_be_written(toy, output, tmp_path):
@@ -301,14 +302,16 @@ def test_what_a_killed_run_left_does_not_disturb(toy, data, output):
     assert evaluate(data, output, *GEAR).code == 0
 
 
-def test_a_run_that_was_killed_while_saving_leaves_no_state(data, output, monkeypatch):
+def test_a_run_that_was_killed_while_saving_leaves_the_state_of_before(data, output, monkeypatch):
     def killed(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(faiss, "write_index", killed)
+    before = (output / "gear" / "state.json").read_bytes()
+    monkeypatch.setattr(faiss, "serialize_index", killed)
     assert train(data, output, *GEAR, "--seed", "3").code == 130
     monkeypatch.undo()
-    refused(evaluate(data, output, *GEAR), 1, output / "gear")
+    assert (output / "gear" / "state.json").read_bytes() == before
+    assert evaluate(data, output, *GEAR).code == 0
 
 
 FULL = Path("/dev/full")
@@ -324,13 +327,20 @@ def temporary_of(path: Path) -> Path:
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("name", ["embeddings/index.faiss", "embeddings/rows.npy", "config.yaml", "state.json"])
-def test_a_full_disk(toy, tmp_path, name):
+def test_a_full_disk(toy, tmp_path, monkeypatch, name):
     """The file itself leads to a device that is always full."""
-    temporary = temporary_of(tmp_path / "out/gear" / name)
-    temporary.symlink_to(FULL)
+
+    @contextmanager
+    def full(folder, *, last):
+        with replacing_together(folder, last=last) as place:
+            temporary_of(place / name).symlink_to(FULL)
+            yield place
+
+    monkeypatch.setattr(saving, "replacing_together", full)
     refused(train(toy, tmp_path / "out", *GEAR), 1, "No space left")
     assert no_state(tmp_path / "out")
     assert not (tmp_path / "out/gear" / name).exists()
+    monkeypatch.undo()
     assert train(toy, tmp_path / "out", *GEAR).code == 0
 
 

@@ -29,7 +29,7 @@ def parsed(cls, flags, command: str) -> dict:
 def saved(tmp_path: Path, *flags) -> Path:
     path = tmp_path / "nut" / "config.yaml"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(config.to_yaml(resolved(*flags)), encoding="utf-8")
+    path.write_text(config.to_yaml(config.to_values(resolved(*flags))), encoding="utf-8")
     return path
 
 

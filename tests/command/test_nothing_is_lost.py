@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import CPU, listing, run
+from commands import CPU, METHODS, RANDOM, listing, run
 
 from anomaly.commands import command
 
@@ -85,6 +85,40 @@ def test_a_folder_of_the_users_that_is_called_sample_stays(output, photographs):
     for _ in range(2):  # its own pictures it may replace, also where it was killed before the figures were written
         assert run(command("eval", "padim"), *base).code == 0
         (folder / "results.json").unlink()
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_what_is_in_the_way_is_said_before_the_work(output, photographs, training):
+    folder = output / "gear"
+    (folder / "sample").mkdir()
+    (folder / "sample" / "mine.png").write_bytes(b"mine")
+    base = ("--dataset_path", photographs, "--category", "gear", "--output_dir", output, *CPU)
+    more = (*METHODS["padim"], *RANDOM) if training else ()
+    main = command("train" if training else "eval", "padim")
+    assert run(main, *base, *more, "--pictures", "0").code == 0  # writes a results.json beside it
+    before = listing(folder)
+    refused(run(main, *base, *more), folder / "sample", "was not written by this program")
+    after = listing(folder)
+    assert {path for path in before if before[path] != after[path]} <= {str(folder / f"{main.__module__}.log")}
+
+
+def test_masks_of_a_data_set_are_not_replaced_by_those_of_a_prediction(output, photographs):
+    shutil.copytree(output / "gear", photographs / "gear", dirs_exist_ok=True)
+    rust = photographs / "gear" / "test" / "rust"
+    mine = photographs / "gear" / "masks"
+    shutil.copytree(photographs / "gear" / "ground_truth" / "rust", mine)
+    shutil.copy(next(mine.iterdir()), mine / next(rust.iterdir()).name)
+    before = listing(mine)
+    refused(predict(photographs, rust, "--save_masks", "--no_pictures"), mine, "was not written by this program")
+    assert listing(mine) == before
+
+
+def test_pictures_of_earlier_results_are_not_judged(output, photographs):
+    shutil.copytree(output / "gear", photographs / "gear", dirs_exist_ok=True)
+    first, second = (predict(photographs, photographs) for _ in range(2))
+    assert first.code == 0 and first.out == second.out
+    result = predict(photographs, photographs / "gear" / "predict", "--no_pictures")  # unless that is what is asked
+    assert result.code == 0 and result.out.count(str(photographs / "gear" / "predict")) > 1
 
 
 @pytest.mark.parametrize("key", ["defect", "bin"])

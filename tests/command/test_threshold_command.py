@@ -46,6 +46,48 @@ def test_what_is_kept_holds_for_all_that_comes_after(toy, folder):
     assert after["threshold"] == evaluated(toy, folder)["threshold"]
 
 
+def test_a_model_beside_it_that_fell_behind_is_brought_up(toy, folder):
+    made = folder / "m.onnx"
+    where = ("--category", "gear", "--output_dir", folder.parent, "--file_format", "ONNX", "--file_name", made)
+    assert commands.run(command("export", "patchcore"), *where, *commands.CPU).code == 0
+    before = made.with_suffix(".json").read_text()
+    assert commands.run(main, "threshold", folder, "--value", "5").code == 0
+    made.with_suffix(".json").write_text(before)  # as where it was killed in between
+    for name in ("dangling.json", "a.json"):
+        (folder / name).symlink_to(folder / "nowhere")
+    result = commands.run(main, "threshold", folder)
+    assert f"{made.with_suffix('.json')} has another threshold" in result.out
+    assert commands.run(main, "threshold", folder, "--value", "5").code == 0
+    assert json.loads(made.with_suffix(".json").read_text())["threshold"] == 5
+    other = json.loads(before)
+    other["good_scores"][0] *= 2
+    made.with_suffix(".json").write_text(json.dumps(other))
+    assert "of another training" in commands.run(main, "threshold", folder, "--value", "6").out
+    assert json.loads(made.with_suffix(".json").read_text())["threshold"] == other["threshold"]
+
+
+def test_the_options_to_read_follow(toy, folder):
+    assert commands.run(main, "threshold", folder, "--value", "5").code == 0
+    assert yaml.safe_load((folder / "config.yaml").read_text())["threshold"] == 5
+    result = commands.evaluate(
+        toy, folder.parent, "--category", "gear", "--pictures", "0", "--config", folder / "config.yaml"
+    )
+    assert result.code == 0 and "edited" not in result.err
+    assert json.loads((folder / "results.json").read_text())["threshold"] == 5
+    edited = (folder / "config.yaml").read_text() + "# mine"
+    (folder / "config.yaml").write_text(edited)
+    assert commands.run(main, "threshold", folder, "--value", "6").code == 0
+    assert (folder / "config.yaml").read_text() == edited
+
+
+def test_a_damaged_evaluation_is_said(folder):
+    results = json.loads((folder / "results.json").read_text())
+    results["images"][0].pop("score")
+    (folder / "results.json").write_text(json.dumps(results))
+    result = commands.run(main, "threshold", folder)
+    assert result.code == 1 and result.err == f"error: {folder / 'results.json'}: damaged; run eval.py again\n"
+
+
 def test_a_suggestion_by_labels_says_so(toy, folder):
     before = evaluated(toy, folder, "--threshold", "1e6")  # all defects are missed
     assert before["verdicts"]["missed"] == before["verdicts"]["anomalous"]

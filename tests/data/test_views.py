@@ -12,7 +12,9 @@ from PIL import Image
 from anomaly.data import loader, roi
 from anomaly.data.samples import Sample
 from anomaly.data.tiles import Tiles
-from anomaly.data.transform import PAINT, Transform, floored
+from anomaly.data.transform import PAINT, Transform
+from anomaly.measure.calibration import Scale
+from anomaly.measure.regions import above, floored
 from anomaly.run.errors import DataError, UsageError
 
 SHAPES = [(64, 64), (100, 64), (64, 101), (33, 200), (300, 40), (17, 9)]
@@ -74,6 +76,8 @@ def test_a_region_survives_as_text():
         "rle:0x2:0",
         "rle:2:4",
         "rle:2x2:1,2",
+        "rle:2x2:4",  # empty
+        "rle:32768x32768:0,1073741824",  # a gigabyte
     ],
 )
 def test_a_damaged_region_is_refused(text):
@@ -89,7 +93,15 @@ def test_a_region_comes_from_an_image_or_polygons(tmp_path):
     polygons = tmp_path / "roi.yaml"
     polygons.write_text("size: [40, 60]\npolygons: [[[20, 10], [50, 10], [50, 30], [20, 30]]]")
     assert np.array_equal(roi.decoded(roi.parse(str(polygons))), mask)
-    for wrong in ("size: [40, 60]", "polygons: 3\nsize: [4, 4]", "[", "size: [40, 60]\npolygons: [[[1, 2]]]"):
+    shape = "polygons: [[[0, 0], [{}, 0], [9, 9]]]"
+    for wrong in (
+        "size: [40, 60]",
+        "polygons: 3\nsize: [4, 4]",
+        "[",
+        "size: [40, 60]\npolygons: [[[1, 2]]]",
+        "size: [40000, 40000]\n" + shape.format(9),
+        *(f"size: [40, 60]\n{shape.format(far)}" for far in (".nan", ".inf", "1e30")),
+    ):
         polygons.write_text(wrong)
         with pytest.raises(DataError, match="polygons"):
             roi.parse(str(polygons))
@@ -130,13 +142,16 @@ def test_each_photograph_may_have_its_own_region(tmp_path):
         transform.seen((64, 64), tmp_path / "photos" / "c.jpg")
 
 
-def test_a_map_is_coldest_outside():
+@pytest.mark.parametrize("threshold", [float("nan"), -9.0, 0.0, 9.0])
+def test_a_map_is_coldest_outside_and_marked_nowhere(threshold):
     values = rng.normal(size=(8, 8)).astype(np.float32)
     seen = np.zeros((8, 8), bool)
     seen[2:5, 2:5] = True
-    found = floored(values, seen)
-    assert np.array_equal(found[seen], values[seen]) and (found[~seen] == values[seen].min()).all()
-    assert floored(values, None) is values
+    scale = Scale(threshold, 1.0)
+    found = floored(values, seen, scale=scale)
+    assert np.array_equal(found[seen], values[seen]) and (found[~seen] <= values[seen].min()).all()
+    assert not above(found, scale)[~seen].any() and above(found, scale)[seen].any()
+    assert floored(values, None, scale=scale) is values
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (65, 64), (64, 200), (150, 131), (40, 30), (300, 64)])

@@ -101,6 +101,40 @@ def test_a_threshold_that_is_none_is_refused(exported, tmp_path, change):
         anomaly.load(tmp_path / "a.onnx")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": [32, 48]},
+        {"resize": [64]},
+        {"resize": [64.0, 64.0]},
+        {"batch_size": 0},
+        {"batch_size": -1},
+        {"batch_size": "many"},
+        {"category": ["gear"]},
+        {"remark": None},
+        {"good_scores": [[1.0, 2.0]]},
+        {"good_scores": [1.0]},
+        {"good_names": ["a"]},
+    ],
+)
+def test_what_does_not_belong_together_is_refused(exported, tmp_path, change):
+    shutil.copy(exported, tmp_path / "a.onnx")
+    about = json.loads(exported.with_suffix(".json").read_text())
+    place = about["input"] if change.keys() <= about["input"].keys() else about
+    place.update(change)
+    (tmp_path / "a.json").write_text(json.dumps(about))
+    with pytest.raises(anomaly.DataError, match=r"a\.json: damaged"):
+        anomaly.load(tmp_path / "a.onnx")
+
+
+def test_the_smallest_unit_makes_no_verdict_without_a_number(exported, tmp_path):
+    shutil.copy(exported, tmp_path / "a.onnx")
+    about = json.loads(exported.with_suffix(".json").read_text())
+    (tmp_path / "a.json").write_text(json.dumps({**about, "unit": 1e-320}))
+    scale = anomaly.load(tmp_path / "a.onnx").scales.image
+    assert [float(scale.normalise(score)) for score in (-9, scale.threshold, 9e9)] == [0.0, 0.5, 1.0]
+
+
 @pytest.mark.parametrize(("key", "value"), [("format_version", 3), ("format_version", None)])
 def test_a_description_of_another_format_is_refused(exported, tmp_path, key, value):
     shutil.copy(exported, tmp_path / "a.onnx")

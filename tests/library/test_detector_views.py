@@ -105,7 +105,7 @@ def test_what_happens_outside_of_a_region_changes_nothing(method):
     assert before.score == same.score
     np.testing.assert_array_equal(before.map, same.map)
     assert other.score > before.score
-    assert (before.map[~before.seen] == before.map[before.seen].min()).all()
+    assert (before.map[~before.seen] <= before.map[before.seen].min()).all()
     judged = replace(other, scales=detector.with_threshold((before.score + other.score) / 2).scales)
     assert judged.verdict == "ANOMALOUS"
     [region, *_] = judged.regions

@@ -68,6 +68,7 @@ def test_a_value_moves_the_threshold_of_places_by_as_many_units():
 def test_a_value_needs_no_good_photographs():
     scales = Calibration(GOOD[:0], GOOD[:0]).at(Choice(value=3.0))
     assert scales.known
+    assert [row.threshold for row in rates.rates(Calibration(GOOD[:1], GOOD[:1]), (), scales=scales)] == [3.0]
     assert (scales.image.verdict(3.1), scales.image.verdict(2.9)) == ("ANOMALOUS", "NORMAL")
 
 
@@ -82,4 +83,6 @@ def test_a_new_rate_replaces_a_value_and_its_source():
     assert changed(kept, {}) is None
     assert changed(kept, {"false_alarm_rate": 0.1}) == Choice(0.1, robust=True)
     assert changed(kept, {"threshold": 4.0}) == Choice(0.01, value=4.0, robust=True)
+    assert changed(kept, {"robust_threshold": True}) == Choice(0.01, robust=True)
+    assert changed(kept, {"robust_threshold": True, "threshold": 4.0}) == Choice(0.01, value=4.0, robust=True)
     assert changed(kept, {"robust_threshold": False}) == Choice(0.01, value=3.0, source="test labels")

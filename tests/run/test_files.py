@@ -6,8 +6,22 @@ import hashlib
 import numpy as np
 import pytest
 
+from anomaly.run import files
 from anomaly.run.errors import DataError
-from anomaly.run.files import read_json, replacing, replacing_folder, require_writable, sha256, write_json, write_text
+from anomaly.run.files import (
+    MARKER,
+    claim,
+    finish,
+    read_json,
+    replacing,
+    replacing_folder,
+    replacing_together,
+    require_own_folder,
+    require_writable,
+    sha256,
+    write_json,
+    write_text,
+)
 
 
 def names(folder) -> list:
@@ -130,3 +144,61 @@ def test_require_writable_refuses_a_path_at_or_below_a_file(tmp_path, below):
     with pytest.raises(DataError, match=r"file.*--output_dir"):
         require_writable(tmp_path / "file" / below)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def several(folder, text) -> None:
+    with replacing_together(folder, last="record") as place:
+        for name in ("a", "deep/b", "record"):
+            (place / name).parent.mkdir(exist_ok=True)
+            (place / name).write_text(text)
+
+
+def contents(folder) -> dict:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_several_files_are_replaced_together_or_not_at_all(tmp_path):
+    several(tmp_path, "old")
+    assert contents(tmp_path) == dict.fromkeys(("a", "deep/b", "record"), "old")
+    with pytest.raises(KeyboardInterrupt), replacing_together(tmp_path, last="record") as place:
+        (place / "a").write_text("new")
+        raise KeyboardInterrupt
+    assert contents(tmp_path) == dict.fromkeys(("a", "deep/b", "record"), "old")
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_what_was_cut_off_after_the_last_file_is_finished(tmp_path, monkeypatch, moved):
+    several(tmp_path, "old")
+    real, done = files.os.replace, []
+
+    def killed(source, target):
+        if len(done) == moved:
+            raise KeyboardInterrupt
+        done.append(target)
+        real(source, target)
+
+    monkeypatch.setattr(files.os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        several(tmp_path, "new")
+    monkeypatch.undo()
+    assert (tmp_path / "record").read_text() == "old"
+    finish(tmp_path, last="record")
+    assert contents(tmp_path) == dict.fromkeys(("a", "deep/b", "record"), "new")
+    finish(tmp_path, last="record")
+
+
+def test_a_folder_of_the_users_stays_theirs(tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "a.png").write_text("mine")
+    with pytest.raises(DataError, match="not written by this program"):
+        require_own_folder(mine)
+    claim(mine, [mine / "b.png"])  # what it has no file of may be added, and that is all
+    assert names(mine) == ["a.png"]
+    with pytest.raises(DataError, match=r"a\.png: is there already"):
+        claim(mine, ["b.png", "a.png"])
+    claim(tmp_path / "ours", ["a.png"])
+    (tmp_path / "ours" / "a.png").write_text("ours")
+    claim(tmp_path / "ours", ["a.png"])
+    require_own_folder(tmp_path / "ours")
+    assert names(tmp_path / "ours") == [MARKER, "a.png"]

@@ -7,14 +7,13 @@ from typing import Optional
 import numpy as np
 
 from anomaly.data.loader import batches
-from anomaly.deploy import state
+from anomaly.deploy.saving import saving
 from anomaly.deploy.state import State
 from anomaly.detector import Fitted, common
 from anomaly.engines.frozen import Frozen, layers
 from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
 from anomaly.networks.resample import Enlarge
-from anomaly.run.files import replacing
 from anomaly.run.job import Job
 from nearest_mean.src.config import Config
 
@@ -38,10 +37,8 @@ class NearestMean(Fitted):
         return maps, maps.max(axis=(1, 2))
 
     def save(self, folder: Path) -> None:
-        state.begin(folder)
-        with replacing(Path(folder) / FILE) as temporary:
-            np.save(temporary, self.mean)
-        state.save(Path(folder), self, files=(FILE,))
+        with saving(folder, self) as place:
+            np.save(place / FILE, self.mean)
 
 
 def assemble(config: Config, backbone: Backbone, mean: np.ndarray, calibration: Calibration) -> NearestMean:
