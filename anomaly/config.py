@@ -130,6 +130,12 @@ class Config(Source):
     )
     threshold_source: str = _data("", str, "where the threshold comes from, if that is to be told", commands=())
     pictures: int = _data(1000, count, "result pictures to draw at most", commands=(TRAIN, EVAL, POSTPROCESS))
+    save_gif: bool = _data(
+        False,
+        options.boolean,
+        "an animation of the category too, <category>.gif: photograph, map, truth",
+        commands=(TRAIN, EVAL),
+    )
     batch_size: int = _run(
         8, positive, "images that go through the network at once; changes no result", commands=(TRAIN, EVAL, PREDICT)
     )

@@ -13,6 +13,7 @@ from anomaly.measure import rates
 from anomaly.measure.calibration import Scales
 from anomaly.measure.judgement import Judgement
 
+TRUTH = "good, left out of training"
 FOLDER = "train"  # of their pictures, unless a kind of defect is called so
 
 

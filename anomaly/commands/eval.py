@@ -39,7 +39,8 @@ def evaluate(chosen: Chosen, name: str, *, model: Optional[Exported]) -> dict:
     folder = chosen.output / name
     found = None if model else state.read(folder)
     require_writable(folder)
-    results.require_places(folder, pictures=chosen.open.pictures)
+    wanted = results.animation_of(folder, chosen.open)
+    results.require_places(folder, pictures=chosen.open.pictures, gif=wanted)
     with logging_to(folder / "eval.log"):
         phases = Phases()
         data = common.trained_data(chosen, name)

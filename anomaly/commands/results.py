@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Optional
 
 from anomaly.commands import deciding
 from anomaly.config import Config
@@ -25,7 +26,7 @@ from anomaly.run.files import (
     write_text,
 )
 from anomaly.run.progress import Bars, Counter, log
-from anomaly.show import pictures, tables
+from anomaly.show import animation, panels, tables
 
 TABLE = "results.csv"
 
@@ -40,20 +41,23 @@ def write(
     good: tuple,
     table: str = TABLE,
     examples: Iterable[Judgement] = (),
+    gif: Optional[Path] = None,
 ) -> dict:
     """results.json, the table and sample/ of so many judgements.
 
     `about`: what is known of the detector and the photographs; `good`: a Calibration and the Scales in force;
-    `examples`: judgements to draw that do not count.
+    `examples`: judgements to draw that do not count; `gif`: where an animation goes, if there is to be one.
     """
-    require_places(folder, pictures=most, table=table)
+    require_places(folder, pictures=most, table=table, gif=gif)
     mark = "RANDOM BACKBONE" if about["random_backbone"] else ""
+    frames = animation.Animation()
+    watched = frames.gathered(judgements) if gif else judgements
     with sample(folder, most) as place, Counter(Bars(), "evaluation", total=number) as count:
-        for _ in pictures.drawn(examples, place, most=most, mark=mark):
+        for _ in panels.drawn(examples, place, most=most, mark=mark, truth=deciding.TRUTH):
             pass
 
         def counted() -> Iterable[Judgement]:
-            for judgement in pictures.drawn(judgements, place, most=most, mark=mark):
+            for judgement in panels.drawn(watched, place, most=most, mark=mark):
                 yield judgement
                 count()
 
@@ -66,16 +70,25 @@ def write(
         "good_scores_sha256": identity(calibration),
         "seconds_per_image": seconds,
     }
+    if gif:
+        frames.write(gif)
     write_json(folder / "results.json", results)
     write_text(folder / table, tables.csv_of(results))
     log.info("%s", tables.figures(results) if evaluation.images else tables.without_images(results))
     return results
 
 
-def require_places(folder: Path, *, pictures: int, table: str = TABLE) -> None:
+def animation_of(folder: Path, config: Config) -> Optional[Path]:
+    """Where the animation of a category goes, if one is asked for."""
+    return folder / f"{folder.resolve().name}.gif" if config.save_gif else None
+
+
+def require_places(folder: Path, *, pictures: int, table: str = TABLE, gif: Optional[Path] = None) -> None:
     """Nothing that another program or the user has made is replaced; to be known before hours of training."""
     require_own(folder / table, is_own=begins(folder / table, (tables.CSV_HEADER,)))
     require_own(folder / "results.json", is_own=is_ours(folder / "results.json"))
+    if gif:
+        require_own(gif, is_own=animation.is_ours(gif))
     if pictures:
         require_own_folder(folder / "sample")
 
@@ -137,4 +150,5 @@ def of_category(detector: Detector, data: Category, *, folder: Path, config: Con
         about=about,
         good=(detector.calibration, scales),
         examples=examples,
+        gif=animation_of(folder, config),
     )

@@ -33,7 +33,7 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
 def train(chosen: Chosen, name: str, *, ranks: Ranks) -> Optional[dict]:
     method, config, folder = chosen.method, chosen.resolved, chosen.output / name
     require_writable(folder)
-    results.require_places(folder, pictures=config.pictures)
+    results.require_places(folder, pictures=config.pictures, gif=results.animation_of(folder, config))
     with logging_to(ranks.log(folder), append=getattr(config, "resume", False)):
         start = method.load(state.read(folder), chosen.given) if getattr(config, "update", False) else None
         config = start.config if start else config

@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from anomaly.measure import metrics
-from anomaly.measure.calibration import ANOMALOUS, UNKNOWN
+from anomaly.measure.calibration import ANOMALOUS
 from anomaly.measure.judgement import Judgement
 from anomaly.measure.metrics import Points
 
@@ -94,9 +94,8 @@ def evaluate(judgements: Iterable[Judgement]) -> Evaluation:
 
 
 def judged(each: Judgement) -> Judged:
-    wrong = each.verdict != UNKNOWN and (each.verdict == ANOMALOUS) != each.sample.anomalous
-    place = str(each.sample.path)
-    return Judged(each.sample.name, each.sample.anomalous, each.score, each.verdict, each.normalised, wrong, place)
+    anomalous, place = each.sample.anomalous, str(each.sample.path)
+    return Judged(each.sample.name, anomalous, each.score, each.verdict, each.normalised, each.wrong, place)
 
 
 def verdicts(images: Iterable[Judged]) -> Verdicts:

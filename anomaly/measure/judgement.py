@@ -9,7 +9,7 @@ import numpy as np
 from anomaly.data.samples import Sample
 from anomaly.data.transform import Frame, Transform
 from anomaly.measure import regions
-from anomaly.measure.calibration import ANOMALOUS, Scales
+from anomaly.measure.calibration import ANOMALOUS, UNKNOWN, Scales
 from anomaly.run.errors import DataError
 
 
@@ -61,6 +61,11 @@ class Judgement:
     @property
     def verdict(self) -> str:
         return self.scales.image.verdict(self.score)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it is called what it is not."""
+        return self.verdict != UNKNOWN and (self.verdict == ANOMALOUS) != self.sample.anomalous
 
     @property
     def normalised(self) -> Optional[float]:

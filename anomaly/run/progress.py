@@ -86,38 +86,77 @@ class Counter:
 UNITS = {"coreset": "pick", "gaussians": "position", "training": "epoch", "download": "B"}
 
 
-class Bars:
-    """A callback that draws: on a terminal ten times a second, in a file of output only now and then."""
+EVERY = 15.0  # seconds from one line to the next, where there is no terminal
 
-    def __init__(self) -> None:
-        self.phase = ""
-        self.bar: Any = None
 
-    def __call__(self, step: Step) -> None:
-        if self.bar is None or step.phase != self.phase or step.done == 0:
-            self.close()
-            self.phase, self.bar = step.phase, self._begin(step)
-        self.bar.update(step.done - self.bar.n)
-        if step.note:
-            self.bar.set_postfix_str(step.note, refresh=False)
-        if step.done >= step.total:
-            self.close()
+class Bar:
+    """One phase on a terminal."""
 
-    def _begin(self, step: Step) -> tqdm:
-        return tqdm(
+    def __init__(self, step: Step) -> None:
+        self.bar = tqdm(
             total=step.total,
             desc=step.phase,
             unit=UNITS.get(step.phase, "image"),
             unit_scale=step.phase == "download",
             file=sys.stderr,
             dynamic_ncols=True,
-            mininterval=0.1 if sys.stderr.isatty() else 15,
+            mininterval=0.1,
+        )
+
+    def show(self, step: Step) -> None:
+        self.bar.update(step.done - self.bar.n)
+        if step.note:
+            self.bar.set_postfix_str(step.note, refresh=False)
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+class Lines:
+    """The same in a file of output, as under nohup: now and then a line; of what is done soon, none."""
+
+    def __init__(self, step: Step) -> None:
+        self.first, self.start = step.done, time.monotonic()
+        self.said = self.start
+
+    def show(self, step: Step) -> None:
+        now, done = time.monotonic(), step.done - self.first
+        if now - self.said < EVERY or not done or step.done >= step.total:
+            return
+        self.said = now
+        left = tqdm.format_interval((now - self.start) / done * (step.total - step.done))
+        unit = UNITS.get(step.phase, "image")
+        note = f" ({step.note})" if step.note else ""
+        print(
+            f"{step.phase}: {100 * step.done // step.total} %, {step.done} of {step.total} {unit}s, "
+            f"about {left} left{note}",
+            file=sys.stderr,
+            flush=True,
         )
 
     def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+        pass
+
+
+class Bars:
+    """A callback that shows each phase with the time that is left: as a bar on a terminal, else in lines."""
+
+    def __init__(self) -> None:
+        self.phase = ""
+        self.shown: Any = None
+
+    def __call__(self, step: Step) -> None:
+        if self.shown is None or step.phase != self.phase or step.done == 0:
+            self.close()
+            self.phase, self.shown = step.phase, (Bar if sys.stderr.isatty() else Lines)(step)
+        self.shown.show(step)
+        if step.done >= step.total:
+            self.close()
+
+    def close(self) -> None:
+        if self.shown is not None:
+            self.shown.close()
+            self.shown = None
 
 
 class Phases:

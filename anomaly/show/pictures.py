@@ -1,22 +1,16 @@
-"""Pictures to look at: the photograph, the heat map, the heat map over the photograph, the mask."""
+"""Pictures to look at: a map in colours, and over its photograph."""
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Optional
 
 import cv2
 import numpy as np
 
-from anomaly.data.images import encode
 from anomaly.measure.calibration import Scale
 from anomaly.measure.judgement import Judgement
-from anomaly.run.files import writing
-from anomaly.run.threads import Background
+from anomaly.show import lettering
 
-CAPTION = 24  # height of the line below a picture
 RED = (220, 30, 30)
-WHITE = (255, 255, 255)
-LARGEST = 1024  # side of a panel; a larger one is shrunk
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def file_name(photograph: Path) -> str:
@@ -41,90 +35,46 @@ def heat(level: np.ndarray) -> np.ndarray:
 def overlay(image: np.ndarray, values: np.ndarray, *, scale: Scale) -> np.ndarray:
     """The heat map over the photograph where it is warm, with a red line around what is above the threshold."""
     level = levels(values, scale)
-    return _overlay(image, values, scale=scale, level=level, warm=heat(level))
+    return blended(image, values, scale=scale, level=level, warm=heat(level))
 
 
-def _overlay(image: np.ndarray, values: np.ndarray, *, scale: Scale, level: np.ndarray, warm: np.ndarray) -> np.ndarray:
+def blended(image: np.ndarray, values: np.ndarray, *, scale: Scale, level: np.ndarray, warm: np.ndarray) -> np.ndarray:
+    """The same, where its levels and colours are known."""
     strength = (0.6 * np.clip((level - 0.3) / 0.2, 0, 1)).astype(np.float32)[..., None]
-    blended = np.rint(image + (warm.astype(np.float32) - image) * strength).astype(np.uint8)
+    picture = np.rint(image + (warm.astype(np.float32) - image) * strength).astype(np.uint8)
     if not np.isnan(scale.threshold):
         above = (values > scale.threshold).astype(np.uint8)
         outlines, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        cv2.drawContours(blended, outlines, -1, RED, line_width(image))
-    return blended
+        cv2.drawContours(picture, outlines, -1, RED, line_width(image))
+    return picture
 
 
-def side_by_side(
-    image: np.ndarray, values: np.ndarray, *, mask: Optional[np.ndarray], scale: Scale, caption: str
-) -> np.ndarray:
-    """Picture, heat map, overlay and mask in a row, with a line of text below; no mask: a grey field."""
-    shape = (*values.shape, 3)
-    drawn = np.full(shape, 128, np.uint8) if mask is None else np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)
-    level = levels(values, scale)
-    warm = heat(level)
-    row = np.hstack([image, warm, _overlay(image, values, scale=scale, level=level, warm=warm), drawn])
-    line = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
-    write(line, caption, place=(6, CAPTION - 8), colour=(0, 0, 0))
-    return np.vstack([row, line])
-
-
-def write(image: np.ndarray, text: str, *, place: tuple, colour: tuple) -> None:
-    """A line of text from `place`, (x, y); what OpenCV's font lacks becomes a question mark."""
-    ascii_only = text.encode("ascii", "replace").decode()
-    cv2.putText(image, ascii_only, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
-
-
-def drawn(judgements: Iterable[Judgement], folder: Path, *, most: int, mark: str) -> Iterator[Judgement]:
-    """Passes them on, and draws the first of them into folder/<defect>/; `mark`: what each picture has to say.
-
-    They are drawn in threads, while the next ones are judged; the folder is not yet where people look.
-    """
-    with Background() as background:
-        for number, each in enumerate(judgements):
-            if number < most:
-                background(_draw, each, folder, mark=mark)
-            yield each
-
-
-def _draw(judged: Judgement, folder: Path, *, mark: str) -> None:
-    caption = f"{judged.sample.name}  score {judged.score:.3f}  {judged.verdict}  {mark}".rstrip()
-    image, values, mask = shrunk(judged.image, judged.map, mask=judged.mask)
-    picture = side_by_side(image, values, mask=mask, scale=judged.scales.pixel, caption=caption)
-    path = folder / judged.sample.name
-    path = path.parent / file_name(path)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(picture, path.suffix))
-
-
-def shrunk(image: np.ndarray, values: np.ndarray, *, mask: Optional[np.ndarray]) -> tuple:
-    """The same no larger than people look at; the worst place and the mask stay to be seen."""
-    step = -(-max(image.shape[:2]) // LARGEST)
-    if step == 1:
-        return image, values, mask
-    height, width = (side // step for side in image.shape[:2])
-    parts = (
-        array[: height * step, : width * step].reshape(height, step, width, step)
-        for array in (values, mask)
-        if array is not None
-    )
-    worst = [part.max(axis=(1, 3)) for part in parts]
-    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return small, worst[0], worst[1] if mask is not None else None
+def ring(picture: np.ndarray, place: tuple) -> None:
+    """Around a place, (row, column): the warmest one, where nothing is above the threshold."""
+    radius, width = max(4, min(picture.shape[:2]) // 16), line_width(picture)
+    for colour, wide in ((BLACK, 3 * width), (WHITE, width)):
+        cv2.circle(picture, (int(place[1]), int(place[0])), radius, colour, wide, cv2.LINE_AA)
 
 
 def on_photograph(judged: Judgement, *, mark: str = "") -> np.ndarray:
-    """The photograph at its own size, with the map over the part that was looked at, and a box around each region."""
+    """The photograph at its own size, with the map over the part that was looked at, and a box around each region.
+
+    Where nothing is above the threshold, a ring around the warmest place.
+    """
     image = judged.image if judged.photograph is None else judged.photograph
     scaled, (rows, columns) = judged.on_photograph
     picture = image.copy()
     picture[rows, columns] = overlay(np.ascontiguousarray(image[rows, columns]), scaled, scale=judged.scales.pixel)
     if scaled.shape != image.shape[:2]:  # what lies outside the crop was not judged: a white line says so
         cv2.rectangle(picture, (columns.start, rows.start), (columns.stop - 1, rows.stop - 1), WHITE, 1)
+    if not scaled.max() > judged.scales.pixel.threshold:
+        ring(picture[rows, columns], np.unravel_index(scaled.argmax(), scaled.shape))
     outline_of_region(picture, judged)
     boxes(picture, judged.regions)
     if mark:
-        write(picture, mark, place=(6, 18), colour=RED)
+        size = lettering.scale(picture.shape[:2])
+        place = (round(12 * size), lettering.height(size))
+        lettering.write(picture, mark, place=place, colour=RED, size=size)
     return picture
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from anomaly.data.images import write_image
 from anomaly.run.files import write_text
-from anomaly.show.pictures import write
+from anomaly.show.lettering import write
 
 FIELDS = ("epoch", "loss", "held_out", "learning_rate", "seconds")
 WIDTH, HEIGHT, MARGIN = 800, 400, 60

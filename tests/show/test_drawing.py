@@ -50,21 +50,3 @@ def test_an_overlay_leaves_what_is_far_below_the_threshold_alone():
     changed[10:20, 10:20] = False
     assert not changed.any()
     assert (found == drawing.RED).all(axis=2).sum() >= 36
-
-
-@pytest.mark.parametrize("mask", [None, np.eye(40, dtype=bool)])
-@pytest.mark.parametrize("scale", [SCALE, NOTHING])
-def test_four_fields_stand_in_a_row_over_a_line_of_text(mask, scale):
-    image = picture(40, 40)
-    row = drawing.side_by_side(
-        image, np.random.default_rng(0).random((40, 40)), mask=mask, scale=scale, caption="größe 1"
-    )
-    assert row.shape == (40 + drawing.CAPTION, 160, 3)
-    assert row.dtype == np.uint8
-    assert np.array_equal(row[:40, :40], image)
-    last = row[:40, 120:]
-    if mask is None:
-        assert (last == 128).all()
-    else:
-        assert np.array_equal(last[..., 0] > 0, mask)
-    assert (row[40:] < 128).any()
