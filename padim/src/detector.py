@@ -56,7 +56,8 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     """With `start` the samples that it has not seen are added to it."""
     positions, known = embedding(backbone, config), start.images if start else []
     new = trained_on.unseen(samples, known) if start else list(samples)
-    again = start is not None or (config.augment and job.ranks.size > 1)  # whether the network sees them twice
+    in_groups = len(grouped(samples)[0]) < len(samples)  # several images are of one photograph
+    again = start is not None or (in_groups and job.ranks.size > 1)  # whether the network sees them twice
     kept = None if again else Kept(len(job.ranks.share(new)[0]), positions, folder=job.folder)
     earlier = start.gaussians if start else None
     gaussians = accumulate(config, new, positions=positions, start=earlier, job=job, kept=kept)
@@ -65,8 +66,8 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     anomaly_map = AnomalyMap(positions.grid, config.transform.size)
     images = known + trained_on.describe(new)
     with_these: dict = {"positions": positions, "anomaly_map": anomaly_map, "job": job, "kept": kept}
-    if config.augment:
-        calibration = without_copies(config, gaussians, samples=samples, **with_these)
+    if in_groups:
+        calibration = by_photograph(config, gaussians, samples=samples, **with_these)
     else:
         calibration = recalibrate(
             config,
@@ -76,9 +77,6 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
             earlier=start.calibration if start else None,
             **with_these,
         )
-        if config.tile:
-            called, photographs = grouped(samples)
-            calibration = of_photographs(calibration.scores, calibration.peaks, photographs=photographs, called=called)
     return PaDiM(
         **common(config, backbone, calibration=calibration),
         embedding=positions,
@@ -151,7 +149,7 @@ def recalibrate(
     return dataset.merge(earlier, [sample is not None for sample in present], fresh=fresh, called=called)
 
 
-def without_copies(
+def by_photograph(
     config: Config,
     gaussians: Gaussians,
     *,

@@ -51,6 +51,8 @@ def _squared(gaussians: Gaussians, x: np.ndarray, part: slice) -> np.ndarray:
     along *= np.sqrt((values + EPSILON) * (_inverse(values) if gaussians.low_rank else 1))[:, None]
     root = np.linalg.cholesky(np.eye(m) + 1 / n)
     t = root.T @ along  # p m R, the transpose of T
+    if m > values.shape[1]:
+        return (n - 1) * _solved(along + along.sum(axis=1, keepdims=True) / n, t=t, spread=spread + more)
     weighted = along / (spread + more)[:, None]  # D A^-1
     small = (t * (inverse * more / (spread + more))[:, None]) @ t.transpose(0, 2, 1)
     spanned = ((values > 0).sum(axis=1) == gaussians.count - 1)[:, None, None]
@@ -62,6 +64,16 @@ def _squared(gaussians: Gaussians, x: np.ndarray, part: slice) -> np.ndarray:
     across = (y @ weighted) @ t.transpose(0, 2, 1)  # p m m, y^T A^-1 T
     second = (across * np.linalg.solve(remaining, across.transpose(0, 2, 1)).transpose(0, 2, 1)).sum(axis=2)
     return (n - 1) * np.maximum(first + second, 0)
+
+
+def _solved(own: np.ndarray, *, t: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """y^T (A - T T^T)^-1 y without Woodbury: of more images than directions, as of a photograph in tiles, the matrix
+    of the directions is the smaller one.
+    """
+    stays = -(t.transpose(0, 2, 1) @ t)  # p R R
+    diagonal = np.arange(spread.shape[1])
+    stays[:, diagonal, diagonal] += spread
+    return (own * np.linalg.solve(stays, own.transpose(0, 2, 1)).transpose(0, 2, 1)).sum(axis=2)
 
 
 def _inverse(values: np.ndarray) -> np.ndarray:

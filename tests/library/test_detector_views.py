@@ -83,6 +83,16 @@ def test_left_out_all_tiles_of_a_photograph_are():
     assert len(detector.calibration.scores) == len(set(detector.calibration.names)) == len(images)
 
 
+def test_padim_leaves_out_whole_photographs():
+    images = [image[:64, :200] for image in GOOD]
+    options: dict = {"tile": 64, **NETWORK, **SMALL["padim"]}
+    padim = importlib.import_module("padim")
+    detector = padim.fit(images, **options)
+    for number, image in enumerate(images):
+        without = padim.fit(images[:number] + images[number + 1 :], **options)
+        assert detector.calibration.scores[number] == pytest.approx(without.judge(image).score, rel=1e-4)
+
+
 def test_a_flow_holds_out_whole_photographs():
     images = [image[:64, :200] for image in GOOD] * 2
     detector = importlib.import_module("fastflow").fit(images, tile=64, held_out=0.5, **NETWORK, **SMALL["fastflow"])

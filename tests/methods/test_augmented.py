@@ -103,7 +103,11 @@ def test_padim_without_kept_embeddings_finds_the_same(toy, monkeypatch):
 
 @pytest.mark.parametrize("same", [False, True])
 @pytest.mark.parametrize(
-    ("n", "d", "m"), [(12, 30, 3), (40, 20, 3), (9, 20, 1), (24, 20, 4), (21, 20, 3), (4, 10, 3), (20, 30, 5)]
+    ("n", "d", "m"),
+    [
+        *[(12, 30, 3), (40, 20, 3), (9, 20, 1), (24, 20, 4), (21, 20, 3), (4, 10, 3), (20, 30, 5)],
+        *[(40, 10, 15), (60, 5, 30), (30, 20, 25)],  # more images than dimensions, as of a photograph in tiles
+    ],
 )
 def test_leaving_several_images_out_is_exact(n, d, m, same):
     x = np.random.default_rng(n).normal(size=(n, 5, d)).astype(np.float32) * np.linspace(0.1, 2, d, dtype=np.float32)
