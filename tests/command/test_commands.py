@@ -15,6 +15,7 @@ import pytest
 import yaml
 from commands import CPU, RANDOM, SMALL, evaluate, listing, predict, run, train
 
+from anomaly.show import lettering, panels
 from anomaly.show.tables import RANDOM_MARK
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,12 +69,12 @@ def test_training_writes_everything(toy, trained):
 
 def test_the_pictures_show_photograph_heat_map_overlay_and_mask(toy, trained):
     drawn = picture(trained[0] / "fabric/sample/hole", "000")
-    assert drawn.shape[1] == 4 * 64
-    assert drawn.shape[0] > 64
+    side = panels.SMALLEST
+    head = lettering.height(lettering.scale((side, side)))
     photograph = cv2.imread(str(toy / "fabric/test/hole/000.png"))
     mask = cv2.imread(str(toy / "fabric/ground_truth/hole/000_mask.png"))
-    assert np.array_equal(drawn[:64, :64], photograph)
-    assert np.array_equal(drawn[:64, 192:], mask)
+    assert np.array_equal(drawn[head : head + side, :side], cv2.resize(photograph, (side, side)))
+    assert np.array_equal(drawn[head : head + side, -side:], np.kron(mask, np.ones((4, 4, 1), np.uint8)))
 
 
 def test_results_hold_figures_between_0_and_1_and_every_image(toy, trained):
@@ -300,7 +301,10 @@ def test_photographs_of_different_sizes_train_together(data, tmp_path):
 def test_oblong_sizes_and_a_crop(toy, tmp_path):
     options = ("--backbone", "resnet18", "--resize", "64", "96", "--crop", "48", "80", *RANDOM, *CPU)
     assert train(toy, tmp_path, "--category", "gear", options=options).code == 0
-    assert picture(tmp_path / "gear/sample/good", "000").shape[1] == 4 * 80
+    drawn = picture(tmp_path / "gear/sample/good", "000")
+    gap = (drawn[30:200] == 255).all(axis=(0, 2))
+    assert gap.argmax() == panels.SMALLEST  # the photograph ends there: 53 x 48 of its 64 x 64 pixels
+    assert drawn.shape[0] == pytest.approx(256 * 48 / 53 + 3.5 * lettering.height(lettering.SMALLEST), abs=8)
     judged = predict(tmp_path, "--category", "gear", "--image_path", toy / "gear/test/good/000.png")
     assert judged.code == 0
     assert picture(tmp_path / "gear/predict", "000").shape == (64, 64, 3)
@@ -351,7 +355,7 @@ def test_images_of_one_name_and_different_types_get_a_picture_each(toy, output, 
     for name in ("a.png", "a.jpg", "a.bmp"):
         cv2.imwrite(str(tmp_path / "photographs" / name), image)
     assert predict(output, "--category", "gear", "--image_path", tmp_path / "photographs").code == 0
-    assert len(list((output / "gear/predict").iterdir())) == 3
+    assert len(pictures(output / "gear/predict")) == 3
 
 
 def test_no_pictures_draws_none(toy, output):
@@ -359,7 +363,7 @@ def test_no_pictures_draws_none(toy, output):
     assert predict(output, *arguments, "--no_pictures").code == 0
     assert not (output / "gear/predict").exists()
     assert predict(output, *arguments).code == 0
-    assert len(list((output / "gear/predict").iterdir())) == 3
+    assert len(pictures(output / "gear/predict")) == 3
 
 
 @pytest.mark.parametrize("flags,rate,code", [([], "0.99", 0), (["--fail_on_anomaly"], "0.99", 3)])
