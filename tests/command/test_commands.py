@@ -303,8 +303,8 @@ def test_oblong_sizes_and_a_crop(toy, tmp_path):
     assert train(toy, tmp_path, "--category", "gear", options=options).code == 0
     drawn = picture(tmp_path / "gear/sample/good", "000")
     gap = (drawn[30:200] == 255).all(axis=(0, 2))
-    assert gap.argmax() == panels.SMALLEST  # the photograph ends there: 53 x 48 of its 64 x 64 pixels
-    assert drawn.shape[0] == pytest.approx(256 * 48 / 53 + 3.5 * lettering.height(lettering.SMALLEST), abs=8)
+    assert gap.argmax() == panels.SMALLEST  # the photograph ends there: 54 x 48 of its 64 x 64 pixels
+    assert drawn.shape[0] == pytest.approx(256 * 48 / 54 + 3 * lettering.height(lettering.SMALLEST), abs=8)
     judged = predict(tmp_path, "--category", "gear", "--image_path", toy / "gear/test/good/000.png")
     assert judged.code == 0
     assert picture(tmp_path / "gear/predict", "000").shape == (64, 64, 3)
