@@ -17,6 +17,8 @@ from anomaly.run.errors import DataError
 from anomaly.run.files import begins, read_json, replacing_folder, require_own, write_json, write_text
 from anomaly.run.progress import Bars, Counter, log
 from anomaly.show import pictures, tables
+from anomaly.show.report import page
+from anomaly.show.report.gallery import Gallery
 
 MARKER = ".made_by_anomaly"  # tells a folder of pictures that may be replaced from one of the user's
 TABLE = "results.csv"
@@ -33,19 +35,21 @@ def write(
     table: str = TABLE,
     examples: Iterable[Judgement] = (),
 ) -> dict:
-    """results.json, the table and sample/ of so many judgements.
+    """results.json, the table, report.html and sample/ of so many judgements.
 
     `about`: what is known of the detector and the photographs; `good`: a Calibration and the Scales in force;
     `examples`: judgements to draw that do not count.
     """
     require_own(folder / table, is_own=begins(folder / table, (tables.CSV_HEADER,)))
+    page.require_place(folder)
+    gallery = Gallery(number)
     mark = "RANDOM BACKBONE" if about["random_backbone"] else ""
     with sample(folder, most) as place, Counter(Bars(), "evaluation", total=number) as count:
         for _ in pictures.drawn(examples, place, most=most, mark=mark):
             pass
 
         def counted() -> Iterable[Judgement]:
-            for judgement in pictures.drawn(judgements, place, most=most, mark=mark):
+            for judgement in gallery.collected(pictures.drawn(judgements, place, most=most, mark=mark)):
                 yield judgement
                 count()
 
@@ -60,6 +64,7 @@ def write(
     }
     write_json(folder / "results.json", results)
     write_text(folder / table, tables.csv_of(results))
+    page.write(folder, results, evaluation=evaluation, gallery=gallery, good=good)
     log.info("%s", tables.figures(results) if evaluation.images else tables.without_images(results))
     return results
 

@@ -116,6 +116,14 @@ def precision_recall(c: Curve) -> Points:
     return Points(found / found[-1], found / np.maximum(found + c.negatives.cumsum(), 1), c.scores)
 
 
+def pro(c: Curve) -> Points:
+    """False positive rate and the mean part found of each defect, from (0, 0) on; AUPRO is the area under its start."""
+    if not c.defined:
+        return Points(np.zeros(0), np.zeros(0), np.zeros(0))
+    x, y = c.negatives.cumsum() / c.negatives.sum(), c.weights.cumsum() / c.weights.sum()
+    return Points(np.r_[0, x], np.r_[0, y], np.r_[np.inf, c.scores])
+
+
 def thinned(points: Points, most: int) -> Points:
     """At most so many of them, spread evenly over the curve's length."""
     if points.x.size <= most:

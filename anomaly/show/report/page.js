@@ -1,0 +1,138 @@
+// Starts everything, and moves it when the threshold moves.
+
+const byId = (id) => document.getElementById(id);
+const SLIDER = 1000; // places of the slider
+let waiting = {};
+
+// Calls a function once, when so many milliseconds have passed without another call.
+function later(name, wait, work) {
+  clearTimeout(waiting[name]);
+  waiting[name] = setTimeout(work, wait);
+}
+
+function write(id, text) {
+  byId(id).textContent = text;
+}
+
+function showCounts() {
+  const now = counts();
+  write("good-normal", now.right);
+  write("good-anomalous", now.alarms);
+  write("bad-normal", now.missed);
+  write("bad-anomalous", now.found);
+  for (const name of ["precision", "recall", "f1"]) write(name, shown(now[name]));
+  write("above", `${now.training} of ${scores.training.length}`);
+  later("said", 400, () => {
+    const good = `${now.alarms} of ${scores.good.length} good photographs called anomalous`;
+    const bad = `${now.missed} of ${scores.bad.length} defective ones missed`;
+    write("said", `Threshold ${asScore(state.threshold)}: ${good}, ${bad}`);
+  });
+}
+
+function showCommands() {
+  const inForce = state.threshold === data.threshold;
+  const said = `exactly this threshold${inForce ? `, which is the one in force (${data.chosen})` : ""}:`;
+  write("typed-value", said[0].toUpperCase() + said.slice(1));
+  write("command-value", `${data.command} --value ${state.threshold}`);
+  const near = nearestRate();
+  byId("typed-rate").hidden = near === null;
+  byId("command-rate").parentElement.hidden = near === null;
+  if (near === null) return;
+  write("typed-rate", `Or the rate of false alarms that comes nearest, with the threshold ${asScore(near.limit)}:`);
+  write("command-rate", `${data.command} --false_alarm_rate ${near.rate}`);
+}
+
+function showDots() {
+  const now = counts();
+  moveDot("img_roc", now.alarms / scores.good.length, now.recall);
+  moveDot("img_pr", now.recall, now.precision);
+  for (const name of ["pixel_roc", "pixel_pr", "pixel_pro"]) {
+    const { x, y, t } = data.curves[name];
+    if (!x.length || !data.pixel) continue;
+    const limit = pixelThreshold();
+    let i = 0;
+    while (i + 1 < t.length && t[i + 1] > limit) i += 1;
+    moveDot(name, x[i], y[i]);
+  }
+}
+
+function moveDot(name, x, y) {
+  const dot = byId(`dot-${name}`);
+  if (!dot) return;
+  const limit = Number(dot.ownerSVGElement.dataset.limit);
+  const outside = x === null || y === null || x > limit;
+  dot.setAttribute("visibility", outside ? "hidden" : "visible");
+  if (outside) return;
+  const [cx, cy] = placeIn(limit)(x, y);
+  dot.setAttribute("cx", cx);
+  dot.setAttribute("cy", cy);
+}
+
+// From anything that chooses a threshold; `by`: what it was, which is not to be changed under a user's fingers.
+function choose(threshold, by) {
+  state.threshold = threshold;
+  if (by !== "slider") byId("slider").value = Math.round(axis.place(threshold) * SLIDER);
+  if (by !== "value") byId("value").value = threshold;
+  byId("slider").setAttribute("aria-valuetext", asScore(threshold));
+  moveLimit();
+  showCounts();
+  showCommands();
+  showDots();
+  markAll();
+  later("arrange", 250, () => {
+    arrange();
+    repaint();
+  });
+}
+
+function listenThreshold() {
+  byId("slider").addEventListener("input", (event) => choose(rounded(axis.score(event.target.value / SLIDER)), "slider"));
+  byId("value").addEventListener("input", (event) => {
+    const typed = event.target.valueAsNumber;
+    if (Number.isFinite(typed)) choose(typed, "value");
+  });
+  byId("reset").addEventListener("click", () => choose(data.threshold, "reset"));
+  for (const row of document.querySelectorAll("#rates tr[data-threshold]")) {
+    const button = html("button", { type: "button", textContent: "try" });
+    button.setAttribute("aria-label", `try the threshold of ${row.cells[0].textContent}`);
+    button.addEventListener("click", () => choose(Number(row.dataset.threshold), "row"));
+    row.lastElementChild.append(" ", button);
+  }
+}
+
+function listenGallery() {
+  for (const id of ["kind", "verdict"]) byId(id).addEventListener("change", arrange);
+  for (const radio of document.querySelectorAll("input[name=view]")) {
+    radio.addEventListener("change", () => {
+      state.view = radio.value;
+      repaint();
+    });
+  }
+  byId("outline").addEventListener("change", (event) => {
+    document.body.classList.toggle("no-outline", !event.target.checked);
+  });
+  byId("more").addEventListener("click", showMore);
+  new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && showMore(), {
+    rootMargin: "600px",
+  }).observe(byId("more"));
+}
+
+function start() {
+  new ResizeObserver(drawHistogram).observe(byId("histogram"));
+  drawHistogram();
+  drawCurves();
+  byId("gallery-part").hidden = !data.images.length;
+  byId("curves-part").hidden = !data.images.length;
+  byId("gallery-controls").hidden = false;
+  byId("chooser").hidden = !hasThreshold();
+  listKinds();
+  drawLegend();
+  listenGallery();
+  listenViewer();
+  arrange();
+  if (!hasThreshold()) return;
+  listenThreshold();
+  choose(data.threshold, "start");
+}
+
+start();
