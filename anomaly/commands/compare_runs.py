@@ -60,6 +60,10 @@ class Row:
         return self.good + self.anomalous
 
 
+def folder_of(output: Path, method: str, *, backbone: str) -> Path:
+    return output / f"{method}-{backbone}"
+
+
 @dataclass(frozen=True)
 class Run:
     output: Path
@@ -71,7 +75,7 @@ class Run:
     @property
     def results(self) -> Path:
         """The folder that training gets as --output_dir."""
-        return self.output / f"{self.method}-{self.backbone}"
+        return folder_of(self.output, self.method, backbone=self.backbone)
 
     @property
     def folder(self) -> Path:

@@ -190,7 +190,7 @@ class PixelScores:
         return self._exact()
 
     def _exact(self) -> Curve:
-        """Only the anomalous scores are distinct entries; normal ones between two of them share one, at their lowest."""
+        """Only the anomalous scores are distinct entries; normal ones between two of them share one, the lowest."""
         negatives = np.sort(np.concatenate([part[0] for part in self.parts] or [np.zeros(0, np.float32)]))
         positives = np.concatenate([part[1] for part in self.parts] or [np.zeros(0, np.float32)])
         weights = np.concatenate([part[2] for part in self.parts] or [np.zeros(0)])
@@ -205,6 +205,8 @@ class PixelScores:
         expanded = [np.zeros(counts.size) for _ in range(3)]
         for target, values in zip(expanded, (found.scores, found.positives, found.weights)):
             target[1::2] = values
-        expanded[0][0::2] = np.r_[np.r_[negatives, np.nan][negatives.size - above], negatives[:1] if negatives.size else 0]
+        expanded[0][0::2] = np.r_[
+            np.r_[negatives, np.nan][negatives.size - above], negatives[:1] if negatives.size else 0
+        ]
         used = counts + expanded[1] > 0
         return Curve(expanded[0][used], counts[used], expanded[1][used], expanded[2][used])

@@ -19,8 +19,8 @@ const ROWS = [
   ["bad", "defective, in test"],
 ];
 const BAR_HEIGHT = 56;
-const ROW_HEIGHT = 84;
-const TOP = 22;
+const ROW_HEIGHT = 92;
+const TOP = 18;
 
 function binned(values, bins) {
   const found = new Array(bins).fill(0);
@@ -28,44 +28,45 @@ function binned(values, bins) {
   return found;
 }
 
+// The bars of one row as two paths: those up to the threshold, and standing on them those above it.
 function bars(values, width, bottom) {
   const bins = Math.max(16, Math.min(60, Math.floor(width / 12)));
-  const found = binned(values, bins);
-  const most = Math.max(...found, 1);
+  const cut = hasThreshold() ? values.length - above(values, state.threshold) : values.length;
+  const [below, beyond] = [values.slice(0, cut), values.slice(cut)].map((part) => binned(part, bins));
+  const most = Math.max(...below.map((count, i) => count + beyond[i]), 1);
   const step = width / bins;
-  const path = found.map((count, i) => {
-    const height = (BAR_HEIGHT * count) / most;
-    return count ? `M${i * step + 0.5} ${bottom}v${-height}h${step - 1}v${height}z` : "";
-  });
-  return path.join("");
+  const unit = BAR_HEIGHT / most;
+  const bar = (i, base, count) => (count ? `M${i * step + 0.5} ${base}v${-unit * count}h${step - 1}v${unit * count}z` : "");
+  return [
+    below.map((count, i) => bar(i, bottom, count)).join(""),
+    beyond.map((count, i) => bar(i, bottom - unit * below[i], count)).join(""),
+  ];
 }
 
-// Both sides of the threshold are the same bars in two colours, of which each is cut off there.
 function drawHistogram() {
   const place = document.getElementById("histogram");
   const width = Math.max(place.clientWidth, 200);
   const rows = ROWS.filter(([key]) => scores[key].length);
   const height = TOP + rows.length * ROW_HEIGHT + 22;
   const drawing = svg("svg", { width, height, role: "img", "aria-labelledby": "histogram-says" });
-  const left = svg("rect", { x: 0, y: 0, width: 0, height, id: "left-side" });
-  const right = svg("rect", { x: 0, y: 0, width: 0, height, id: "right-side" });
-  drawing.append(svg("clipPath", { id: "below" }, left), svg("clipPath", { id: "beyond" }, right));
   rows.forEach(([key, title], number) => {
     const bottom = TOP + (number + 1) * ROW_HEIGHT;
-    const path = bars(scores[key], width, bottom);
-    drawing.append(svg("path", { d: path, class: "normal", "clip-path": "url(#below)" }));
-    drawing.append(svg("path", { d: path, class: "anomalous", "clip-path": "url(#beyond)" }));
+    drawing.append(svg("path", { class: "normal", id: `below-${key}` }));
+    drawing.append(svg("path", { class: "anomalous", id: `beyond-${key}` }));
     drawing.append(svg("line", { x1: 0, x2: width, y1: bottom, y2: bottom, class: "axis" }));
+  });
+  drawing.append(svg("line", { y1: TOP - 6, y2: height - 22, class: "limit", id: "limit" })); // below what is written
+  rows.forEach(([key, title], number) => {
+    const bottom = TOP + (number + 1) * ROW_HEIGHT;
     const label = svg("text", { x: 0, y: bottom - BAR_HEIGHT - 10, id: `row-${key}` });
-    label.dataset.title = title;
+    Object.assign(label.dataset, { title, bottom });
     drawing.append(label);
   });
   ticks(drawing, width, TOP + rows.length * ROW_HEIGHT);
-  drawing.append(svg("line", { y1: TOP - 6, y2: height - 22, class: "limit", id: "limit" }));
   drawing.append(svg("text", { y: 11, class: "limit-text", id: "limit-text" }));
   const says = html("figcaption", { id: "histogram-says", className: "quiet" });
   says.textContent = histogramSays(rows);
-  place.replaceChildren(drawing, says);
+  place.replaceChildren(says, drawing);
   moveLimit();
 }
 
@@ -87,20 +88,19 @@ function ticks(drawing, width, bottom) {
   }
 }
 
-// What moves with the threshold: its line, where the colours change, and the numbers in the rows.
+// What moves with the threshold: its line, the colours of the bars, and the numbers in the rows.
 function moveLimit() {
   const known = hasThreshold();
   const width = Number(document.querySelector("#histogram svg").getAttribute("width"));
   const x = known ? Math.min(Math.max(axis.place(state.threshold), 0), 1) * width : width;
-  document.getElementById("left-side").setAttribute("width", x);
-  document.getElementById("right-side").setAttribute("x", x);
-  document.getElementById("right-side").setAttribute("width", width - x);
   for (const [key] of ROWS) {
     const label = document.getElementById(`row-${key}`);
     if (!label) continue;
     const all = scores[key].length;
     const over = known ? `, ${above(scores[key], state.threshold)} of ${all} above` : `, ${all}`;
     label.textContent = label.dataset.title + over;
+    const paths = bars(scores[key], width, Number(label.dataset.bottom));
+    ["below", "beyond"].forEach((side, i) => document.getElementById(`${side}-${key}`).setAttribute("d", paths[i]));
   }
   const line = document.getElementById("limit");
   const text = document.getElementById("limit-text");

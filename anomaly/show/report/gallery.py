@@ -110,7 +110,7 @@ def text_of(image: np.ndarray, *, quality: int) -> str:
     done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise OSError("a picture of the report cannot be encoded")
-    return base64.b64encode(data).decode("ascii")
+    return base64.b64encode(data.tobytes()).decode("ascii")
 
 
 def outline_of(mask: Optional[np.ndarray], shape: tuple) -> str:

@@ -60,7 +60,7 @@ function stack(image, alt) {
   const canvas = html("canvas", { width: 1, height: 1 });
   canvas.setAttribute("aria-hidden", "true");
   const box = html("span", { className: "stack" }, photo, canvas);
-  box.style.aspectRatio = `${width} / ${height}`;
+  box.style.setProperty("--ratio", width / height);
   if (image.mask) {
     const place = { viewBox: `-0.5 -0.5 ${width} ${height}`, class: "mask", "aria-hidden": "true" };
     box.append(svg("svg", place, svg("path", { d: image.mask, class: "under" }), svg("path", { d: image.mask })));

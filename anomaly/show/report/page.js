@@ -72,7 +72,7 @@ function moveDot(name, x, y) {
 function choose(threshold, by) {
   state.threshold = threshold;
   if (by !== "slider") byId("slider").value = Math.round(axis.place(threshold) * SLIDER);
-  if (by !== "value") byId("value").value = threshold;
+  if (by !== "value") byId("value").value = Number(threshold.toPrecision(7));
   byId("slider").setAttribute("aria-valuetext", asScore(threshold));
   moveLimit();
   showCounts();
@@ -96,7 +96,7 @@ function listenThreshold() {
     const button = html("button", { type: "button", textContent: "try" });
     button.setAttribute("aria-label", `try the threshold of ${row.cells[0].textContent}`);
     button.addEventListener("click", () => choose(Number(row.dataset.threshold), "row"));
-    row.lastElementChild.append(" ", button);
+    row.lastElementChild.append(button);
   }
 }
 

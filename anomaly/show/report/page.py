@@ -24,12 +24,12 @@ STYLES = ("page.css", "gallery.css")
 SCRIPTS = ("model.js", "charts.js", "layers.js", "gallery.js", "viewer.js", "page.js")  # in this order
 MEANINGS = {
     "img_auc": "how well scores tell defective photographs from good ones; 0.5 is chance",
-    "pixel_auc": "the same for each pixel, against the masks",
+    "pixel_auc": "how well the maps tell defective pixels from good ones, by the masks",
     "aupro": f"the mean part found of each defect, up to a false positive rate of {content.FPR_LIMIT:g}",
     "img_f1": "the best that any threshold could reach on these photographs",
-    "pixel_f1": "the same for pixels",
-    "img_ap": "average precision: the area under precision and recall",
-    "pixel_ap": "the same for pixels",
+    "pixel_f1": "the best that any threshold could reach for pixels",
+    "img_ap": "average precision of photographs: the area under precision and recall",
+    "pixel_ap": "average precision of pixels",
 }
 
 
@@ -160,11 +160,15 @@ def rates(results: dict) -> str:
         mark = "in force" if row["chosen"] else ""
         kind = ' class="chosen"' if row["chosen"] else ""
         value = f' data-threshold="{row["threshold"]!r}"'
-        written = "".join(f"<td>{cell}</td>" for cell in cells)
-        rows.append(f'<tr{kind}{value}><th scope="row">{rate}</th>{written}<td class="mark">{mark}</td></tr>')
+        written = "".join(f'<td data-label="{head}">{cell}</td>' for head, cell in zip(heads[1:], cells))
+        rows.append(
+            f'<tr{kind}{value}><th scope="row" data-label="{heads[0]}">{rate}</th>{written}<td class="mark">{mark}</td></tr>'
+        )
     head = "".join(f'<th scope="col">{each}</th>' if each else "<td></td>" for each in heads)
     said = f"{good} good photographs of training, each scored by what the others taught"
-    table = f"<table id=rates><caption>{said}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    table = (
+        f"<table id=rates><caption>{said}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
     return f'<div class="wide" tabindex=0 role=region aria-label="Other thresholds">{table}</div>'
 
 

@@ -31,12 +31,12 @@ function showViewer() {
   document.getElementById("viewer-says").textContent =
     `${place}: ${truth}, score ${asScore(image.score)}, ${verdictOf(image)}${mask}`;
   document.getElementById("viewer-path").textContent = image.path;
-  document.getElementById("before").disabled = viewer.number === 0;
-  document.getElementById("after").disabled = viewer.number === gallery.list.length - 1;
-  const panels = image.photo ? PANELS.map((panel) => panelOf(image, panel)) : [html("p", {}, "no picture")];
-  const place_ = document.getElementById("panels");
-  place_.classList.toggle("flat", Boolean(image.photo) && image.size[0] > 1.8 * image.size[1]);
-  place_.replaceChildren(...panels);
+  // Not `disabled`, which would take the focus, and with it the keys, out of the dialog.
+  document.getElementById("before").setAttribute("aria-disabled", viewer.number === 0);
+  document.getElementById("after").setAttribute("aria-disabled", viewer.number === gallery.list.length - 1);
+  const panels = document.getElementById("panels");
+  panels.classList.toggle("flat", Boolean(image.photo) && image.size[0] > 1.8 * image.size[1]);
+  panels.replaceChildren(...(image.photo ? PANELS.map((panel) => panelOf(image, panel)) : ["no picture"]));
 }
 
 function panelOf(image, [view, title]) {
