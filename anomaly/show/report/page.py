@@ -146,30 +146,35 @@ def verdicts(results: dict) -> str:
     )
 
 
+RATE_COLUMNS = ("false alarm rate", "threshold", "above it in training", "false alarms in test", "missed defects")
+
+
 def rates(results: dict) -> str:
     """The table of other thresholds."""
     if not results["rates"]:
         return "<p>There is no threshold, so there are no others to compare.</p>"
+    head = "".join(f'<th scope="col">{each}</th>' for each in RATE_COLUMNS)
+    said = f"{results['good_left_out']} good photographs of training, each scored by what the others taught"
+    rows = "".join(rate_row(row, results) for row in results["rates"])
+    table = f"<caption>{said}</caption><thead><tr>{head}<td></td></tr></thead><tbody>{rows}</tbody>"
+    place = '<div class="wide" tabindex="0" role="region" aria-label="Other thresholds">'
+    return f'{place}<table id="rates">{table}</table></div>'
+
+
+def rate_row(row: dict, results: dict) -> str:
     good, tests = results["good_left_out"], results["verdicts"]
-    heads = ("false alarm rate", "threshold", "above it in training", "false alarms in test", "missed defects", "")
-    rows = []
-    for row in results["rates"]:
-        rate = "chosen as a value" if row["false_alarm_rate"] is None else f"{row['false_alarm_rate']:g}"
-        cells = [f"{row['threshold']:.4f}", f"{row['good_above']} of {good}"]
-        cells += [f"{row['false_alarms']} of {tests['good']}", f"{row['missed']} of {tests['anomalous']}"]
-        mark = "in force" if row["chosen"] else ""
-        kind = ' class="chosen"' if row["chosen"] else ""
-        value = f' data-threshold="{row["threshold"]!r}"'
-        written = "".join(f'<td data-label="{head}">{cell}</td>' for head, cell in zip(heads[1:], cells))
-        rows.append(
-            f'<tr{kind}{value}><th scope="row" data-label="{heads[0]}">{rate}</th>{written}<td class="mark">{mark}</td></tr>'
-        )
-    head = "".join(f'<th scope="col">{each}</th>' if each else "<td></td>" for each in heads)
-    said = f"{good} good photographs of training, each scored by what the others taught"
-    table = (
-        f"<table id=rates><caption>{said}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    cells = (
+        f"{row['threshold']:.4f}",
+        f"{row['good_above']} of {good}",
+        f"{row['false_alarms']} of {tests['good']}",
+        f"{row['missed']} of {tests['anomalous']}",
     )
-    return f'<div class="wide" tabindex=0 role=region aria-label="Other thresholds">{table}</div>'
+    rate = "chosen as a value" if row["false_alarm_rate"] is None else f"{row['false_alarm_rate']:g}"
+    first, *titles = RATE_COLUMNS
+    written = f'<th scope="row" data-label="{first}">{rate}</th>'
+    written += "".join(f'<td data-label="{title}">{cell}</td>' for title, cell in zip(titles, cells))
+    kind, mark = (' class="chosen"', "in force") if row["chosen"] else ("", "")
+    return f'<tr{kind} data-threshold="{row["threshold"]!r}">{written}<td class="mark">{mark}</td></tr>'
 
 
 def deciding(results: dict) -> str:
