@@ -36,7 +36,8 @@ function bars(values, width, bottom) {
   const most = Math.max(...below.map((count, i) => count + beyond[i]), 1);
   const step = width / bins;
   const unit = BAR_HEIGHT / most;
-  const bar = (i, base, count) => (count ? `M${i * step + 0.5} ${base}v${-unit * count}h${step - 1}v${unit * count}z` : "");
+  const bar = (i, base, count) =>
+    count ? `M${i * step + 0.5} ${base}v${-unit * count}h${step - 1}v${unit * count}z` : "";
   return [
     below.map((count, i) => bar(i, bottom, count)).join(""),
     beyond.map((count, i) => bar(i, bottom - unit * below[i], count)).join(""),
@@ -145,11 +146,13 @@ function curve([title, , across, up, most], lines) {
   frame(drawing, at, limit, across, up);
   for (const name of lines) {
     const kind = name.split("_")[0];
-    drawing.append(svg("path", { d: pathOf(data.curves[name], at, limit, name.endsWith("_pr")), class: `line ${kind}` }));
+    const line = pathOf(data.curves[name], at, limit, name.endsWith("_pr"));
+    drawing.append(svg("path", { d: line, class: `line ${kind}` }));
     drawing.append(svg("circle", { r: 4.5, class: `dot ${kind}`, id: `dot-${name}`, visibility: "hidden" }));
   }
   drawing.dataset.limit = limit;
-  const legend = lines.map((name) => html("span", { className: `key ${name.split("_")[0]}` }, LINES[name.split("_")[0]]));
+  const kinds = lines.map((name) => name.split("_")[0]);
+  const legend = kinds.map((kind) => html("span", { className: `key ${kind}` }, LINES[kind]));
   return html("figure", {}, html("h3", { textContent: title }), drawing, html("figcaption", {}, ...legend));
 }
 

@@ -86,7 +86,9 @@ function choose(threshold, by) {
 }
 
 function listenThreshold() {
-  byId("slider").addEventListener("input", (event) => choose(rounded(axis.score(event.target.value / SLIDER)), "slider"));
+  byId("slider").addEventListener("input", (event) => {
+    choose(rounded(axis.score(event.target.value / SLIDER)), "slider");
+  });
   byId("value").addEventListener("input", (event) => {
     const typed = event.target.valueAsNumber;
     if (Number.isFinite(typed)) choose(typed, "value");

@@ -1,0 +1,342 @@
+"""A report in a real browser: what moves with the slider against Python, keys, widths, and who cannot see it."""
+
+import itertools
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reports
+from PIL import Image
+from selenium.webdriver.common.keys import Keys
+
+from anomaly.measure.calibration import NONE
+from anomaly.show import pictures
+
+KNOWN = reports.calibration()
+SCALES = KNOWN.at(0.01)
+WIDTHS = (1280, 390)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory) -> dict:
+    """Files of reports by what they show."""
+    folder = tmp_path_factory.mktemp("pages")
+    usual = reports.several(SCALES)
+    usual[0] = replace(usual[0], sample=replace(usual[0].sample, called="</script><b>'\"\n.png"))
+    shapes = [(30, 300), (300, 30), (1, 1), (700, 900)]
+    strange = [
+        reports.judged(f"hole/{n}{'x' * 120}.png", 2.0 + n, scales=SCALES, shape=s) for n, s in enumerate(shapes)
+    ]
+    unknown = reports.several(NONE.at(0.01), good=2, bad=2, with_mask=False)
+    return {
+        "usual": (reports.write(folder / "usual", usual, known=KNOWN), usual),
+        "strange": (reports.write(folder / "strange", strange, known=KNOWN, category="c" * 150), strange),
+        "empty": (reports.write(folder / "empty", [], known=KNOWN), []),
+        "unknown": (reports.write(folder / "unknown", unknown, known=NONE), unknown),
+    }
+
+
+@pytest.fixture(scope="module")
+def usual(pages) -> tuple:
+    return pages["usual"]
+
+
+def slide(browser, place: int) -> float:
+    """Moves the slider; the threshold that the page then says to type."""
+    browser.js(
+        "const s = document.getElementById('slider'); s.value = arguments[0];"
+        "s.dispatchEvent(new Event('input', {bubbles: true}));",
+        place,
+    )
+    return float(text(browser, "command-value").split("--value ")[1])
+
+
+def text(browser, name: str) -> str:
+    return browser.js("return document.getElementById(arguments[0]).textContent", name)
+
+
+def cards(browser) -> list:
+    """Name and verdict of each photograph that is shown, in order."""
+    return browser.js(
+        "return [...document.querySelectorAll('#gallery li')]"
+        ".map((li) => [li.querySelector('.name').textContent, li.querySelector('.verdict').textContent])"
+    )
+
+
+def named(judgements: list, limit: float) -> dict:
+    """What each is to be called at a threshold."""
+    words = {(True, True): "anomalous", (True, False): "missed", (False, True): "false alarm", (False, False): "normal"}
+    return {each.sample.name: words[each.sample.anomalous, each.score > limit] for each in judgements}
+
+
+@pytest.mark.parametrize("place", [0, 300, 500, 640, 1000])
+def test_the_slider_moves_counts_verdicts_and_what_to_type(place, browser, usual):
+    path, judgements = usual
+    browser.open(path)
+    limit = slide(browser, place)
+    called = {(bad, above): 0 for bad in (True, False) for above in (True, False)}
+    for each in judgements:
+        called[each.sample.anomalous, each.score > limit] += 1
+    ids = {(False, False): "good-normal", (False, True): "good-anomalous"}
+    ids |= {(True, False): "bad-normal", (True, True): "bad-anomalous"}
+    assert {key: int(text(browser, name)) for key, name in ids.items()} == called
+    found, alarms, missed = called[True, True], called[False, True], called[True, False]
+    wanted = {
+        "precision": found / (found + alarms) if found + alarms else None,
+        "recall": found / (found + missed),
+        "f1": 2 * found / (2 * found + alarms + missed),
+    }
+    for name, value in wanted.items():
+        assert text(browser, name) == ("-" if value is None else f"{value:.4f}"), name
+    assert text(browser, "above") == f"{KNOWN.above(limit)} of {len(KNOWN.scores)}"
+    assert dict(cards(browser)) == named(judgements, limit)
+    rate = float(text(browser, "command-rate").split("--false_alarm_rate ")[1])
+    said = float(re.findall(r"threshold ([-\d.e]+)", text(browser, "typed-rate"))[0])
+    own = KNOWN.at(rate).image.threshold
+    assert own == pytest.approx(said, rel=1e-4)
+    others = [KNOWN.at(rate).image.threshold for rate in np.linspace(0.01, 0.99, 99)]
+    assert abs(own - limit) <= min(abs(np.array(others) - limit)) + 1e-9
+    browser.wait("document.getElementById('said').textContent.length")
+    assert f"{alarms} of 12 good" in text(browser, "said") and f"{missed} of 12 defective" in text(browser, "said")
+    assert browser.errors() == []
+
+
+def test_at_first_it_is_as_the_evaluation_found(browser, usual):
+    path, judgements = usual
+    browser.open(path)
+    shown = cards(browser)
+    limit = SCALES.image.threshold
+    assert dict(shown) == named(judgements, limit)
+    wrong = [verdict in ("missed", "false alarm") for _, verdict in shown]
+    scores = {each.sample.name: each.score for each in judgements}
+    order = sorted(scores, key=lambda name: (not wrong[[n for n, _ in shown].index(name)], -scores[name]))
+    assert [name for name, _ in shown] == order and 0 < sum(wrong) < 24
+    assert float(text(browser, "command-value").split()[-1]) == limit
+    assert "the one in force" in text(browser, "typed-value")
+
+
+def test_a_rate_in_the_table_can_be_tried_and_taken_back(browser, usual):
+    browser.open(usual[0])
+    before = text(browser, "command-value")
+    limit = KNOWN.at(0.1).image.threshold
+    [button] = [
+        b for b in browser.driver.find_elements("css selector", "#rates button") if "of 0.1" in b.accessible_name
+    ]
+    browser.js("arguments[0].click()", button)
+    assert float(text(browser, "command-value").split()[-1]) == limit
+    assert text(browser, "command-rate").endswith(" 0.1")
+    browser.js("document.getElementById('reset').click()")
+    assert text(browser, "command-value") == before
+
+
+def test_a_threshold_can_be_typed_and_moved_by_keys(browser, usual):
+    path, judgements = usual
+    browser.open(path)
+    field = browser.driver.find_element("id", "value")
+    field.clear()
+    field.send_keys("2.25")
+    assert text(browser, "command-value").endswith("--value 2.25")
+    assert dict(cards(browser)) == named(judgements, 2.25)
+    slider = browser.driver.find_element("id", "slider")
+    slider.send_keys(Keys.ARROW_RIGHT)
+    assert 2.25 < float(text(browser, "command-value").split()[-1]) < 2.3
+    assert slider.get_attribute("aria-valuetext")
+
+
+def test_photographs_are_filtered_by_kind_and_verdict(browser, usual):
+    path, judgements = usual
+    browser.open(path)
+    called = named(judgements, SCALES.image.threshold)
+    choose = (
+        "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('change'))"
+    )
+    wanted = {
+        ("kind", "=hole"): {name for name in called if name.startswith("hole/")},
+        ("verdict", "wrong"): {name for name, word in called.items() if word in ("missed", "false alarm")},
+        ("verdict", "alarm"): {name for name, word in called.items() if word == "false alarm"},
+        ("verdict", "missed"): {name for name, word in called.items() if word == "missed"},
+        ("verdict", "right"): {name for name, word in called.items() if word in ("normal", "anomalous")},
+        ("verdict", "ANOMALOUS"): {name for name, word in called.items() if word in ("anomalous", "false alarm")},
+        ("verdict", "NORMAL"): {name for name, word in called.items() if word in ("normal", "missed")},
+    }
+    for (control, value), names in wanted.items():
+        browser.js(choose, control, value)
+        assert {name for name, _ in cards(browser)} == names, value
+        assert text(browser, "shown").startswith(f"{len(names)} of 24")
+        browser.js(choose, control, "")
+    assert len(cards(browser)) == 24
+
+
+def test_maps_have_the_colours_of_the_pictures(browser, usual):
+    path, judgements = usual
+    browser.open(path)
+    browser.js(
+        "document.querySelector('input[value=map]').click(); document.getElementById('gallery').scrollIntoView()"
+    )
+    browser.wait("gallery.visible.size && document.querySelector('#gallery canvas').width === 64")
+    name = cards(browser)[0][0]
+    [each] = [each for each in judgements if each.sample.name == name]
+    found = browser.js(
+        "const c = document.querySelector('#gallery canvas');"
+        "return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    )
+    shown = np.array(found).reshape(64, 64, 4)
+    assert (shown[..., 3] == 255).all()
+    wanted = pictures.heat(pictures.levels(each.map, SCALES.pixel)).astype(int)
+    assert np.median(np.abs(shown[..., :3] - wanted).max(axis=2)) <= 8
+    assert np.abs(shown[20, 20, :3] - wanted[20, 20]).max() < 40  # inside the spot
+
+
+def test_the_red_line_moves_with_the_threshold(browser, usual):
+    browser.open(usual[0])
+    browser.js("document.getElementById('photographs').scrollIntoView()")
+
+    def red() -> int:
+        script = (
+            "let n = 0; for (const c of document.querySelectorAll('#gallery canvas')) {"
+            "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+            "for (let i = 0; i < d.length; i += 4) n += d[i] === 220 && d[i + 1] === 30 && d[i + 2] === 30; } return n"
+        )
+        return browser.js(script)
+
+    browser.wait("[...document.querySelectorAll('#gallery canvas')].filter((c) => c.width === 64).length >= 12")
+    first = red()
+    slide(browser, 1000)
+    browser.wait("document.getElementById('said').textContent.includes('12 of 12 defective')")
+    assert first > 100 and red() == 0
+
+
+def test_a_photograph_is_enlarged_and_left_by_keys(browser, usual):
+    browser.open(usual[0])
+    driver = browser.driver
+    names = [name for name, _ in cards(browser)]
+    driver.find_elements("css selector", "#gallery button")[0].send_keys(Keys.ENTER)
+    assert browser.js("return document.getElementById('viewer').open")
+    seen = [text(browser, "viewer-name")]
+    for _ in range(len(names) + 2):
+        driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+        seen.append(text(browser, "viewer-name"))
+    assert seen == [*names, *names[-1:] * 3]
+    driver.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
+    assert text(browser, "viewer-name") == names[-2]
+    assert browser.js("return document.querySelectorAll('#panels img[alt]').length") == 3
+    driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not browser.js("return document.getElementById('viewer').open")
+    assert browser.js("return document.activeElement.querySelector('.name').textContent") == names[-2]
+    assert browser.errors() == []
+
+
+OUTSIDE = """
+const wide = document.documentElement.clientWidth;
+return [...document.querySelectorAll('body *')].filter((e) => {
+  const box = e.getBoundingClientRect();
+  const style = getComputedStyle(e);
+  if (!box.width || e.closest('.hidden, .skip, dialog:not([open]), canvas')) return false;
+  const cut = e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0 && style.overflowX !== 'visible';
+  return box.right > wide + 0.5 || box.left < -0.5 || cut;
+}).map((e) => e.outerHTML.slice(0, 120));
+"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["usual", "strange", "empty", "unknown"])
+def test_nothing_is_cut_off_and_all_can_be_read(name, width, dark, browser, pages, tmp_path):
+    path, judgements = pages[name]
+    browser.open(path, width=width, dark=dark)
+    for large in (False, True) if judgements else (False,):
+        if large:
+            browser.js("document.querySelector('#gallery button').click()")
+        assert browser.js("return document.documentElement.scrollWidth") == width
+        assert browser.js(OUTSIDE) == []
+        assert browser.js(FAINT) == []
+    picture = tmp_path / "page.png"
+    assert browser.driver.save_screenshot(str(picture))
+    with Image.open(picture) as image:
+        colours = image.convert("RGB").getcolors(1 << 24)
+        assert image.width == width and len(colours) > 50
+    assert browser.errors() == []
+
+
+# Texts whose contrast with what lies behind them is below that of WCAG's level AA.
+FAINT = """
+const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+const channel = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+const behind = (e) => {
+  for (; e; e = e.parentElement) {
+    const colour = parse(getComputedStyle(e).backgroundColor);
+    if (colour.length === 3 || colour[3] === 1) return colour;
+  }
+  return [255, 255, 255];
+};
+return [...document.querySelectorAll('body *')].filter((e) => {
+  const written = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+  if (!written || !e.getClientRects().length || e.closest('script, noscript, option')) return false;
+  const style = getComputedStyle(e);
+  const ink = parse(e instanceof SVGElement ? style.fill : style.color);
+  const [a, b] = [light(ink), light(behind(e))];
+  return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5;
+}).map((e) => e.outerHTML.slice(0, 120));
+"""
+
+
+@pytest.mark.parametrize("name", ["usual", "empty", "unknown"])
+def test_who_cannot_see_it_is_told_what_is_there(name, browser, pages):
+    path, judgements = pages[name]
+    browser.open(path)
+    assert browser.js("return document.documentElement.lang") == "en"
+    assert browser.js("return [...document.images].filter((i) => !i.alt).length") == 0
+    controls = browser.driver.find_elements("css selector", "button, input, select, [role=img], [role=region]")
+    seen = [control for control in controls if control.is_displayed()]
+    assert len(seen) > 2 and [c.get_attribute("outerHTML") for c in seen if not c.accessible_name] == []
+    levels = browser.js(
+        "return [...document.querySelectorAll('h1, h2, h3')].filter((h) => h.offsetParent).map((h) => +h.tagName[1])"
+    )
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    ids = browser.js("return [...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(ids) == len(set(ids))
+    assert browser.js("return [...document.querySelectorAll('[aria-live]')].map((e) => e.id).sort()")[0] == "said"
+    chooser = browser.js("return !document.getElementById('chooser').hidden")
+    assert chooser is (name != "unknown")
+    assert bool(judgements) is browser.js("return !document.getElementById('gallery-part').hidden")
+
+
+def test_whoever_uses_keys_sees_where_they_are(browser, usual):
+    browser.open(usual[0])
+    widths, seen = set(), set()
+    for _ in range(14):
+        browser.driver.switch_to.active_element.send_keys(Keys.TAB)
+        width, name = browser.js(
+            "const e = document.activeElement; return [getComputedStyle(e).outlineWidth, e.id || e.textContent]"
+        )
+        widths.add(width)
+        seen.add(name)
+    assert widths == {"3px"} and {"slider", "value", "reset"} <= seen
+
+
+def test_many_photographs_are_quick(browser, tmp_path):
+    judgements = reports.several(SCALES, good=250, bad=250, shape=(32, 32))
+    browser.open(reports.write(tmp_path, judgements, known=KNOWN))
+    assert len(cards(browser)) == 60
+    times = browser.js(
+        "const s = document.getElementById('slider'), times = [];"
+        "for (let i = 0; i < 60; i += 1) { s.value = 16 * i; const start = performance.now();"
+        "s.dispatchEvent(new Event('input')); document.body.offsetHeight; times.push(performance.now() - start); }"
+        "return times"
+    )
+    assert np.median(times) < 50, times
+    browser.js("document.getElementById('more').scrollIntoView()")
+    browser.wait("document.querySelectorAll('#gallery li').length >= 120")
+    assert browser.js("return document.querySelectorAll('#gallery img').length") >= 120
+    assert browser.errors() == []
+
+
+def test_the_data_is_what_python_wrote(browser, usual):
+    path: Path = usual[0]
+    browser.open(path)
+    assert browser.js("return data.images.map((image) => image.name)") == [each.sample.name for each in usual[1]]
+    assert browser.js("return document.querySelectorAll('#gallery b').length") == 0
