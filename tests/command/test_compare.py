@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import re
 from dataclasses import replace
 
 import commands
@@ -51,6 +52,11 @@ def test_all_methods_and_then_only_what_has_changed(toy, tmp_path):
         assert options.get("num_epochs", 1) == 1 and options["resize"] == [64, 64]
     with open(tmp_path / "out" / "compare.csv", newline="") as file:
         assert [float(row["img_auc"]) for row in csv.DictReader(file)] == [row["img_auc"] for row in found]
+
+    page = (tmp_path / "out" / "compare.html").read_text()
+    links = re.findall(r'href="([^"]*)"', page)
+    assert links == [f"{row['method']}-resnet18/gear/report.html" for row in found] and "RANDOM BACKBONE" in page
+    assert all((tmp_path / "out" / link).is_file() for link in links)
 
     again = compare(toy, tmp_path / "out", "--category", "gear", *own)
     assert again.out.count("done before") == 3 and rows(tmp_path / "out") == found

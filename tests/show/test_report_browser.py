@@ -224,7 +224,7 @@ def test_a_photograph_is_enlarged_and_left_by_keys(browser, usual):
     assert browser.js("return document.querySelectorAll('#panels img[alt]').length") == 3
     driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert not browser.js("return document.getElementById('viewer').open")
-    assert browser.js("return document.activeElement.querySelector('.name').textContent") == names[-2]
+    browser.wait(f"document.activeElement.querySelector('.name')?.textContent === {names[-2]!r}")
     assert browser.errors() == []
 
 
