@@ -27,7 +27,7 @@ function cardOf(image) {
   const button = html("button", { type: "button", className: "picture" });
   if (image.photo) button.append(stack(image, `Photograph, ${kind}:`));
   else button.append(html("span", { className: "missing", textContent: "no picture" }));
-  button.append(html("bdi", { className: "name", textContent: image.name }));
+  button.append(html("bdi", { className: "name", textContent: image.name, title: image.name }));
   button.append(html("span", { className: "score", textContent: `score ${asScore(image.score)}` }));
   button.append(html("span", { className: "verdict" }));
   button.addEventListener("click", () => openViewer(image));
@@ -116,5 +116,8 @@ function drawLegend() {
   const said = known ? "green at the threshold in force, red far above it" : "each by its own range";
   document.getElementById("scale-says").textContent = said;
   document.getElementById("above-says").hidden = !known;
+  const masked = data.images.some((image) => image.mask);
+  document.getElementById("outline").parentElement.hidden = !masked;
+  document.getElementById("mask-says").hidden = !masked;
   document.getElementById("legend").hidden = false;
 }
