@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import reports
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
-from anomaly.measure.calibration import NONE
+from anomaly.commands import threshold
+from anomaly.measure.calibration import NONE, Calibration
 from anomaly.show import pictures
 
 KNOWN = reports.calibration()
@@ -38,6 +40,31 @@ def pages(tmp_path_factory) -> dict:
     }
 
 
+FAR = {
+    "negative": (Calibration(KNOWN.scores / 1e7 - 3e-5, KNOWN.peaks), [-3.1e-5, -3e-5, -2.99e-5, -2.5e-5, -1e-5]),
+    "very far out": (KNOWN, [-200.0, 1.8, 2.2, 2.6, 3.1, 4.5, 40.0, 1e3]),
+    "all alike in training": (Calibration(np.full(3, 2.0), np.full(3, 2.0)), [1.0, 2.0, 3.0, 4.0, 5.0]),
+}
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_the_slider_tells_scores_apart_wherever_they_lie(name, browser, tmp_path):
+    known, scores = FAR[name]
+    judgements = [reports.judged(f"hole/{n}.png", score, scales=known.at(0.01)) for n, score in enumerate(scores)]
+    browser.open(reports.write(tmp_path, judgements, known=known), width=390)
+    commands = browser.js(
+        "const s = document.getElementById('slider'), said = [];"
+        "for (let i = 0; i <= 1000; i += 1) { s.value = i; s.dispatchEvent(new Event('input'));"
+        "said.push(document.getElementById('command-value').textContent); } return said"
+    )
+    limits = [understood(command).value for command in commands]
+    assert limits == sorted(limits)
+    found = {sum(score > limit for score in scores) for limit in limits}
+    assert found == set(range(len(scores) + 1)), limits[::100]
+    assert browser.js("return document.documentElement.scrollWidth") == 390 and browser.js(OUTSIDE) == []
+    assert browser.errors() == []
+
+
 @pytest.fixture(scope="module")
 def usual(pages) -> tuple:
     return pages["usual"]
@@ -50,7 +77,18 @@ def slide(browser, place: int) -> float:
         "s.dispatchEvent(new Event('input', {bubbles: true}));",
         place,
     )
-    return float(text(browser, "command-value").split("--value ")[1])
+    return typed(browser).value
+
+
+def typed(browser, name: str = "command-value"):
+    """A command that the page says to type."""
+    return understood(text(browser, name))
+
+
+def understood(command: str):
+    words = shlex.split(command)
+    assert words[:4] == ["python", "-m", "anomaly", "threshold"]
+    return threshold.parser().parse_args(words[4:])
 
 
 def text(browser, name: str) -> str:
@@ -92,7 +130,7 @@ def test_the_slider_moves_counts_verdicts_and_what_to_type(place, browser, usual
         assert text(browser, name) == ("-" if value is None else f"{value:.4f}"), name
     assert text(browser, "above") == f"{KNOWN.above(limit)} of {len(KNOWN.scores)}"
     assert dict(cards(browser)) == named(judgements, limit)
-    rate = float(text(browser, "command-rate").split("--false_alarm_rate ")[1])
+    rate = typed(browser, "command-rate").false_alarm_rate
     said = float(re.findall(r"threshold ([-\d.e]+)", text(browser, "typed-rate"))[0])
     own = KNOWN.at(rate).image.threshold
     assert own == pytest.approx(said, rel=1e-4)
@@ -113,7 +151,7 @@ def test_at_first_it_is_as_the_evaluation_found(browser, usual):
     scores = {each.sample.name: each.score for each in judgements}
     order = sorted(scores, key=lambda name: (not wrong[[n for n, _ in shown].index(name)], -scores[name]))
     assert [name for name, _ in shown] == order and 0 < sum(wrong) < 24
-    assert float(text(browser, "command-value").split()[-1]) == limit
+    assert typed(browser).value == limit
     assert "the one in force" in text(browser, "typed-value")
 
 
@@ -125,8 +163,8 @@ def test_a_rate_in_the_table_can_be_tried_and_taken_back(browser, usual):
         b for b in browser.driver.find_elements("css selector", "#rates button") if "of 0.1" in b.accessible_name
     ]
     browser.js("arguments[0].click()", button)
-    assert float(text(browser, "command-value").split()[-1]) == limit
-    assert text(browser, "command-rate").endswith(" 0.1")
+    assert typed(browser).value == limit
+    assert typed(browser, "command-rate").false_alarm_rate == 0.1
     browser.js("document.getElementById('reset').click()")
     assert text(browser, "command-value") == before
 
@@ -137,11 +175,11 @@ def test_a_threshold_can_be_typed_and_moved_by_keys(browser, usual):
     field = browser.driver.find_element("id", "value")
     field.clear()
     field.send_keys("2.25")
-    assert text(browser, "command-value").endswith("--value 2.25")
+    assert typed(browser).value == 2.25
     assert dict(cards(browser)) == named(judgements, 2.25)
     slider = browser.driver.find_element("id", "slider")
     slider.send_keys(Keys.ARROW_RIGHT)
-    assert 2.25 < float(text(browser, "command-value").split()[-1]) < 2.3
+    assert 2.25 < typed(browser).value < 2.3
     assert slider.get_attribute("aria-valuetext")
 
 

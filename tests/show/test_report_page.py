@@ -140,7 +140,10 @@ def test_the_worst_place_of_a_large_map_stays_to_be_seen():
     values = np.zeros((1000, 1500), np.float32)
     values[617, 1203] = 1
     small = gallery.worst(values, (50, 75))
-    assert small.max() == 1 and np.abs(np.argwhere(small == 1) - (30.9, 60.2)).max() <= 1.5
+    assert small.max() == 1 and np.argwhere(small == 1).tolist() == [[30, 60]]
+    values = np.random.default_rng(0).random((96, 60)).astype(np.float32)
+    assert np.array_equal(gallery.worst(values, (32, 30)), values.reshape(32, 3, 30, 2).max(axis=(1, 3)))
+    assert gallery.worst(values, (41, 23)).max() == values.max()
 
 
 def test_the_outline_of_a_mask_lies_around_it():

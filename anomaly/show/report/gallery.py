@@ -68,18 +68,17 @@ class Gallery:
 
 def drawing(each: Judgement, *, side: int, share: int) -> dict:
     """What the page draws of a photograph, in no more than `share` characters; nothing where nothing fits."""
-    level = np.ascontiguousarray(pictures.levels(each.map, each.scales.pixel), np.float32)
     while side >= SMALLEST // 2:
         height, width = fitted(each.image.shape[:2], side)
         small = cv2.resize(each.image, (width, height), interpolation=cv2.INTER_AREA)
         outline = outline_of(each.mask, (height, width))
-        warm = text_of(map_of(level, (height, width)), quality=MAP_QUALITY)
+        warm = text_of(map_of(each, (height, width)), quality=MAP_QUALITY)
         for quality in QUALITIES:
             photo = text_of(small, quality=quality)
             if len(photo) + len(warm) + len(outline) <= share:
                 known = each.mask is not None
                 found = {"photo": photo, "map": warm, "mask": outline, "masked": known}
-                return {**found, "size": [width, height], "peak": float(each.map.max())}
+                return {**found, "size": [width, height]}
         side //= 2
     return {}
 
@@ -94,14 +93,14 @@ def worst(values: np.ndarray, shape: tuple) -> np.ndarray:
     """Made smaller so that the largest values stay to be seen."""
     steps = [-(-before // after) for before, after in zip(values.shape, shape)]
     if max(steps) > 1:
-        values = cv2.dilate(values, np.ones(steps, np.uint8))
+        values = cv2.dilate(values, np.ones(steps, np.uint8), anchor=(0, 0))  # of each block the largest
     return cv2.resize(values, shape[::-1], interpolation=cv2.INTER_NEAREST)
 
 
-def map_of(level: np.ndarray, shape: tuple) -> np.ndarray:
-    """0 to 1 -> 8 bits, with the pixels of a smaller picture."""
-    small = worst(level, tuple(max(1, round(side * MAP_PART)) for side in shape))
-    return np.rint(np.clip(small, 0, 1) * 255).astype(np.uint8)
+def map_of(each: Judgement, shape: tuple) -> np.ndarray:
+    """The levels of its map in 8 bits, for a picture of this shape. Made small first: the order of values is kept."""
+    small = worst(np.asarray(each.map, np.float32), tuple(max(1, round(side * MAP_PART)) for side in shape))
+    return np.rint(np.clip(pictures.levels(small, each.scales.pixel), 0, 1) * 255).astype(np.uint8)
 
 
 def text_of(image: np.ndarray, *, quality: int) -> str:

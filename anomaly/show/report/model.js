@@ -50,44 +50,60 @@ function verdictOf(image) {
   return calledAnomalous(image) ? "anomalous" : "normal";
 }
 
-// 0 to 1 with 0.5 at the threshold in force, as the maps and pictures have it; it never reaches its ends.
-function normalised(score) {
-  const steps = (score - data.threshold) / data.unit;
+// 0 to 1 with 0.5 at the threshold in force; it never reaches its ends. `unit`: what lies one unit away is at 0.75.
+function squeeze(score, unit) {
+  const steps = (score - data.threshold) / unit;
   return 0.5 + (0.5 * steps) / (1 + Math.abs(steps));
 }
 
-function denormalised(level) {
+function stretch(level, unit) {
   const far = 2 * level - 1;
-  return data.threshold + (data.unit * far) / (1 - Math.abs(far));
+  return data.threshold + (unit * far) / (1 - Math.abs(far));
 }
 
-// The scores as places from 0 to 1. Where some lie very far out the scale is that of the normalised scores: the others
-// would be heaped on one side otherwise, and no slider could tell them apart.
+// As the levels of maps are.
+const normalised = (score) => squeeze(score, data.unit);
+
+// The scores as places from 0 to 1. Where some lie very far out the scale is squeezed towards its ends: the others would
+// be heaped on one side otherwise, and no slider could tell them apart.
 function makeAxis() {
   const all = [...scores.training, ...scores.good, ...scores.bad];
   if (hasThreshold()) all.push(data.threshold);
-  let low = all.reduce((a, b) => Math.min(a, b), Infinity);
-  let high = all.reduce((a, b) => Math.max(a, b), -Infinity);
-  if (!all.length) [low, high] = [0, 1];
-  const squeezed = hasThreshold() && high - low > 20 * data.unit;
-  const to = squeezed ? normalised : (score) => score;
-  const from = squeezed ? denormalised : (place) => place;
-  const ends = [to(low), to(high)];
-  const margin = 0.04 * (ends[1] - ends[0]) || 0.04 * Math.abs(ends[0]) || 1;
-  const start = squeezed ? Math.max(ends[0] - margin, 1e-6) : ends[0] - margin;
-  const stop = squeezed ? Math.min(ends[1] + margin, 1 - 1e-6) : ends[1] + margin;
+  const [low, high] = all.length ? [least(all), -least(all.map((score) => -score))] : [0, 1];
+  const unit = usualDistance(all);
+  const squeezed = hasThreshold() && high - low > 20 * unit;
+  const to = squeezed ? (score) => squeeze(score, unit) : (score) => score;
+  const from = squeezed ? (place) => stretch(place, unit) : (place) => place;
+  const margin = 0.04 * (to(high) - to(low)) || 0.04 * Math.abs(low) || 1;
+  const [start, stop] = ends(to(low), to(high), margin, squeezed);
   return {
     squeezed,
     place: (score) => (to(score) - start) / (stop - start),
     score: (place) => from(start + place * (stop - start)),
   };
 }
+
+const least = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
+
+// A little beyond the outermost scores; a squeezed scale has no places at 0 and 1.
+function ends(low, high, margin, squeezed) {
+  if (!squeezed) return [low - margin, high + margin];
+  return [low - Math.min(margin, low / 2), high + Math.min(margin, (1 - high) / 2)];
+}
+
+// From the threshold, within which half of the scores lie; those at the threshold itself tell nothing of it.
+function usualDistance(all) {
+  const distances = all.map((score) => Math.abs(score - data.threshold)).filter((each) => each > 0);
+  return Math.max(distances.sort(ascending)[distances.length >> 1] || 0, data.unit);
+}
+
 const axis = makeAxis();
 
-// A score with as many digits as matter beside the others.
-function rounded(score) {
-  const near = Math.abs(axis.score(0.502) - axis.score(0.498)) / 4;
-  const digits = Math.min(Math.max(Math.ceil(-Math.log10(near || 1)), 0), 12);
+// The score at a place of the slider, with as many digits as tell it from the next one.
+function roundedAt(place, next) {
+  const score = axis.score(place);
+  const step = Math.abs(axis.score(next) - score);
+  const digits = Math.min(Math.max(Math.ceil(-Math.log10(step / 4 || 1)), 0), 15);
   return Number(score.toFixed(digits));
 }
 

@@ -2,7 +2,7 @@
 
 const byId = (id) => document.getElementById(id);
 const SLIDER = 1000; // places of the slider
-let waiting = {};
+const waiting = {};
 
 // Calls a function once, when so many milliseconds have passed without another call.
 function later(name, wait, work) {
@@ -33,7 +33,8 @@ function showCommands() {
   const inForce = state.threshold === data.threshold;
   const said = `exactly this threshold${inForce ? `, which is the one in force (${data.chosen})` : ""}:`;
   write("typed-value", said[0].toUpperCase() + said.slice(1));
-  write("command-value", `${data.command} --value ${state.threshold}`);
+  const sign = state.threshold < 0 ? "=" : " "; // -2e-5 would be read as a flag
+  write("command-value", `${data.command} --value${sign}${state.threshold}`);
   const near = nearestRate();
   byId("typed-rate").hidden = near === null;
   byId("command-rate").parentElement.hidden = near === null;
@@ -87,7 +88,8 @@ function choose(threshold, by) {
 
 function listenThreshold() {
   byId("slider").addEventListener("input", (event) => {
-    choose(rounded(axis.score(event.target.value / SLIDER)), "slider");
+    const place = Number(event.target.value);
+    choose(roundedAt(place / SLIDER, (place + (place < SLIDER ? 1 : -1)) / SLIDER), "slider");
   });
   byId("value").addEventListener("input", (event) => {
     const typed = event.target.valueAsNumber;
