@@ -12,9 +12,10 @@ import reports
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
-from anomaly.commands import threshold
+from anomaly.commands import compare_pages, threshold
 from anomaly.measure.calibration import NONE, Calibration
 from anomaly.show import pictures
+from anomaly.show.report import overview
 
 KNOWN = reports.calibration()
 SCALES = KNOWN.at(0.01)
@@ -32,7 +33,14 @@ def pages(tmp_path_factory) -> dict:
         reports.judged(f"hole/{n}{'x' * 120}.png", 2.0 + n, scales=SCALES, shape=s) for n, s in enumerate(shapes)
     ]
     unknown = reports.several(NONE.at(0.01), good=2, bad=2, with_mask=False)
+    table = overview.Table(
+        "gear",
+        compare_pages.COLUMNS,
+        [[overview.Link(f"method {n}", folder / "usual"), *"123456789"] for n in range(3)],
+    )
+    overview.write(folder / "compare.html", "Comparison", contents=[table], about="words " * 40)
     return {
+        "overview": (folder / "compare.html", []),
         "usual": (reports.write(folder / "usual", usual, known=KNOWN), usual),
         "strange": (reports.write(folder / "strange", strange, known=KNOWN, category="c" * 150), strange),
         "empty": (reports.write(folder / "empty", [], known=KNOWN), []),
@@ -268,19 +276,20 @@ def test_a_photograph_is_enlarged_and_left_by_keys(browser, usual):
 
 OUTSIDE = """
 const wide = document.documentElement.clientWidth;
-return [...document.querySelectorAll('body *')].filter((e) => {
+return [...document.querySelectorAll('body *:not(script)')].filter((e) => {
   const box = e.getBoundingClientRect();
   const style = getComputedStyle(e);
   if (!box.width || e.closest('.hidden, .skip, dialog:not([open]), canvas')) return false;
+  const letters = !e.children.length && !(e instanceof SVGElement) && e.textContent.length > 12 && box.height > 5 * box.width; // one below the other
   const cut = e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0 && style.overflowX !== 'visible';
-  return box.right > wide + 0.5 || box.left < -0.5 || cut;
+  return box.right > wide + 0.5 || box.left < -0.5 || cut || letters;
 }).map((e) => e.outerHTML.slice(0, 120));
 """
 
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["usual", "strange", "empty", "unknown"])
+@pytest.mark.parametrize("name", ["usual", "strange", "empty", "unknown", "overview"])
 def test_nothing_is_cut_off_and_all_can_be_read(name, width, dark, browser, pages, tmp_path):
     path, judgements = pages[name]
     browser.open(path, width=width, dark=dark)

@@ -54,8 +54,8 @@ def rates(calibration: Calibration, scales: Scales) -> list:
 
 
 def candidates() -> set:
-    """Rates that a person would type, from one in a million to nearly all."""
-    fine = {round(step * 10.0**-power, power + 1) for power in range(2, 7) for step in np.arange(1, 10, 0.5)}
+    """Rates that a person would type, from one in ten thousand to nearly all."""
+    fine = {round(step * 10.0**-power, power + 1) for power in range(2, 5) for step in np.arange(1, 10, 0.5)}
     return fine | {round(step / 200, 3) for step in range(2, 200)}
 
 

@@ -64,8 +64,8 @@ function stretch(level, unit) {
 // As the levels of maps are.
 const normalised = (score) => squeeze(score, data.unit);
 
-// The scores as places from 0 to 1. Where some lie very far out the scale is squeezed towards its ends: the others would
-// be heaped on one side otherwise, and no slider could tell them apart.
+// The scores as places from 0 to 1. Where some lie very far out the scale is squeezed towards its ends: the others
+// would be heaped on one side otherwise, and no slider could tell them apart.
 function makeAxis() {
   const all = [...scores.training, ...scores.good, ...scores.bad];
   if (hasThreshold()) all.push(data.threshold);

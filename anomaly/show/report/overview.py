@@ -41,10 +41,8 @@ def section(table: Table, place: Path) -> str:
     body = "".join(row(cells, table.columns, place=place) for cells in table.rows)
     notes = "".join(f"<p>{text(each)}</p>" for each in table.notes)
     whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return (
-        f"<section><h2><bdi>{text(table.title)}</bdi></h2>{warned}"
-        f'<div class="wide" tabindex="0" role="region" aria-label="{text(table.title)}">{whole}</div>{notes}</section>'
-    )
+    region = f'<div class="wide cards" tabindex="0" role="region" aria-label="{text(table.title)}">{whole}</div>'
+    return f"<section><h2><bdi>{text(table.title)}</bdi></h2>{warned}{region}{notes}</section>"
 
 
 def row(cells: Sequence, columns: Sequence, *, place: Path) -> str:

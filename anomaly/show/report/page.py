@@ -170,9 +170,7 @@ def rate_row(row: dict, results: dict) -> str:
         f"{row['missed']} of {tests['anomalous']}",
     )
     rate = "chosen as a value" if row["false_alarm_rate"] is None else f"{row['false_alarm_rate']:g}"
-    first, *titles = RATE_COLUMNS
-    written = f'<th scope="row" data-label="{first}">{rate}</th>'
-    written += "".join(f'<td data-label="{title}">{cell}</td>' for title, cell in zip(titles, cells))
+    written = f'<th scope="row">{rate}</th>' + "".join(f"<td>{cell}</td>" for cell in cells)
     kind, mark = (' class="chosen"', "in force") if row["chosen"] else ("", "")
     return f'<tr{kind} data-threshold="{row["threshold"]!r}">{written}<td class="mark">{mark}</td></tr>'
 
