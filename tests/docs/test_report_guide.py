@@ -15,6 +15,7 @@ from anomaly.__main__ import main
 from anomaly.commands import command
 from anomaly.show.report import gallery
 
+pytestmark = pytest.mark.xdist_group("report-guide")
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
 COMMANDS = [
     line.strip()

@@ -17,6 +17,7 @@ from anomaly.measure.calibration import NONE, Calibration
 from anomaly.show import pictures
 from anomaly.show.report import overview
 
+pytestmark = pytest.mark.xdist_group("report-browser")  # one browser for all
 KNOWN = reports.calibration()
 SCALES = KNOWN.at(0.01)
 WIDTHS = (1280, 390)
@@ -136,6 +137,8 @@ def test_the_slider_moves_counts_verdicts_and_what_to_type(place, browser, usual
     }
     for name, value in wanted.items():
         assert text(browser, name) == ("-" if value is None else f"{value:.4f}"), name
+    assert text(browser, "dock-says").startswith(f"{missed} missed, {alarms} false alarm")
+    assert browser.js("return [...document.querySelectorAll('.slider')].map((s) => +s.value)") == [place, place]
     assert text(browser, "above") == f"{KNOWN.above(limit)} of {len(KNOWN.scores)}"
     assert dict(cards(browser)) == named(judgements, limit)
     rate = typed(browser, "command-rate").false_alarm_rate
@@ -280,7 +283,8 @@ return [...document.querySelectorAll('body *:not(script)')].filter((e) => {
   const box = e.getBoundingClientRect();
   const style = getComputedStyle(e);
   if (!box.width || e.closest('.hidden, .skip, dialog:not([open]), canvas')) return false;
-  const letters = !e.children.length && !(e instanceof SVGElement) && e.textContent.length > 12 && box.height > 5 * box.width; // one below the other
+  const words = !e.children.length && !(e instanceof SVGElement) && e.textContent.length > 12;
+  const letters = words && box.height > 5 * box.width;  // one below the other
   const cut = e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0 && style.overflowX !== 'visible';
   return box.right > wide + 0.5 || box.left < -0.5 || cut || letters;
 }).map((e) => e.outerHTML.slice(0, 120));

@@ -66,11 +66,15 @@ function fits(image) {
   return true;
 }
 
-// Sorts and filters anew. The cards of photographs that stay are the same ones.
+// Sorts and filters. The cards of photographs that stay are the same ones, and as many are there as before.
 function arrange() {
   gallery.list = data.images.filter(fits).sort(order);
-  gallery.count = STEP;
   fill();
+}
+
+function filter() {
+  gallery.count = STEP;
+  arrange();
 }
 
 function fill() {

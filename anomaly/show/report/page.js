@@ -22,6 +22,8 @@ function showCounts() {
   write("bad-anomalous", now.found);
   for (const name of ["precision", "recall", "f1"]) write(name, shown(now[name]));
   write("above", `${now.training} of ${scores.training.length}`);
+  write("dock-value", asScore(state.threshold));
+  write("dock-says", `${now.missed} missed, ${now.alarms} false alarm${now.alarms === 1 ? "" : "s"}`);
   later("said", 400, () => {
     const good = `${now.alarms} of ${scores.good.length} good photographs called anomalous`;
     const bad = `${now.missed} of ${scores.bad.length} defective ones missed`;
@@ -69,43 +71,65 @@ function moveDot(name, x, y) {
   dot.setAttribute("cy", cy);
 }
 
+const sliders = () => document.querySelectorAll(".slider");
+
 // From anything that chooses a threshold; `by`: what it was, which is not to be changed under a user's fingers.
 function choose(threshold, by) {
   state.threshold = threshold;
-  if (by !== "slider") byId("slider").value = Math.round(axis.place(threshold) * SLIDER);
-  if (by !== "value") byId("value").value = Number(threshold.toPrecision(7));
-  byId("slider").setAttribute("aria-valuetext", asScore(threshold));
+  for (const slider of sliders()) {
+    if (slider !== by) slider.value = Math.round(axis.place(threshold) * SLIDER);
+    slider.setAttribute("aria-valuetext", asScore(threshold));
+  }
+  if (by !== byId("value")) byId("value").value = Number(threshold.toPrecision(7));
   moveLimit();
   showCounts();
   showCommands();
   showDots();
   markAll();
-  later("arrange", 250, () => {
-    arrange();
-    repaint();
-  });
+  later("repaint", 100, repaint);
+}
+
+// The photographs change places only when the threshold stays where it is.
+function settle() {
+  later("arrange", 250, arrange);
+}
+
+function slid(event) {
+  const place = Number(event.target.value);
+  choose(roundedAt(place / SLIDER, (place + (place < SLIDER ? 1 : -1)) / SLIDER), event.target);
 }
 
 function listenThreshold() {
-  byId("slider").addEventListener("input", (event) => {
-    const place = Number(event.target.value);
-    choose(roundedAt(place / SLIDER, (place + (place < SLIDER ? 1 : -1)) / SLIDER), "slider");
-  });
+  for (const slider of sliders()) {
+    slider.addEventListener("input", slid);
+    slider.addEventListener("change", settle);
+  }
   byId("value").addEventListener("input", (event) => {
     const typed = event.target.valueAsNumber;
-    if (Number.isFinite(typed)) choose(typed, "value");
+    if (Number.isFinite(typed)) choose(typed, event.target);
+    settle();
   });
-  byId("reset").addEventListener("click", () => choose(data.threshold, "reset"));
-  for (const row of document.querySelectorAll("#rates tr[data-threshold]")) {
-    const button = html("button", { type: "button", textContent: "try" });
-    button.setAttribute("aria-label", `try the threshold of ${row.cells[0].textContent}`);
-    button.addEventListener("click", () => choose(Number(row.dataset.threshold), "row"));
-    row.lastElementChild.append(button);
-  }
+  byId("reset").addEventListener("click", () => {
+    choose(data.threshold);
+    settle();
+  });
+  document.querySelectorAll("#rates tr[data-threshold]").forEach(offer);
+}
+
+// A row of the table of rates gets a button that shows what its threshold does.
+function offer(row) {
+  const button = html("button", { type: "button", textContent: "try" });
+  button.setAttribute("aria-label", `try the threshold of ${row.cells[0].textContent}`);
+  button.addEventListener("click", () => {
+    choose(Number(row.dataset.threshold));
+    settle();
+    byId("threshold-head").scrollIntoView();
+  });
+  row.lastElementChild.append(button);
 }
 
 function listenGallery() {
-  for (const id of ["kind", "verdict"]) byId(id).addEventListener("change", arrange);
+  for (const id of ["kind", "verdict"]) byId(id).addEventListener("change", filter);
   for (const radio of document.querySelectorAll("input[name=view]")) {
     radio.addEventListener("change", () => {
       state.view = radio.value;
@@ -128,7 +152,7 @@ function start() {
   byId("gallery-part").hidden = !data.images.length;
   byId("curves-part").hidden = !data.images.length;
   byId("gallery-controls").hidden = false;
-  byId("chooser").hidden = !hasThreshold();
+  byId("chooser").hidden = byId("dock").hidden = !hasThreshold();
   listKinds();
   drawLegend();
   listenGallery();
@@ -136,7 +160,7 @@ function start() {
   arrange();
   if (!hasThreshold()) return;
   listenThreshold();
-  choose(data.threshold, "start");
+  choose(data.threshold);
 }
 
 start();

@@ -52,6 +52,7 @@ def write(folder: Path, results: dict, *, evaluation: Evaluation, gallery: Galle
         verdicts=text(verdicts(results)),
         rates=rates(results),
         deciding=deciding(results),
+        place=place(data["command"]),
         size=text(size(gallery, len(embedded))),
     )
     scripts = f'<script type="application/json" id="data">{embedded}</script>\n'
@@ -189,6 +190,12 @@ def deciding(results: dict) -> str:
         "<p>The good photographs of training with the largest scores, which decide the threshold; they are drawn in "
         f"<code>sample/train/</code> where pictures were asked for:</p><ol class=deciding>{''.join(items)}</ol>"
     )
+
+
+def place(command: str) -> str:
+    """What stands for the folder of the state in a command, if that is not known."""
+    known = not command.endswith(f" {content.FOLDER}")
+    return "" if known else f"{content.FOLDER} stands for the folder of the trained state, or for the exported model. "
 
 
 def size(gallery: Gallery, length: int) -> str:
