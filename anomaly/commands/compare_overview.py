@@ -24,9 +24,10 @@ def write(found: dict, folder: Path) -> None:
 
 
 def cells(row: Row, folder: Path) -> list:
-    others = [f"failed: {row.reason}"] if row.reason else compare_pages.cells_of(row)
+    if row.reason:
+        return [row.method, row.backbone, f"failed: {row.reason}"]
     place = folder_of(folder, row.method, backbone=row.backbone) / row.category
-    return [overview.Link(row.method, place), row.backbone, *others]
+    return [overview.Link(row.method, place), row.backbone, *compare_pages.cells_of(row)]
 
 
 def remarks(rows: list) -> list:

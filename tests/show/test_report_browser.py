@@ -268,6 +268,7 @@ def test_a_photograph_is_enlarged_and_left_by_keys(browser, usual):
         driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
         seen.append(text(browser, "viewer-name"))
     assert seen == [*names, *names[-1:] * 3]
+    driver.find_element("css selector", "#panels img").click()  # which takes the focus from the buttons
     driver.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
     assert text(browser, "viewer-name") == names[-2]
     assert browser.js("return document.querySelectorAll('#panels img[alt]').length") == 3

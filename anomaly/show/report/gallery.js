@@ -80,6 +80,8 @@ function filter() {
 function fill() {
   const place = document.getElementById("gallery");
   const cards = gallery.list.slice(0, gallery.count).map(cardOf);
+  const kept = new Set(cards);
+  for (const card of gallery.visible) if (!kept.has(card)) fade(card.querySelector(".stack"));
   watcher.disconnect();
   gallery.visible.clear();
   place.replaceChildren(...cards);

@@ -67,16 +67,14 @@ def cell(content: Union[str, Link], place: Path) -> str:
 def of_categories(output: Path, found: dict, *, failed: dict) -> None:
     """`found`: the results of each category; `failed`: why there are none of others."""
     columns = ("category", *(title for _, title in tables.FIGURES), "false alarms", "missed")
-    everything, rows = list(found.values()), []
+    everything: list[dict] = list(found.values())
+    rows: list = []
     for name, results in found.items():
         figures = [tables.number(results[key]) for key, _ in tables.FIGURES]
         rows.append([Link(name, output / name), *figures, *verdicts(results)])
     if len(found) > 1:
-        rows.append(
-            ["mean", *(mean([results[key] for results in found.values()]) for key, _ in tables.FIGURES), "", ""]
-        )
+        rows.append(["mean", *(mean([each[key] for each in everything]) for key, _ in tables.FIGURES), "", ""])
     rows += [[name, f"failed: {reason}"] for name, reason in failed.items()]
-    everything = list(found.values())
     table = Table("Categories", columns, rows, warnings=tables.remarks(everything))
     methods = dict.fromkeys(f"{results['method']} with {results['backbone']}" for results in everything)
     write(output / page.NAME, ", ".join(methods), contents=[table], about="False alarms and missed at the threshold.")

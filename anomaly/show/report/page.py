@@ -83,7 +83,7 @@ def digest(content: str) -> str:
 
 def text(value: object) -> str:
     """For HTML, also in an attribute; what is no Unicode in the name of a file becomes a mark that says so."""
-    return html.escape(str(value).encode("utf-8", "surrogatepass").decode("utf-8", "replace"))
+    return html.escape(str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def as_json(value: Any) -> str:

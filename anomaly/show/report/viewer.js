@@ -60,7 +60,8 @@ function listenViewer() {
   dialog().addEventListener("click", (event) => {
     if (event.target === dialog()) dialog().close(); // beside the picture
   });
-  dialog().addEventListener("keydown", (event) => {
+  document.addEventListener("keydown", (event) => {
+    if (!dialog().open) return;
     if (event.key === "ArrowLeft") step(-1);
     if (event.key === "ArrowRight") step(1);
   });
