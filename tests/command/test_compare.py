@@ -97,6 +97,8 @@ def test_a_run_that_fails_is_a_row_that_says_why(data, tmp_path):
     assert set(found.values()) == {""} and len(found) == 3
     line = next(x for x in done.out.splitlines() if x.startswith("| padim | efficientnet_lite0 |"))
     assert "failed: " in line and line.count("|") == len(compare_pages.COLUMNS) + 1
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert "failed: " in page and len(re.findall("href=", page)) == 3 and "padim-efficientnet_lite0/" not in page
 
 
 def test_what_ends_a_process_is_told(tmp_path):
