@@ -50,7 +50,7 @@ def pages(tmp_path_factory) -> dict:
 
 
 FAR = {
-    "negative": (Calibration(KNOWN.scores / 1e7 - 3e-5, KNOWN.peaks), [-3.1e-5, -3e-5, -2.99e-5, -2.5e-5, -1e-5]),
+    "negative": (Calibration(KNOWN.scores / 1e9 - 3e-7, KNOWN.peaks), [-3.1e-7, -3e-7, -2.99e-7, -2.5e-7, -1e-7]),
     "very far out": (KNOWN, [-200.0, 1.8, 2.2, 2.6, 3.1, 4.5, 40.0, 1e3]),
     "all alike in training": (Calibration(np.full(3, 2.0), np.full(3, 2.0)), [1.0, 2.0, 3.0, 4.0, 5.0]),
 }
@@ -176,6 +176,7 @@ def test_a_rate_in_the_table_can_be_tried_and_taken_back(browser, usual):
     browser.js("arguments[0].click()", button)
     assert typed(browser).value == limit
     assert typed(browser, "command-rate").false_alarm_rate == 0.1
+    assert limit in KNOWN.scores and text(browser, "above") == f"{KNOWN.above(limit)} of 40"  # itself is not above it
     browser.js("document.getElementById('reset').click()")
     assert text(browser, "command-value") == before
 

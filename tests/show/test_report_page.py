@@ -175,6 +175,8 @@ def test_hostile_names_stay_names(tmp_path):
     found = parsed(path)
     assert sorted(found.names()) == sorted(tags)
     assert [image["name"] for image in reports.data_in(path)["images"]] == list(names)
+    [embedded] = re.findall(r'id="data">(.*?)</script>', path.read_text(), re.DOTALL)
+    assert not set("<>&") & set(embedded) and embedded.isascii()
     assert "</title><script>: patchcore with resnet18" in found.words
     assert "$" not in "".join(re.findall(r"<main>.*?<script", path.read_text(), re.DOTALL)).replace("${x} $title", "")
 
