@@ -23,13 +23,13 @@ want_new_folder() {
 # copy_sources METHOD TARGET: files of the kinds that the project consists of, and none that a run leaves behind.
 copy_sources() {
     local method="$1" target="$2"
-    find "$method" anomaly ascend310_infer benchmarks pretrained/*.py scripts LICENSE pyproject.toml requirements*.txt docs/data.md docs/line.md \
+    find "$method" anomaly ascend310_infer benchmarks pretrained/*.py scripts LICENSE pyproject.toml requirements*.txt docs/data.md docs/line.md docs/report.md \
         -type d \( -name '.*' -o -name '__pycache__' -o -name 'build*' -o -path '*/data' ! -path anomaly/data -o -name output \) -prune -o \
         -type f ! -name '.*' \( -name '*.py' -o -name '*.sh' -o -name '*.md' -o -name '*.yaml' -o -name '*.cc' \
-        -o -name '*.h' -o -name '*.txt' -o -name '*.toml' -o -name LICENSE \) -exec cp --parents -t "$target" -- {} +
+        -o -name '*.h' -o -name '*.txt' -o -name '*.toml' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name LICENSE \) -exec cp --parents -t "$target" -- {} +
     (cd "$target" && rm -rf -- "${LEFT_OUT[@]}")
     [[ "$method" == patchcore ]] || rm -f -- "$target/scripts/quickstart.sh"
-    sed -i "s/patchcore/$method/g" -- "$target/docs/line.md"
+    sed -i "s/patchcore/$method/g" -- "$target/docs/line.md" "$target/docs/report.md"
 }
 
 # readme METHOD HEAD README: the project's README with another beginning, its marked parts left out, and with the

@@ -32,6 +32,7 @@ SLOW = (
     "deploy/test_cpp",
     "deploy/test_export",
     "docs/test_python_page",
+    "docs/test_report_guide",
     "engines/",
     "launch/",
     "library/",
@@ -48,6 +49,7 @@ SLOW = (
     "project/test_fourth_method",
     "project/test_packaging",
     "project/test_realdata",
+    "show/test_report_browser",
 )
 
 

@@ -12,7 +12,8 @@ ALLOWED = {
     "no /dev/full here": "only Linux has a file that is always full",
     "not a checkout of git": "the list of files to compare with comes from git",
 }
-PACKAGES = "NO_DEBIAN_PACKAGES"  # is set where the packages for the C++ program cannot be installed
+PACKAGES = "NO_DEBIAN_PACKAGES"  # is set where what is no Python package cannot be installed
+BROWSER, DRIVER = "chromium", "chromedriver"  # of the packages chromium and chromium-driver
 
 
 def is_allowed(reason: str) -> bool:
@@ -30,6 +31,11 @@ def cpp_is_missing() -> str:
         if not any((Path(prefix) / "include" / folder).is_dir() for prefix in ("/usr", "/usr/local")):
             return f"{package} is not installed"
     return ""
+
+
+def browser_is_missing() -> str:
+    """What a report cannot be looked at without, or nothing."""
+    return next((f"{program} is not installed" for program in (BROWSER, DRIVER) if not shutil.which(program)), "")
 
 
 class Watch:

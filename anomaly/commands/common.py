@@ -26,6 +26,7 @@ from anomaly.run.flags import Parser, add_flags, given
 from anomaly.run.options import EXPORT, untrained
 from anomaly.run.progress import log
 from anomaly.show import tables
+from anomaly.show.report import overview, page
 
 MODEL = ("--model_path", "an exported .mindir or .onnx, instead of a trained state")
 
@@ -187,22 +188,30 @@ def advise(transform: Transform, samples: tuple) -> None:
             )
 
 
-def each(names: list, run: Callable) -> int:
-    """Runs every category, and prints one table of several; one that fails does not keep the others from running."""
-    results: list[dict] = []
-    failed = []
+def each(names: list, run: Callable, *, output: Path) -> int:
+    """Runs every category. Of several: one that fails does not keep the others from running, and a table and a page
+    in `output` show all.
+    """
+    if len(names) > 1:
+        page.require_place(output)
+    found: dict[str, dict] = {}
+    failed: dict[str, str] = {}
     for name in names:
         if len(names) > 1:
             print(f"\n== {name}", flush=True)
         try:
-            results += filter(None, [run(name)])  # of several processes only one has results
+            results = run(name)
         except DataError as error:
             if len(names) == 1:
                 raise
             print(f"error: {error}", file=sys.stderr)
-            failed.append(name)
-    if len(names) > 1 and results:
-        print(f"\n{tables.table(results)}")
+            failed[name] = str(error)
+            continue
+        if results:  # of several processes only one has any
+            found[name] = results
+    if len(names) > 1 and found:
+        overview.of_categories(output, found, failed=failed)
+        print(f"\n{tables.table(list(found.values()))}")
     if failed:
         raise DataError(f"failed: {', '.join(failed)}")
     return 0

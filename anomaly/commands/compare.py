@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from anomaly import methods
-from anomaly.commands import compare_pages, compare_runs
+from anomaly.commands import compare_overview, compare_pages, compare_runs
 from anomaly.commands.compare_runs import Run
 from anomaly.config import GROUPS
 from anomaly.data import sources
@@ -51,6 +51,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         runs = [Run(asked.output, category, method, name, asked.given) for method, name in pairs]
         found[category] = [compare_runs.row(run, photographs) for run in runs]
     print(compare_pages.write(found, asked.output), end="")
+    compare_overview.write(found, asked.output)
     failed = [row for rows in found.values() for row in rows if row.reason]
     if failed:
         listed = ", ".join(f"{row.method} with {row.backbone} ({row.category})" for row in failed)

@@ -10,6 +10,7 @@ from typing import Any
 
 from anomaly.commands.compare_runs import Row
 from anomaly.run.files import begins, require_own, write_json, write_text
+from anomaly.show.report import page
 from anomaly.show.tables import RANDOM_MARK, number
 
 CLOSE = 0.005  # of AUROC: what lies nearer to the best is not told from it
@@ -30,7 +31,12 @@ COLUMNS = (
     "state, MB",
 )
 CSV_COLUMNS = tuple(spec.name for spec in dataclasses.fields(Row))
-STARTS = {"compare.md": HEAD, "compare.csv": ",".join(CSV_COLUMNS), "compare.json": '{\n  "comparison": '}
+STARTS = {
+    "compare.md": HEAD,
+    "compare.csv": ",".join(CSV_COLUMNS),
+    "compare.json": '{\n  "comparison": ',
+    "compare.html": page.HEAD,
+}
 ABOUT = (
     "Missed and false alarms are at the threshold, which comes from good photographs alone. Training: the whole "
     "process, its start included, up to the saved state; the first run of a network also makes its graph, which the "
@@ -53,10 +59,7 @@ def require_place(folder: Path) -> None:
 
 def write(found: dict, folder: Path) -> str:
     """`found`: the rows of each category. The files, and the Markdown, which is to be shown."""
-    parts = [(category, rows, choose(rows)) for category, rows in found.items()]
-    if len(parts) > 1:
-        together = means(found)
-        parts.append((f"{MEAN} of {len(found)} categories", together, choose(together)))
+    parts = with_choices(found)
     text = "\n".join([HEAD, *(section(name, rows, choice=choice) for name, rows, choice in parts), ABOUT, ""])
     write_text(folder / "compare.md", text)
     write_text(folder / "compare.csv", as_csv([row for _, rows, _ in parts for row in rows]))
@@ -71,6 +74,15 @@ def write(found: dict, folder: Path) -> str:
     ]
     write_json(folder / "compare.json", {"comparison": data})
     return text
+
+
+def with_choices(found: dict) -> list:
+    """Name, rows and Choice of each category, and of several their means."""
+    parts = [(category, rows, choose(rows)) for category, rows in found.items()]
+    if len(parts) > 1:
+        together = means(found)
+        parts.append((f"{MEAN} of {len(found)} categories", together, choose(together)))
+    return parts
 
 
 def section(category: str, rows: list, *, choice: Choice) -> str:

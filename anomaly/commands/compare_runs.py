@@ -65,6 +65,10 @@ def known_names(method: str) -> set:
     return {spec.name for spec in dataclasses.fields(methods.get(method).config)}
 
 
+def folder_of(output: Path, method: str, *, backbone: str) -> Path:
+    return output / f"{method}-{backbone}"
+
+
 @dataclass(frozen=True)
 class Run:
     output: Path
@@ -76,7 +80,7 @@ class Run:
     @property
     def results(self) -> Path:
         """The folder that training gets as --output_dir."""
-        return self.output / f"{self.method}-{self.backbone}"
+        return folder_of(self.output, self.method, backbone=self.backbone)
 
     @property
     def folder(self) -> Path:

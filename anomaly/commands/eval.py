@@ -32,7 +32,7 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
         device.use(chosen.open.device_target, chosen.open.device_id)
     device.end_in_order()
     model = common.open_model(chosen) if chosen.args.model_path else None
-    return common.each(names, lambda name: evaluate(chosen, name, model=model))
+    return common.each(names, lambda name: evaluate(chosen, name, model=model), output=chosen.output)
 
 
 def evaluate(chosen: Chosen, name: str, *, model: Optional[Exported]) -> dict:

@@ -27,6 +27,8 @@ from anomaly.run.files import (
 )
 from anomaly.run.progress import Bars, Counter, log
 from anomaly.show import animation, panels, tables
+from anomaly.show.report import page
+from anomaly.show.report.gallery import Gallery
 
 TABLE = "results.csv"
 
@@ -43,12 +45,13 @@ def write(
     examples: Iterable[Judgement] = (),
     gif: Optional[Path] = None,
 ) -> dict:
-    """results.json, the table and sample/ of so many judgements.
+    """results.json, the table, report.html and sample/ of so many judgements.
 
     `about`: what is known of the detector and the photographs; `good`: a Calibration and the Scales in force;
     `examples`: judgements to draw that do not count; `gif`: where an animation goes, if there is to be one.
     """
     require_places(folder, pictures=most, table=table, gif=gif)
+    gallery = Gallery(number)
     mark = "RANDOM BACKBONE" if about["random_backbone"] else ""
     frames = animation.Animation()
     watched = frames.gathered(judgements) if gif else judgements
@@ -57,7 +60,7 @@ def write(
             pass
 
         def counted() -> Iterable[Judgement]:
-            for judgement in panels.drawn(watched, place, most=most, mark=mark):
+            for judgement in gallery.collected(panels.drawn(watched, place, most=most, mark=mark)):
                 yield judgement
                 count()
 
@@ -74,6 +77,7 @@ def write(
         frames.write(gif)
     write_json(folder / "results.json", results)
     write_text(folder / table, tables.csv_of(results))
+    page.write(folder, results, evaluation=evaluation, gallery=gallery, good=good)
     log.info("%s", tables.figures(results) if evaluation.images else tables.without_images(results))
     return results
 
@@ -87,6 +91,7 @@ def require_places(folder: Path, *, pictures: int, table: str = TABLE, gif: Opti
     """Nothing that another program or the user has made is replaced; to be known before hours of training."""
     require_own(folder / table, is_own=begins(folder / table, (tables.CSV_HEADER,)))
     require_own(folder / "results.json", is_own=is_ours(folder / "results.json"))
+    page.require_place(folder)
     if gif:
         require_own(gif, is_own=animation.is_ours(gif))
     if pictures:

@@ -54,6 +54,7 @@ class Evaluation:
     img_pr: Points
     pixel_roc: Points
     pixel_pr: Points
+    pixel_pro: Points
 
 
 MOST_POINTS = 2000  # of a curve of pixels
@@ -90,6 +91,7 @@ def evaluate(judgements: Iterable[Judgement]) -> Evaluation:
         img_pr=metrics.precision_recall(by_image),
         pixel_roc=metrics.thinned(metrics.roc(by_pixel), MOST_POINTS),
         pixel_pr=metrics.thinned(metrics.precision_recall(by_pixel), MOST_POINTS),
+        pixel_pro=metrics.thinned(metrics.pro(by_pixel), MOST_POINTS),
     )
 
 

@@ -116,6 +116,14 @@ def precision_recall(c: Curve) -> Points:
     return Points(found / found[-1], found / np.maximum(found + c.negatives.cumsum(), 1), c.scores)
 
 
+def pro(c: Curve) -> Points:
+    """False positive rate and the mean part found of each defect, from (0, 0) on; AUPRO is the area under its start."""
+    if not c.defined:
+        return Points(np.zeros(0), np.zeros(0), np.zeros(0))
+    x, y = c.negatives.cumsum() / c.negatives.sum(), c.weights.cumsum() / c.weights.sum()
+    return Points(np.r_[0, x], np.r_[0, y], np.r_[np.inf, c.scores])
+
+
 def thinned(points: Points, most: int) -> Points:
     """At most so many of them, spread evenly over the curve's length."""
     if points.x.size <= most:
@@ -182,7 +190,7 @@ class PixelScores:
         return self._exact()
 
     def _exact(self) -> Curve:
-        """Only the anomalous scores are distinct entries; normal ones between two of them share one."""
+        """Only the anomalous scores are distinct entries; normal ones between two of them share one, the lowest."""
         negatives = np.sort(np.concatenate([part[0] for part in self.parts] or [np.zeros(0, np.float32)]))
         positives = np.concatenate([part[1] for part in self.parts] or [np.zeros(0, np.float32)])
         weights = np.concatenate([part[2] for part in self.parts] or [np.zeros(0)])
@@ -197,4 +205,8 @@ class PixelScores:
         expanded = [np.zeros(counts.size) for _ in range(3)]
         for target, values in zip(expanded, (found.scores, found.positives, found.weights)):
             target[1::2] = values
-        return Curve(expanded[0], counts, expanded[1], expanded[2])
+        expanded[0][0::2] = np.r_[
+            np.r_[negatives, np.nan][negatives.size - above], negatives[:1] if negatives.size else 0
+        ]
+        used = counts + expanded[1] > 0
+        return Curve(expanded[0][used], counts[used], expanded[1][used], expanded[2][used])

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from commands import CPU, RANDOM, SMALL, evaluate, listing, predict, run, train
+from reports import data_in
 
 from anomaly.show import lettering, panels
 from anomaly.show.tables import RANDOM_MARK
@@ -56,7 +57,7 @@ def test_training_writes_everything(toy, trained):
     output, _ = trained
     for category in ("fabric", "gear"):
         folder = output / category
-        for name in ("state.json", "config.yaml", "results.json", "train.log", "embeddings/index.faiss"):
+        for name in ("state.json", "config.yaml", "results.json", "report.html", "train.log", "embeddings/index.faiss"):
             assert (folder / name).stat().st_size > 0, name
         tests = sorted(path.relative_to(toy / category / "test") for path in (toy / category / "test").rglob("*.png"))
         drawn = sorted(path.relative_to(folder / "sample") for path in pictures(folder / "sample"))
@@ -86,6 +87,38 @@ def test_results_hold_figures_between_0_and_1_and_every_image(toy, trained):
     assert found["verdicts"]["anomalous"] == 9
     names = {str(path.relative_to(toy / "gear/test")) for path in (toy / "gear/test").rglob("*.png")}
     assert {image["name"] for image in found["images"]} == names
+
+
+def test_the_report_is_of_this_evaluation_and_one_page_links_those_of_all_categories(trained):
+    output, _ = trained
+    for category in ("fabric", "gear"):
+        found, data = results(output / category), data_in(output / category / "report.html")
+        assert {image["name"]: image["score"] for image in data["images"]} == {
+            image["name"]: image["score"] for image in found["images"]
+        }
+        assert all("photo" in image for image in data["images"]) and data["threshold"] == found["threshold"]
+        assert RANDOM_MARK in (output / category / "report.html").read_text()
+    text = (output / "report.html").read_text()
+    assert all(f'href="{category}/report.html"' in text for category in ("fabric", "gear"))
+    assert RANDOM_MARK in text and "<bdi>mean</bdi>" in text
+
+
+def test_the_report_needs_no_pictures_and_a_page_of_the_user_stays(toy, output):
+    (output / "gear/report.html").unlink()
+    assert evaluate(toy, output, "--category", "gear", "--pictures", "0").code == 0
+    assert len(data_in(output / "gear/report.html")["images"]) == 12
+    (output / "report.html").write_text("mine")
+    done = evaluate(toy, output, "--category", "all")
+    assert done.code == 1 and "report.html: is there already" in done.err and "== " not in done.out
+    assert (output / "report.html").read_text() == "mine"
+
+
+def test_a_category_that_fails_is_named_on_the_page(toy, output):
+    (output / "fabric/state.json").unlink()
+    done = evaluate(toy, output, "--category", "gear", "fabric")
+    assert done.code == 1
+    text = (output / "report.html").read_text()
+    assert 'href="gear/report.html"' in text and "failed: " in text
 
 
 def test_verdicts_are_counted_as_they_are_listed(trained):

@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import re
 from dataclasses import replace
 
 import commands
@@ -52,6 +53,11 @@ def test_all_methods_and_then_only_what_has_changed(toy, tmp_path):
     with open(tmp_path / "out" / "compare.csv", newline="") as file:
         assert [float(row["img_auc"]) for row in csv.DictReader(file)] == [row["img_auc"] for row in found]
 
+    page = (tmp_path / "out" / "compare.html").read_text()
+    links = re.findall(r'href="([^"]*)"', page)
+    assert links == [f"{row['method']}-resnet18/gear/report.html" for row in found] and "RANDOM BACKBONE" in page
+    assert all((tmp_path / "out" / link).is_file() for link in links)
+
     again = compare(toy, tmp_path / "out", "--category", "gear", *own)
     assert again.out.count("done before") == 3 and rows(tmp_path / "out") == found
     other = compare(toy, tmp_path / "out", "--category", "gear", *own[:-2], "--embedding_dim", "10")
@@ -91,6 +97,8 @@ def test_a_run_that_fails_is_a_row_that_says_why(data, tmp_path):
     assert set(found.values()) == {""} and len(found) == 3
     line = next(x for x in done.out.splitlines() if x.startswith("| padim | efficientnet_lite0 |"))
     assert "failed: " in line and line.count("|") == len(compare_pages.COLUMNS) + 1
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert "failed: " in page and len(re.findall("href=", page)) == 3 and "padim-efficientnet_lite0/" not in page
 
 
 def test_what_ends_a_process_is_told(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from commands import Result, listing, run
 from cpp import export
+from reports import data_in
 from sklearn.metrics import roc_auc_score
 
 from anomaly.data.images import read_image, read_mask, write_image
@@ -147,6 +148,8 @@ def test_figures_are_those_of_scikit_learn(sent, toy, method):
     assert sorted(image["name"] for image in found["images"]) == sorted(sample.name for sample in samples(toy))
     assert {image["verdict"] for image in found["images"]} == {"UNKNOWN"}  # no model, no threshold
     assert len(list((sent / "back" / "sample").rglob("*.png"))) == 12
+    images = data_in(sent / "back" / "report.html")["images"]
+    assert len(images) == 12 and all("photo" in image for image in images)
 
 
 def test_figures_need_neither_data_nor_photographs_and_go_where_they_are_wanted(sent, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import CPU, RANDOM, run
+from reports import data_in
 from sklearn.metrics import roc_auc_score
 
 import anomaly
@@ -155,6 +156,7 @@ def test_evaluation_of_a_model_gives_the_figures_of_training(exported, suffix, t
     assert figures(tmp_path / "gear") == pytest.approx(figures(output / "gear"), abs=5e-5)
     before, after = (json.loads((folder / "gear" / "results.json").read_text()) for folder in (output, tmp_path))
     assert after["threshold"] == pytest.approx(before["threshold"])
+    assert data_in(tmp_path / "gear" / "report.html")["threshold"] == after["threshold"]
 
 
 @small

@@ -10,7 +10,19 @@ import pytest
 from scipy.ndimage import label
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from anomaly.measure.metrics import PixelScores, aupro, auroc, average_precision, best_f1, curve, defect_weights, keys
+from anomaly.measure.metrics import (
+    PixelScores,
+    aupro,
+    auroc,
+    average_precision,
+    best_f1,
+    curve,
+    defect_weights,
+    keys,
+    precision_recall,
+    pro,
+    roc,
+)
 
 
 def scored(seed: int, ties: bool, count: int = 500) -> tuple:
@@ -100,6 +112,27 @@ def test_aupro_is_that_of_the_naive_loop(seed, ties, exact_limit, tolerance, lim
     scores, masks = maps(seed, ties, images=3, size=24)
     found = aupro(collected(scores, masks, exact_limit).curve(), limit)
     assert found == pytest.approx(naive_aupro(scores, masks, limit), abs=tolerance)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("exact_limit,tolerance", [(None, 1e-12), (1000, 1e-3)])
+def test_every_point_of_a_curve_of_pixels_is_what_its_threshold_does(ties, exact_limit, tolerance):
+    scores, masks = maps(3, ties, images=3, size=24)
+    scores = scores + np.float32(0)  # no -0.0, which has a bin of its own
+    c = collected(scores, masks, exact_limit).curve()
+    defects = []
+    for values, mask in zip(scores, masks):
+        components, count = label(mask, structure=np.ones((3, 3)))
+        defects += [values[components == i + 1] for i in range(count)]
+    assert (np.diff(c.scores) < 0).all()
+    for points, name in ((pro(c), "pro"), (roc(c), "roc"), (precision_recall(c), "pr")):
+        for x, y, limit in zip(points.x, points.y, points.thresholds):
+            called = scores >= limit
+            alarms, recall = called[~masks].mean(), called[masks].mean()
+            found = np.mean([(values >= limit).mean() for values in defects])
+            precision = masks[called].sum() / max(called.sum(), 1)
+            wanted = {"pro": (alarms, found), "roc": (alarms, recall), "pr": (recall, precision)}[name]
+            assert (x, y) == pytest.approx(wanted, abs=tolerance), (name, limit)
 
 
 @pytest.mark.parametrize("shift", [0.0, -100.0, 1000.0])
