@@ -13,8 +13,8 @@ from anomaly.measure.calibration import ANOMALOUS, NORMAL, UNKNOWN, Scale
 from anomaly.measure.judgement import Judgement
 from anomaly.run.files import writing
 from anomaly.run.threads import Background
-from anomaly.show import lettering
-from anomaly.show.pictures import RED, blended, file_name, heat, levels, ring
+from anomaly.show import lettering, pictures
+from anomaly.show.pictures import RED, blended, file_name, heat, levels, ring, worst
 
 SMALLEST, LARGEST = 256, 1024  # the longer side of a panel
 PALE = (236, 236, 236)
@@ -37,23 +37,14 @@ class Shown:
 
 def shown(judged: Judgement, longer: int = 0) -> Shown:
     """`longer`: the longer side; 0: as suits the picture."""
-    frame = judged.frame
-    longer = longer or min(max(max(judged.image.shape[:2]), SMALLEST), LARGEST)
-    factor = longer / max(frame.height, frame.width)
-    height, width = (max(1, round(side * factor)) for side in (frame.height, frame.width))
-    mask = None if judged.mask is None else _worst(judged.mask.astype(np.uint8), (height, width)) > 0
-    shrinks = height * width < judged.image.shape[0] * judged.image.shape[1]
-    image = cv2.resize(judged.image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return Shown(image, _worst(judged.map.astype(np.float32), (height, width)), mask)
-
-
-def _worst(values: np.ndarray, sides: tuple) -> np.ndarray:
-    """In another size; of places that become one the worst counts, so that small ones stay to be seen."""
-    steps = [-(-old // new) for old, new in zip(values.shape, sides)]
-    if max(steps) > 1:
-        values = cv2.dilate(values, np.ones(steps, np.uint8))
-    smooth = values.dtype == np.float32 and max(steps) == 1
-    return cv2.resize(values, sides[::-1], interpolation=cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST_EXACT)
+    before = judged.map.shape
+    sides = pictures.sides(judged, longer or min(max(*before, SMALLEST), LARGEST))
+    shrinks = any(after < side for after, side in zip(sides, before))
+    image = cv2.resize(judged.image, sides[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    values = judged.map.astype(np.float32)
+    values = worst(values, sides) if shrinks else cv2.resize(values, sides[::-1], interpolation=cv2.INTER_LINEAR)
+    mask = None if judged.mask is None else worst(judged.mask.astype(np.uint8), sides) > 0
+    return Shown(image, values, mask)
 
 
 def sheet(judged: Judgement, *, truth: str = "", mark: str = "") -> np.ndarray:

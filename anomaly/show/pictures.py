@@ -18,6 +18,21 @@ def file_name(photograph: Path) -> str:
     return photograph.name if photograph.suffix == ".png" else f"{photograph.name}.png"
 
 
+def sides(judged: Judgement, longer: int) -> tuple:
+    """Height and width of a picture in the proportions of the photograph, the longer of them as asked."""
+    frame = judged.frame
+    part = longer / max(frame.height, frame.width)
+    return tuple(max(1, round(side * part)) for side in (frame.height, frame.width))
+
+
+def worst(values: np.ndarray, shape: tuple) -> np.ndarray:
+    """In another size; of places that become one the largest value stays to be seen."""
+    steps = [-(-before // after) for before, after in zip(values.shape, shape)]
+    if max(steps) > 1:
+        values = cv2.dilate(values, np.ones(steps, np.uint8), anchor=(0, 0))
+    return cv2.resize(values, shape[::-1], interpolation=cv2.INTER_NEAREST)
+
+
 def levels(values: np.ndarray, scale: Scale) -> np.ndarray:
     """0 to 1, 0.5 at the threshold; where there is none, this picture's own range."""
     if np.isnan(scale.threshold):

@@ -139,11 +139,11 @@ def test_a_page_of_noise_stays_below_its_bound(tmp_path):
 def test_the_worst_place_of_a_large_map_stays_to_be_seen():
     values = np.zeros((1000, 1500), np.float32)
     values[617, 1203] = 1
-    small = gallery.worst(values, (50, 75))
+    small = pictures.worst(values, (50, 75))
     assert small.max() == 1 and np.argwhere(small == 1).tolist() == [[30, 60]]
     values = np.random.default_rng(0).random((96, 60)).astype(np.float32)
-    assert np.array_equal(gallery.worst(values, (32, 30)), values.reshape(32, 3, 30, 2).max(axis=(1, 3)))
-    assert gallery.worst(values, (41, 23)).max() == values.max()
+    assert np.array_equal(pictures.worst(values, (32, 30)), values.reshape(32, 3, 30, 2).max(axis=(1, 3)))
+    assert pictures.worst(values, (41, 23)).max() == values.max()
 
 
 def test_the_outline_of_a_mask_lies_around_it():

@@ -69,7 +69,7 @@ class Gallery:
 def drawing(each: Judgement, *, side: int, share: int) -> dict:
     """What the page draws of a photograph, in no more than `share` characters; nothing where nothing fits."""
     while side >= SMALLEST // 2:
-        height, width = fitted(each.image.shape[:2], side)
+        height, width = pictures.sides(each, min(side, max(each.image.shape[:2])))
         small = cv2.resize(each.image, (width, height), interpolation=cv2.INTER_AREA)
         outline = outline_of(each.mask, (height, width))
         warm = text_of(map_of(each, (height, width)), quality=MAP_QUALITY)
@@ -83,23 +83,9 @@ def drawing(each: Judgement, *, side: int, share: int) -> dict:
     return {}
 
 
-def fitted(shape: tuple, side: int) -> tuple:
-    """Height and width with no side longer than this; nothing is enlarged."""
-    part = min(1.0, side / max(shape))
-    return tuple(max(1, round(length * part)) for length in shape)
-
-
-def worst(values: np.ndarray, shape: tuple) -> np.ndarray:
-    """Made smaller so that the largest values stay to be seen."""
-    steps = [-(-before // after) for before, after in zip(values.shape, shape)]
-    if max(steps) > 1:
-        values = cv2.dilate(values, np.ones(steps, np.uint8), anchor=(0, 0))  # of each block the largest
-    return cv2.resize(values, shape[::-1], interpolation=cv2.INTER_NEAREST)
-
-
 def map_of(each: Judgement, shape: tuple) -> np.ndarray:
     """The levels of its map in 8 bits, for a picture of this shape. Made small first: the order of values is kept."""
-    small = worst(np.asarray(each.map, np.float32), tuple(max(1, round(side * MAP_PART)) for side in shape))
+    small = pictures.worst(np.asarray(each.map, np.float32), tuple(max(1, round(side * MAP_PART)) for side in shape))
     return np.rint(np.clip(pictures.levels(small, each.scales.pixel), 0, 1) * 255).astype(np.uint8)
 
 
@@ -116,7 +102,7 @@ def outline_of(mask: Optional[np.ndarray], shape: tuple) -> str:
     """The path of SVG around what is marked, in pixels of a picture of this shape; nothing marked: no path."""
     if mask is None or not mask.any():
         return ""
-    small = worst(mask.astype(np.uint8), shape)
+    small = pictures.worst(mask.astype(np.uint8), shape)
     found, _ = cv2.findContours(small, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     lines, coarse = [line[:, 0] for line in found], 0.7
     while sum(map(len, lines)) > CORNERS and coarse < max(shape):
