@@ -19,6 +19,7 @@ TOOLS = {
     "threshold": "anomaly.commands.threshold",
     "compare": "anomaly.commands.compare",
     "watch": "anomaly.commands.watch",
+    "serve": "anomaly.commands.serve",
 }
 HELP = ("-h", "--help")
 

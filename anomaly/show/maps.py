@@ -27,17 +27,23 @@ def mask(judged: Judgement) -> np.ndarray:
 
 def write(path: Path, judged: Judgement, *, kind: str) -> None:
     """Outside of what was looked at there is no number, or black."""
-    scaled, place, whole = spread(judged)
     if kind == GREY:
-        grey = np.zeros(whole, np.uint16)
-        grey[place] = np.rint(levels(scaled, judged.scales.pixel) * MOST)
         with replacing(path) as temporary:
-            temporary.write_bytes(cv2.imencode(".png", grey)[1].tobytes())
+            temporary.write_bytes(grey(judged))
         return
+    scaled, place, whole = spread(judged)
     values = np.full(whole, np.nan, np.float32)
     values[place] = scaled
     with replacing(path.with_suffix(".npy")) as temporary, open(temporary, "wb") as file:
         np.save(file, values)
+
+
+def grey(judged: Judgement) -> bytes:
+    """A PNG of 16 bits, black where it was not looked at."""
+    scaled, place, whole = spread(judged)
+    levels_of = np.zeros(whole, np.uint16)
+    levels_of[place] = np.rint(levels(scaled, judged.scales.pixel) * MOST)
+    return cv2.imencode(".png", levels_of)[1].tobytes()
 
 
 def spread(judged: Judgement) -> tuple:

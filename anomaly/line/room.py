@@ -1,0 +1,174 @@
+"""What a service has: detectors by name, the queue to them, and what it has seen."""
+
+import asyncio
+import base64
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Optional
+
+import cv2
+import numpy as np
+
+from anomaly.data.images import encode
+from anomaly.data.loader import read_sample
+from anomaly.data.samples import Sample
+from anomaly.detector import Detector, Piece, joined
+from anomaly.line.batching import Batches
+from anomaly.line.counting import Counts, family, resident
+from anomaly.line.drift import WINDOW, Drift
+from anomaly.line.uploads import Limits, Refused, called, photograph
+from anomaly.measure.judgement import Judgement
+from anomaly.run.errors import DataError
+from anomaly.run.threads import cores
+from anomaly.show import maps, pictures
+
+NONE, GREY, HEAT, OVERLAY = "none", "grey", "heat", "overlay"
+COLD, WARM = 0.3, 0.5  # levels from which on a place can be seen in it, and cannot be seen through
+SHOWN = 1024  # longest side of a heat map, which is laid over the photograph
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A photograph, and what the network sees of it."""
+
+    samples: tuple
+    images: list  # H W 3
+    photograph: np.ndarray
+
+
+class Room:
+    def __init__(
+        self, detectors: dict[str, Detector], *, limits: Limits, batch_size: int = 8, window: int = WINDOW
+    ) -> None:
+        self.detectors, self.limits = detectors, limits
+        self.counts = Counts()
+        self.drift = {name: Drift(each.calibration, each.scales, window) for name, each in detectors.items()}
+        self.lock = Lock()  # of what is known of drift
+        self.batches = Batches(detectors, size=batch_size)
+        self.batches.on_batch = self.counts.batch
+        self.threads = ThreadPoolExecutor(cores(), thread_name_prefix="photographs")
+        self.tell = print
+
+    def close(self) -> None:
+        self.batches.close()
+        self.threads.shutdown()
+
+    def chosen(self, name: Optional[str]) -> str:
+        if name is None and len(self.detectors) == 1:
+            return next(iter(self.detectors))
+        if name not in self.detectors:
+            there = ", ".join(self.detectors)
+            raise Refused(404, f"no such model; there are {there}" if name else f"`model` is needed; there are {there}")
+        return name
+
+    async def predict(self, content: bytes, *, model: str, name: str, shown: str) -> dict:
+        """The answer to one photograph."""
+        loop = asyncio.get_running_loop()
+        detector = self.detectors[model]
+        prepared = await loop.run_in_executor(self.threads, self._prepare, content, called(name), detector)
+        waiting = [asyncio.wrap_future(self.batches.add(model, image)) for image in prepared.images]
+        found = await asyncio.gather(*waiting)
+        return await loop.run_in_executor(self.threads, self._answer, model, prepared, found, shown)
+
+    def _prepare(self, content: bytes, path: Path, detector: Detector) -> Prepared:
+        pixels = photograph(content, path, limits=self.limits)
+        try:
+            samples = detector.transform.pieces((Sample(path, pixels=pixels),))
+            images = [read_sample(each, detector.transform, with_mask=False)[0] for each in samples]
+        except DataError as error:  # as of other proportions than the region that is looked at
+            raise Refused(422, str(error)) from None
+        return Prepared(samples, images, pixels)
+
+    def _answer(self, model: str, prepared: Prepared, found: list, shown: str) -> dict:
+        pixels, shape = prepared.photograph, prepared.photograph.shape[:2]
+        pieces = [
+            Piece(score, values, sample, image, None, pixels, shape)
+            for (values, score), sample, image in zip(found, prepared.samples, prepared.images)
+        ]
+        judged = joined(self.detectors[model], pieces, with_photograph=True)
+        self._seen(model, judged)
+        return {
+            "model": model,
+            "verdict": judged.verdict,
+            "score": judged.score,
+            "normalised": judged.normalised,
+            "threshold": judged.threshold,
+            "height": shape[0],
+            "width": shape[1],
+            "regions": [region.as_dict() for region in judged.regions],
+            "map": base64.b64encode(map_of(judged, shown)).decode() if shown != NONE else None,
+        }
+
+    def _seen(self, model: str, judged: Judgement) -> None:
+        self.counts.judged(model, judged.verdict)
+        with self.lock:
+            line = self.drift[model].see([judged.score])
+        if line:
+            self.tell(f"{model}: {line}")
+
+    def health(self) -> dict:
+        return {"status": "ok", "models": {name: self.about(name) for name in self.detectors}}
+
+    def about(self, name: str) -> dict:
+        detector, picture = self.detectors[name], self.drift[name].picture
+        return {
+            "method": detector.method,
+            "backbone": detector.backbone.label,
+            "runs_on": detector.runs_on,
+            "threshold": detector.scales.image.threshold if detector.scales.known else None,
+            "remark": detector.remark,
+            "drift": {
+                "state": picture.state,
+                "says": str(picture),
+                "photographs": picture.number,
+                "median": picture.median,
+                "above_threshold": picture.above,
+            },
+        }
+
+    def metrics(self) -> Iterator[str]:
+        """Lines in the format of Prometheus."""
+        yield from self.counts.lines()
+        pictures = {name: each.picture for name, each in self.drift.items()}
+        for name, text, value in (
+            ("drift", "1 where photographs no longer score as they did.", lambda p: p.drifted),
+            ("window", "Photographs that the figures below are of, the last ones.", lambda p: p.number),
+            ("window_median", "Median of their scores: 0.5 at the threshold, 0.25 good ones.", lambda p: p.median),
+            ("window_above", "Part of them that is above the threshold.", lambda p: p.above),
+            (
+                "window_larger",
+                "Probability that one not above it scores more than a reference: 0.5 where nothing has changed.",
+                lambda p: p.finding and p.finding.larger,
+            ),
+        ):
+            values = ((value(picture), {"model": model}) for model, picture in pictures.items())
+            yield from family(f"anomaly_{name}", text, values)
+        waiting = ((len(queue), {"model": model}) for model, queue in list(self.batches.waiting.items()))
+        yield from family("anomaly_waiting", "Pictures that wait for the network.", waiting)
+        yield from family("anomaly_memory_bytes", "Memory of the process.", [(resident(), {})])
+
+
+def map_of(judged: Judgement, shown: str) -> bytes:
+    """A PNG. grey: 16 bits, 32768 at the threshold; overlay: the photograph with what was found drawn on it; heat: to
+    be laid over the photograph, of its proportions."""
+    if shown == OVERLAY:
+        return encode(pictures.on_photograph(judged), ".png")
+    if shown == GREY:
+        return maps.grey(judged)
+    return heat(judged)
+
+
+def heat(judged: Judgement) -> bytes:
+    scaled, place, whole = maps.spread(judged)
+    level = np.zeros(whole, np.float32)
+    level[place] = pictures.levels(scaled, judged.scales.pixel)
+    factor = min(1.0, SHOWN / max(whole))
+    if factor < 1:
+        sides = tuple(max(1, round(side * factor)) for side in whole[::-1])
+        level = cv2.resize(level, sides, interpolation=cv2.INTER_AREA)
+    strength = np.rint(255 * np.clip((level - COLD) / (WARM - COLD), 0, 1)).astype(np.uint8)
+    bgra = np.dstack([pictures.heat(level)[..., ::-1], strength])
+    return cv2.imencode(".png", bgra, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
