@@ -35,8 +35,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     with serving.bound(args.host, args.port) as listening:
         detectors = named(args)
         local = serving.is_local(args.host)
-        room = Room(detectors, limits=limits, batch_size=args.batch_size, window=args.drift_window)
-        room.tell = say
+        room = Room(detectors, limits=limits, batch_size=args.batch_size, window=args.drift_window, tell=say)
         for name, detector in detectors.items():
             say(f"{name}: {detector.method}, {detector.backbone.label}, on {detector.runs_on}")
         if not local and not token:
@@ -52,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
     add_detector(made, several=True)
     made.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
     made.add_argument("--port", type=int, default=8000, help="0: one that is free (default: %(default)s)")
-    made.add_argument("--token", help=f"what clients have to send; better in {TOKEN} in the environment, unseen by others")
+    made.add_argument(
+        "--token", help=f"what clients have to send; in the environment, as {TOKEN}, others cannot see it"
+    )
     made.add_argument("--batch_size", type=int, default=8, help="photographs at once (default: %(default)s)")
     made.add_argument(
         "--most_megabytes", type=float, default=limits.megabytes, help="of a photograph's file (default: %(default)s)"
@@ -88,7 +89,8 @@ def require_packages() -> None:
         import multipart  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
-        raise DataError(f"{error.name} is not installed: pip install -r requirements-serve.txt (or fastapi, uvicorn and python-multipart)") from None
+        wanted = "pip install -r requirements-serve.txt (or fastapi, uvicorn and python-multipart)"
+        raise DataError(f"the package of {error.name} is not installed: {wanted}") from None
 
 
 def named(args: argparse.Namespace) -> dict[str, Detector]:

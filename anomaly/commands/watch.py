@@ -52,10 +52,10 @@ def parser() -> argparse.ArgumentParser:
     made = Parser(str(__doc__))
     made.add_argument("folder", type=Path, help="where photographs appear, also in folders below it")
     add_detector(made, several=False)
-    made.add_argument("--results", type=Path, required=True, help="a .csv or .jsonl, to which a line a photograph is added")
-    made.add_argument("--move_anomalous", type=Path, metavar="FOLDER", help="moves them there when they are written down")
+    made.add_argument("--results", type=Path, required=True, help=".csv or .jsonl, a line a photograph")
+    made.add_argument("--move_anomalous", type=Path, metavar="FOLDER", help="moves them there, once written down")
     made.add_argument("--link_anomalous", type=Path, metavar="FOLDER", help="links them there")
-    made.add_argument("--interval", type=float, default=INTERVAL, help="seconds between two looks (default: %(default)s)")
+    made.add_argument("--interval", type=float, default=INTERVAL, help="seconds between looks (default: %(default)s)")
     made.add_argument(
         "--patience",
         type=float,
@@ -91,8 +91,12 @@ def follow(
     put_aside: Optional[tuple] = None,
     once: bool = False,
     also: Optional[Callable[[Judgement], None]] = None,
+    apart: tuple = (),
 ) -> None:
-    """Until a signal comes, which is raised as KeyboardInterrupt when the photographs at hand are written down."""
+    """Until a signal comes, which is raised as KeyboardInterrupt when the photographs at hand are written down.
+
+    `also` is called with each judgement, in threads; `apart`: folders of results, which are not watched.
+    """
     for name, value, least in (("interval", interval, 0.01), ("batch_size", batch_size, 1), ("patience", patience, 0)):
         if not value >= least:
             raise UsageError(f"--{name}: {value} is not allowed ({least} or more)")
@@ -100,9 +104,9 @@ def follow(
         raise DataError(f"{folder}: no such folder")
     folder = Path(os.path.abspath(folder))  # so that results stay true where the program is started elsewhere
     with Journal(results) as journal:
-        apart = (put_aside[0].resolve(),) if put_aside else ()
+        apart = tuple(each.resolve() for each in (*apart, *(put_aside or ())[:1]))
         if folder.resolve() in apart:
-            raise UsageError(f"{folder}: anomalous photographs cannot be put aside into the folder that is watched")
+            raise UsageError(f"{folder}: what is watched cannot be a folder of results too")
         watch = Watch(
             detector,
             Arrivals(folder, journal.done, tell, apart, patience),

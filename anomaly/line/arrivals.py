@@ -78,7 +78,7 @@ class Arrivals:
         return ready[:most]
 
     def later(self, each: Waiting, now: float) -> bool:
-        """Of one that could not be read: whether it is to be tried again; pauses grow with the time since it changed."""
+        """Of one that could not be read: whether it is to be tried again. Pauses grow."""
         each.again = now + min(5.0, (now - each.changed) / 2)
         return now - each.changed < self.patience
 

@@ -86,16 +86,14 @@ class Journal:
             raise
         return self
 
-    def __exit__(
-        self, kind: Optional[type], error: Optional[BaseException], trace: Optional[TracebackType]
-    ) -> None:
+    def __exit__(self, kind: Optional[type], error: Optional[BaseException], trace: Optional[TracebackType]) -> None:
         os.close(self.file)
 
     def _lock(self) -> None:
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DataError(f"{self.path}: another watch is writing to it; choose another file, or end that one") from None
+            raise DataError(f"{self.path}: another watch writes to it; choose another file") from None
         except OSError:  # a share without locks
             pass
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, Optional
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from anomaly.data.samples import Sample
 from anomaly.detector import Detector, Piece, joined
 from anomaly.line.batching import Batches
 from anomaly.line.counting import Counts, family, resident
-from anomaly.line.drift import WINDOW, Drift
+from anomaly.line.drift import Drift
 from anomaly.line.uploads import Limits, Refused, called, photograph
 from anomaly.measure.judgement import Judgement
 from anomaly.run.errors import DataError
@@ -41,7 +41,13 @@ class Prepared:
 
 class Room:
     def __init__(
-        self, detectors: dict[str, Detector], *, limits: Limits, batch_size: int = 8, window: int = WINDOW
+        self,
+        detectors: dict[str, Detector],
+        *,
+        limits: Limits,
+        batch_size: int,
+        window: int,
+        tell: Callable[[str], None],
     ) -> None:
         self.detectors, self.limits = detectors, limits
         self.counts = Counts()
@@ -50,7 +56,7 @@ class Room:
         self.batches = Batches(detectors, size=batch_size)
         self.batches.on_batch = self.counts.batch
         self.threads = ThreadPoolExecutor(cores(), thread_name_prefix="photographs")
-        self.tell = print
+        self.tell = tell
 
     def close(self) -> None:
         self.batches.close()

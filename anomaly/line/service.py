@@ -29,7 +29,9 @@ PAGES = {
     "page.js": ("page.js", "text/javascript"),
     "docs.js": ("docs.js", "text/javascript"),
 }
-TEXT = "Judges photographs by what good parts look like. Where a token is set, send it as `Authorization: Bearer TOKEN`."
+TEXT = (
+    "Judges photographs by what good parts look like. Where a token is set, send it as `Authorization: Bearer TOKEN`."
+)
 BUSY = {"Retry-After": "1"}
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple, Optional
@@ -99,7 +99,9 @@ class Watch:
     def _begin(self) -> None:
         self._look_for_drift(self.journal.scores(self.drift.limit))
         if self.journal.damaged:
-            self.tell(f"{self.journal.path}: {self.journal.damaged} lines in it cannot be read and are left as they are")
+            self.tell(
+                f"{self.journal.path}: {self.journal.damaged} lines in it cannot be read and are left as they are"
+            )
         if self.aside:  # what a kill kept from being moved
             for name, seen in self.journal.done.items():
                 if seen.verdict == ANOMALOUS and self._is_as(Path(name), seen):
@@ -196,7 +198,7 @@ class Watch:
             "backbone": self.detector.backbone.label,
             "regions": [],
             "error": None,
-            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "bytes": found.size,
             "modified": found.modified,
             "content": read.content,
