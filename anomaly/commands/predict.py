@@ -7,6 +7,7 @@ import argparse
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -125,7 +126,7 @@ def watched(args: argparse.Namespace, detector: Detector, *, config: Config, fol
             "nor --fail_on_anomaly"
         )
     mark = "RANDOM BACKBONE" if detector.backbone.is_random else ""
-    below = args.image_path[0].absolute()
+    below = Path(os.path.abspath(args.image_path[0]))
 
     def draw(judgement: Judgement) -> None:
         place = judgement.sample.path.relative_to(below)
@@ -133,8 +134,15 @@ def watched(args: argparse.Namespace, detector: Detector, *, config: Config, fol
             picture = folder / kind / place.parent / pictures.file_name(place)
             write(kind, value, judgement=judgement, place=picture, mark=mark)
 
-    sizes = {"batch_size": config.batch_size, "workers": config.workers}
-    watch.follow(detector, below, results=results[0], also=draw if drawn(args) else None, apart=(folder,), **sizes)
+    watch.follow(
+        detector,
+        below,
+        results=results[0],
+        batch_size=config.batch_size,
+        workers=config.workers,
+        also=draw if drawn(args) else None,
+        apart=(folder,),
+    )
     return 0
 
 

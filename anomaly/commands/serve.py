@@ -86,7 +86,7 @@ def chosen_token(given: Optional[str]) -> str:
 def require_packages() -> None:
     try:
         import fastapi  # noqa: F401
-        import multipart  # noqa: F401
+        import python_multipart  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
         wanted = "pip install -r requirements-serve.txt (or fastapi, uvicorn and python-multipart)"
