@@ -66,7 +66,9 @@ REASONS = {
     422: "The photograph is damaged, or a parameter is wrong.",
     503: "Too much is asked for at once.",
 }
-ANSWERS: dict[Any, dict] = {status: {"model": Error, "description": text} for status, text in REASONS.items()}
+ANSWERS: dict[Any, dict] = {200: {"description": "It was judged."}} | {
+    status: {"model": Error, "description": text} for status, text in REASONS.items()
+}
 
 _FILE = {"type": "string", "format": "binary"}
 BODY = {

@@ -33,11 +33,10 @@ TRAINING, START = "the good ones of training", "the first ones here"
 
 UNKNOWN, USUAL, HIGHER, LOWER, MANY = "unknown", "usual", "higher", "lower", "mostly anomalous"
 WORDS = {
-    UNKNOWN: "too few to tell whether they look like those of training",
-    USUAL: "they score as they should",
-    HIGHER: "they score higher than {}; light, focus, position or the parts have changed",
-    LOWER: "they score lower than {}; the camera may be out of focus, or see something else",
-    MANY: "most are anomalous; either there are many defects, or light, focus or the parts have changed",
+    USUAL: " score as they should",
+    HIGHER: " score higher than {}: light, focus, position or the parts have changed",
+    LOWER: " score lower than {}: the camera may be out of focus, or see something else",
+    MANY: " are mostly anomalous: either there are many defects, or light, focus or the parts have changed",
 }
 
 
@@ -81,9 +80,11 @@ class Picture(NamedTuple):
         return self.state in (HIGHER, LOWER)
 
     def __str__(self) -> str:
-        words = WORDS[self.state].format(self.finding.against if self.finding else "")
         figures = "" if self.median is None else f" (median {self.median:.2f}, {self.above:.0%} above the threshold)"
-        return f"the last {self.number} photographs: {words}{figures}"
+        if self.state == UNKNOWN:
+            return f"too few photographs, {self.number}, to tell whether they look like those of training{figures}"
+        words = WORDS[self.state].format(self.finding.against if self.finding else "")
+        return f"the last {self.number} photographs{words}{figures}"
 
 
 class Drift:
