@@ -16,6 +16,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LOSSY = (".jpg", ".jpeg", ".webp")
 ORIENTATION, SIDEWAYS = 0x0112, 5  # in a photograph's EXIF; from this value on it lies on its side
 PNG_END = b"IEND\xaeB`\x82"  # of a whole file
+TURNED = b"eXIf"  # what the fast reader of PNG does not look at, and so may leave lying on its side
 
 
 def is_image(path: Path) -> bool:
@@ -60,7 +61,8 @@ def read_image(path: Union[str, Path]) -> np.ndarray:
 
 def decoded(content: bytes, path: Path) -> np.ndarray:
     """The same from what stands in a file. `path`: what an error calls it."""
-    image = _decode_png(content) if content.endswith(PNG_END) and _has_pyspng() else None
+    fast = content.endswith(PNG_END) and TURNED not in content and _has_pyspng()
+    image = _decode_png(content) if fast else None
     return cv2.cvtColor(_decode(content, path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB) if image is None else image
 
 

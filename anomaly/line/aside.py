@@ -17,7 +17,7 @@ def put(path: Path, target: Path, *, how: str) -> Path:
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         for place in places(target):
-            if _is_there(path, place):
+            if _is_there(path, place, how=how):
                 break
             try:
                 _link(path, place, how=how)
@@ -37,8 +37,10 @@ def places(target: Path) -> Iterator[Path]:
         number += 1
 
 
-def _is_there(path: Path, place: Path) -> bool:
-    """As after a kill between the two steps."""
+def _is_there(path: Path, place: Path, *, how: str) -> bool:
+    """As after a kill between the two steps. A link that leads to what is moved away would lead nowhere."""
+    if how == MOVE and place.is_symlink():
+        return False
     return place.is_file() and (os.path.samefile(path, place) or filecmp.cmp(path, place, shallow=False))
 
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import NamedTuple, Optional
 
 from anomaly.run.errors import DataError, UsageError
-from anomaly.run.files import begins, require_own, writing
+from anomaly.run.files import require_own, writing
 
 COLUMNS = (
     "path",
@@ -73,8 +73,7 @@ class Journal:
         self.file = -1
 
     def __enter__(self) -> "Journal":
-        is_file = not os.path.lexists(self.path) or self.path.is_file()
-        require_own(self.path, is_own=is_file and begins(self.path, (HEADER, '{"path": ')))
+        require_own(self.path, is_own=self._is_own())
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
@@ -88,6 +87,14 @@ class Journal:
 
     def __exit__(self, kind: Optional[type], error: Optional[BaseException], trace: Optional[TracebackType]) -> None:
         os.close(self.file)
+
+    def _is_own(self) -> bool:
+        """Whether it was begun by this program, be it that it was killed in its first line."""
+        first = HEADER if self.is_csv else '{"path": '
+        if not self.path.is_file():
+            return False
+        with open(self.path, "rb") as file:
+            return first.encode().startswith(file.read(len(first)))
 
     def _lock(self) -> None:
         try:

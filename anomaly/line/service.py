@@ -116,8 +116,11 @@ async def sent(request: Request, most: int) -> tuple:
     """The photograph in a request, and its name: the body, or a file in a form."""
     if request.headers.get("content-encoding", "identity") != "identity":
         raise Refused(415, "the body is encoded; send the photograph as it is")
+    kind = request.headers.get("content-type", "").lower()
+    if kind.startswith(("text/", "application/json")):
+        raise Refused(415, f"{kind.partition(';')[0]} is no photograph; send its file as the body")
     content = await body(request, most)
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    if not kind.startswith("multipart/form-data"):
         return content, ""
 
     async def again() -> dict:

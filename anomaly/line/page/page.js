@@ -75,7 +75,7 @@ function show(found, file, name) {
   const score = found.normalised === null ? `score ${found.score.toFixed(4)}` : `score ${found.normalised.toFixed(3)}, threshold 0.5`;
   say(kind, `${sign} ${found.verdict}`, text, `${score} · ${name} · ${found.width} × ${found.height} · ${found.model}`);
   shown.splice(0).forEach((address) => URL.revokeObjectURL(address));
-  last = { file, name };
+  last = { file, name, width: found.width, height: found.height, regions: found.regions };
   byId("heat").src = picture(found.map);
   byId("picture").src = kept(file);
   byId("picture").alt = `${name}: ${found.verdict}, ${found.regions.length} anomalous places`;
@@ -165,25 +165,41 @@ for (const kind of ["dragleave", "drop"]) {
 }
 document.addEventListener("paste", (event) => several([...event.clipboardData.files]));
 
-byId("picture").addEventListener("error", async () => { // a kind of file that this browser does not show
-  if (!last) return;
+async function drawnThere() { // of a file that this browser does not show, or turns in another way
+  if (!last || last.drawn) return;
   const { file, name } = last;
-  last = null;
+  last.drawn = true;
   try {
     byId("picture").src = picture((await judged(file, name, "overlay")).map);
     byId("heat").removeAttribute("src");
+    byId("boxes").replaceChildren();
   } catch (error) {
     say("unsure", "Not shown.", error.message, name);
   }
+}
+byId("picture").addEventListener("error", drawnThere);
+byId("picture").addEventListener("load", () => {
+  const { naturalWidth, naturalHeight } = byId("picture");
+  if (last && (naturalWidth !== last.width || naturalHeight !== last.height)) drawnThere();
 });
-byId("keep").addEventListener("click", async (event) => {
-  if (byId("keep").href.startsWith("blob:") || !last) return;
-  event.preventDefault();
-  const { file, name } = last;
-  byId("keep").href = picture((await judged(file, name, "overlay")).map);
-  byId("keep").download = `${name}.map.png`;
-  byId("keep").click();
-  byId("keep").removeAttribute("href");
+byId("keep").addEventListener("click", () => {
+  const canvas = document.createElement("canvas"), brush = canvas.getContext("2d"), { name, regions, drawn } = last;
+  [canvas.width, canvas.height] = [last.width, last.height];
+  brush.drawImage(byId("picture"), 0, 0, canvas.width, canvas.height);
+  if (!drawn) {
+    brush.globalAlpha = byId("strength").value / 100;
+    brush.drawImage(byId("heat"), 0, 0, canvas.width, canvas.height);
+    brush.globalAlpha = 1;
+    brush.strokeStyle = "#c4001a";
+    brush.lineWidth = Math.max(1, Math.min(canvas.width, canvas.height) / 200);
+    if (byId("show-boxes").checked) regions.forEach(({ box }) => brush.strokeRect(...box));
+  }
+  canvas.toBlob((blob) => {
+    const link = document.createElement("a");
+    link.href = kept(blob);
+    link.download = `${name}.map.png`;
+    link.click();
+  }, "image/png");
 });
 byId("strength").addEventListener("input", () => { byId("heat").style.opacity = byId("strength").value / 100; });
 byId("show-boxes").addEventListener("change", () => { byId("boxes").style.display = byId("show-boxes").checked ? "" : "none"; });
