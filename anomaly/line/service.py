@@ -32,6 +32,7 @@ PAGES = {
 TEXT = (
     "Judges photographs by what good parts look like. Where a token is set, send it as `Authorization: Bearer TOKEN`."
 )
+SILENT: Any = dict.fromkeys(("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False)
 BUSY = {"Retry-After": "1"}
 
 
@@ -42,7 +43,13 @@ def app(room: Room, *, token: str = "") -> FastAPI:
         await asyncio.to_thread(room.close)
 
     made = FastAPI(
-        title="Anomaly detection", version=__version__, description=TEXT, lifespan=life, docs_url=None, redoc_url=None
+        title="Anomaly detection",
+        version=__version__,
+        description=TEXT,
+        lifespan=life,
+        docs_url=None,  # FastAPI's own pages load their scripts from elsewhere
+        redoc_url=None,
+        telemetry=SILENT,
     )
     answering_errors(made)
     with_pages(made)

@@ -107,6 +107,13 @@ def bound(host: str, port: int) -> socket.socket:
 
 def serve(app: Any, listening: socket.socket, *, local: bool, seconds: float) -> None:
     """Until SIGTERM or SIGINT: then no new connection is taken, and what was asked for is answered."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # which uvicorn raises again when it has ended
+        signal.signal(number, lambda *_: None)
+    server(app, local=local, seconds=seconds).run([listening])
+
+
+def server(app: Any, *, local: bool, seconds: float) -> uvicorn.Server:
+    """`seconds`: that a request may take."""
     config = uvicorn.Config(
         Guard(app, local=local),
         http=impatient(seconds),
@@ -120,9 +127,7 @@ def serve(app: Any, listening: socket.socket, *, local: bool, seconds: float) ->
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=int(seconds) + 5,
     )
-    for number in (signal.SIGINT, signal.SIGTERM):  # which uvicorn raises again when it has ended
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run([listening])
+    return uvicorn.Server(config)
 
 
 def address(listening: socket.socket, host: Optional[str] = None) -> str:
