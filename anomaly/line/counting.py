@@ -70,17 +70,17 @@ class Counts:
                 ("anomaly_pictures_total", "Pictures that it saw.", self.pictures),
             ):
                 yield from family(name, text, ((count, {"model": model}) for model, count in sorted(counter.items())))
-            yield from head("anomaly_answer_seconds", "From the head of a request to its answer.", "histogram")
+            yield from head("anomaly_answer_seconds", "From the head of a request to its answer.", kind="histogram")
             yield from self.seconds.lines("anomaly_answer_seconds")
 
 
-def head(name: str, text: str, kind: str) -> tuple:
+def head(name: str, text: str, *, kind: str) -> tuple:
     return f"# HELP {name} {text}", f"# TYPE {name} {kind}"
 
 
 def family(name: str, text: str, values: Iterable[tuple]) -> Iterator[str]:
     """`values`: each with its labels; what is not known is left out. Counters are those that end with _total."""
-    yield from head(name, text, "counter" if name.endswith("_total") else "gauge")
+    yield from head(name, text, kind="counter" if name.endswith("_total") else "gauge")
     yield from (sample(name, value, **labels) for value, labels in values if value is not None)
 
 

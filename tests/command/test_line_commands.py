@@ -41,7 +41,7 @@ def test_killed_again_and_again_it_has_a_line_of_every_photograph_and_none_twice
     contents = [path.read_bytes() for path in sorted(pictures.iterdir())]
     found = killed.tried(model, contents, number=60, kills=2, seconds=2, folder=tmp_path)
     assert found["killed"] == [-signal.SIGKILL] * 2
-    assert (found["lines"], found["twice"], found["moved"], found["left"]) == (60, 0, 16, 44)
+    assert (found["lines"], found["twice"], found["moved"], found["left"]) == (60, 0, 15, 45)
     assert found["exit code"] == 130
 
 
@@ -116,14 +116,12 @@ def test_what_was_asked_for_before_the_end_is_answered(model, pictures):
     while not answers:
         time.sleep(0.001)
     made.process.terminate()
-    refused = 0
     for thread in threads:
         thread.join(30)
     assert made.end() == 0 and made.said[-1] == "ended in order"
     assert all(status == 200 for status, _ in answers) and answers
     with pytest.raises(OSError):
         service.ask(made.port, content)
-    assert refused == 0
 
 
 LOADED = """

@@ -44,7 +44,7 @@ def test_the_packages_needed_are_those_of_the_requirements():
 
 def test_the_extras_are_the_other_requirements():
     extras = project()["optional-dependencies"]
-    assert extras == {name: required(f"requirements-{name}.txt") for name in ("dev", "int8", "speed")}
+    assert extras == {name: required(f"requirements-{name}.txt") for name in ("dev", "int8", "serve", "speed")}
 
 
 def test_there_is_one_version(tmp_path):
@@ -133,7 +133,8 @@ def site(wheel) -> Path:
 def test_the_wheel_holds_all_of_the_packages_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as packed:
         names = {name for name in packed.namelist() if ".dist-info/" not in name}
-    wanted = {path for package in PACKAGES for kind in ("py", "yaml") for path in (ROOT / package).rglob(f"*.{kind}")}
+    kinds = ("py", "yaml", "html", "css", "js")
+    wanted = {path for package in PACKAGES for kind in kinds for path in (ROOT / package).rglob(f"*.{kind}")}
     assert names == {str(path.relative_to(ROOT)) for path in wanted}
     assert f"-{anomaly.__version__}-" in wheel.name
 
