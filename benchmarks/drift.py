@@ -28,7 +28,7 @@ def simulated(
     for _ in range(runs):
         good = draw(rng, number) + above
         calibration = Calibration(good, good)
-        seen, before = Drift(calibration, calibration.at(Choice()), window), False
+        seen, before = Drift(calibration, calibration.at(Choice()), window=window), False
         for count in range(windows * window):
             seen.see(draw(rng, 1))
             now = seen.picture.drifted
@@ -49,7 +49,7 @@ def simulated(
 
 def delay(calibration: Calibration, window: int, *, rng: np.random.Generator, draw, shift: float) -> float:
     """Photographs until a shift of so many standard deviations is noticed; infinity after five windows."""
-    seen = Drift(calibration, calibration.at(Choice()), window)
+    seen = Drift(calibration, calibration.at(Choice()), window=window)
     seen.see(draw(rng, 4 * window))
     for count in range(1, 5 * window + 1):
         seen.see(draw(rng, 1) + shift)

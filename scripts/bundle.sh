@@ -26,7 +26,7 @@ copy_sources() {
     find "$method" anomaly ascend310_infer benchmarks pretrained/*.py scripts LICENSE pyproject.toml requirements*.txt docs/data.md docs/line.md \
         -type d \( -name '.*' -o -name '__pycache__' -o -name 'build*' -o -path '*/data' ! -path anomaly/data -o -name output \) -prune -o \
         -type f ! -name '.*' \( -name '*.py' -o -name '*.sh' -o -name '*.md' -o -name '*.yaml' -o -name '*.cc' \
-        -o -name '*.h' -o -name '*.txt' -o -name '*.toml' -o -name LICENSE \) -exec cp --parents -t "$target" -- {} +
+        -o -name '*.h' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name '*.txt' -o -name '*.toml' -o -name LICENSE \) -exec cp --parents -t "$target" -- {} +
     (cd "$target" && rm -rf -- "${LEFT_OUT[@]}")
     [[ "$method" == patchcore ]] || rm -f -- "$target/scripts/quickstart.sh"
     sed -i "s/patchcore/$method/g" -- "$target/docs/line.md"

@@ -111,7 +111,7 @@ def follow(
             detector,
             Arrivals(folder, journal.done, tell, apart, patience),
             journal,
-            Drift(detector.calibration, detector.scales, window),
+            Drift(detector.calibration, detector.scales, window=window),
             say=say,
             tell=tell,
             batch_size=batch_size,

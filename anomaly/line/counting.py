@@ -33,7 +33,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self.answers: Counter = Counter()  # by status
+        self.answers: Counter = Counter()  # by status; each key is a tuple of labels
         self.verdicts: Counter = Counter()  # by model and verdict
         self.batches: Counter = Counter()  # by model
         self.pictures: Counter = Counter()  # in them
@@ -41,7 +41,7 @@ class Counts:
 
     def answered(self, status: int, seconds: float) -> None:
         with self.lock:
-            self.answers[status] += 1
+            self.answers[status,] += 1
             self.seconds.add(seconds)
 
     def judged(self, model: str, verdict: str) -> None:
@@ -50,26 +50,19 @@ class Counts:
 
     def batch(self, model: str, number: int) -> None:
         with self.lock:
-            self.batches[model] += 1
-            self.pictures[model] += number
+            self.batches[model,] += 1
+            self.pictures[model,] += number
 
     def lines(self) -> Iterator[str]:
         with self.lock:
-            yield from family(
-                "anomaly_answers_total",
-                "Answers to /predict, by HTTP status.",
-                ((count, {"status": status}) for status, count in sorted(self.answers.items())),
-            )
-            yield from family(
-                "anomaly_photographs_total",
-                "Photographs that were judged.",
-                ((n, {"model": model, "verdict": verdict}) for (model, verdict), n in sorted(self.verdicts.items())),
-            )
-            for name, text, counter in (
-                ("anomaly_batches_total", "Times that a network was called.", self.batches),
-                ("anomaly_pictures_total", "Pictures that it saw.", self.pictures),
+            for name, text, labels, counter in (
+                ("answers", "Answers to /predict, by HTTP status.", ("status",), self.answers),
+                ("photographs", "Photographs that were judged.", ("model", "verdict"), self.verdicts),
+                ("batches", "Times that a network was called.", ("model",), self.batches),
+                ("pictures", "Pictures that it saw.", ("model",), self.pictures),
             ):
-                yield from family(name, text, ((count, {"model": model}) for model, count in sorted(counter.items())))
+                values = ((count, dict(zip(labels, key))) for key, count in sorted(counter.items()))
+                yield from family(f"anomaly_{name}_total", text, values=values)
             yield from head("anomaly_answer_seconds", "From the head of a request to its answer.", kind="histogram")
             yield from self.seconds.lines("anomaly_answer_seconds")
 
@@ -78,7 +71,7 @@ def head(name: str, text: str, *, kind: str) -> tuple:
     return f"# HELP {name} {text}", f"# TYPE {name} {kind}"
 
 
-def family(name: str, text: str, values: Iterable[tuple]) -> Iterator[str]:
+def family(name: str, text: str, *, values: Iterable[tuple]) -> Iterator[str]:
     """`values`: each with its labels; what is not known is left out. Counters are those that end with _total."""
     yield from head(name, text, kind="counter" if name.endswith("_total") else "gauge")
     yield from (sample(name, value, **labels) for value, labels in values if value is not None)

@@ -90,7 +90,7 @@ class Picture(NamedTuple):
 class Drift:
     """A running picture of the scores of the last photographs."""
 
-    def __init__(self, calibration: Calibration, scales: Scales, window: int = WINDOW) -> None:
+    def __init__(self, calibration: Calibration, scales: Scales, *, window: int = WINDOW) -> None:
         self.scales, self.window = scales, window
         self.limit = scales.image.threshold
         self.last = deque[float](maxlen=window)

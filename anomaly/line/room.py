@@ -51,7 +51,7 @@ class Room:
     ) -> None:
         self.detectors, self.limits = detectors, limits
         self.counts = Counts()
-        self.drift = {name: Drift(each.calibration, each.scales, window) for name, each in detectors.items()}
+        self.drift = {name: Drift(each.calibration, each.scales, window=window) for name, each in detectors.items()}
         self.lock = Lock()  # of what is known of drift
         self.batches = Batches(detectors, size=batch_size)
         self.batches.on_batch = self.counts.batch
@@ -151,10 +151,10 @@ class Room:
             ),
         ):
             values = ((value(picture), {"model": model}) for model, picture in pictures.items())
-            yield from family(f"anomaly_{name}", text, values)
+            yield from family(f"anomaly_{name}", text, values=values)
         waiting = ((len(queue), {"model": model}) for model, queue in list(self.batches.waiting.items()))
-        yield from family("anomaly_waiting", "Pictures that wait for the network.", waiting)
-        yield from family("anomaly_memory_bytes", "Memory of the process.", [(resident(), {})])
+        yield from family("anomaly_waiting", "Pictures that wait for the network.", values=waiting)
+        yield from family("anomaly_memory_bytes", "Memory of the process.", values=[(resident(), {})])
 
 
 def map_of(judged: Judgement, shown: str) -> bytes:

@@ -3,8 +3,9 @@
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from typing import Annotated, Any, Literal, Optional
 
@@ -173,14 +174,16 @@ def with_state(made: FastAPI, room: Room, *, guarded: list) -> None:
 
 
 def with_pages(made: FastAPI) -> None:
-    def serve(place: str, content: bytes, kind: str) -> None:
-        async def page() -> Response:
-            return Response(content, media_type=kind)
-
-        made.get(f"/{place}", include_in_schema=False)(page)
-
     for place, (name, kind) in PAGES.items():
-        serve(place, (files("anomaly.line") / "page" / name).read_bytes(), kind)
+        answer = partial(Response, (files("anomaly.line") / "page" / name).read_bytes(), media_type=kind)
+        made.add_route(f"/{place}", page(answer), include_in_schema=False)
+
+
+def page(answer: Callable[[], Response]) -> Callable[[Request], Awaitable[Response]]:
+    async def answered(request: Request) -> Response:
+        return answer()
+
+    return answered
 
 
 def answering_errors(made: FastAPI) -> None:
@@ -188,25 +191,25 @@ def answering_errors(made: FastAPI) -> None:
 
     @made.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
-        return told(error.status, error.reason, BUSY if error.status == 503 else {})
+        return told(error.status, error.reason, headers=BUSY if error.status == 503 else None)
 
     @made.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        return told(422, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}", {})
+        return told(422, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}")
 
     @made.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> Response:
-        return told(error.status_code, str(error.detail), dict(error.headers or {}))
+        return told(error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
     @made.exception_handler(DataError)
     async def failed(request: Request, error: DataError) -> Response:
-        return told(500, str(error), {})
+        return told(500, str(error))
 
     @made.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
-        return told(500, "something went wrong; the log of the service says what", {})
+        return told(500, "something went wrong; the log of the service says what")
 
 
-def told(status: int, reason: str, headers: dict) -> Response:
+def told(status: int, reason: str, *, headers: Optional[dict] = None) -> Response:
     return JSONResponse({"error": reason}, status, headers)

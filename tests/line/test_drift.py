@@ -12,7 +12,7 @@ from benchmarks.drift import simulated
 
 def watching(good: np.ndarray, window: int = 100) -> Drift:
     calibration = Calibration(good, good)
-    return Drift(calibration, calibration.at(Choice()), window)
+    return Drift(calibration, calibration.at(Choice()), window=window)
 
 
 def test_the_statistic_is_that_of_scipy(monkeypatch):
