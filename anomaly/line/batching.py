@@ -11,10 +11,6 @@ import numpy as np
 from anomaly.detector import Detector
 
 
-class Full(Exception):
-    """More wait than is allowed."""
-
-
 class Closed(Exception):
     """No more is taken."""
 
@@ -26,11 +22,11 @@ class Waiting(NamedTuple):
 
 class Batches:
     """One thread that scores for all detectors: what comes alone is taken at once, what comes meanwhile waits and is
-    taken together. `most`: pictures that may wait for a detector; `size`: at once, where the detector does not say.
+    taken together. `size`: pictures at once, where the detector does not say.
     """
 
-    def __init__(self, detectors: dict[str, Detector], *, size: int = 8, most: int = 256) -> None:
-        self.detectors, self.most = detectors, most
+    def __init__(self, detectors: dict[str, Detector], *, size: int = 8) -> None:
+        self.detectors = detectors
         self.sizes = {name: batch_size(detector, size) for name, detector in detectors.items()}
         self.waiting: dict[str, deque] = {name: deque() for name in detectors}
         self.told = threading.Condition()
@@ -44,8 +40,6 @@ class Batches:
         with self.told:
             if self.closed:
                 raise Closed
-            if len(self.waiting[name]) >= self.most:
-                raise Full
             self.waiting[name].append(Waiting(image, answer))
             self.told.notify()
         return answer

@@ -4,7 +4,9 @@ import asyncio
 import base64
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Optional
@@ -15,6 +17,8 @@ import numpy as np
 from anomaly.data.images import encode
 from anomaly.data.loader import read_sample
 from anomaly.data.samples import Sample
+from anomaly.data.tiles import Tiles
+from anomaly.data.transform import Transform
 from anomaly.detector import Detector, Piece, joined
 from anomaly.line.batching import Batches
 from anomaly.line.counting import Counts, family, resident
@@ -36,7 +40,8 @@ class Prepared:
 
     samples: tuple
     images: list  # H W 3
-    photograph: np.ndarray
+    shape: tuple  # height and width of the photograph
+    photograph: Optional[np.ndarray]  # itself, where it is still needed
 
 
 class Room:
@@ -56,6 +61,7 @@ class Room:
         self.batches = Batches(detectors, size=batch_size)
         self.batches.on_batch = self.counts.batch
         self.threads = ThreadPoolExecutor(cores(), thread_name_prefix="photographs")
+        self.whole = asyncio.Semaphore(cores())  # of photographs that are kept while they wait, which may be large
         self.tell = tell
 
     def close(self) -> None:
@@ -72,26 +78,35 @@ class Room:
 
     async def predict(self, content: bytes, *, model: str, name: str, shown: str) -> dict:
         """The answer to one photograph."""
+        whole = shown == OVERLAY or isinstance(self.detectors[model].transform, Tiles)
+        async with self.whole if whole else nullcontext():
+            return await self._predicted(content, model=model, path=called(name), shown=shown, whole=whole)
+
+    async def _predicted(self, content: bytes, *, model: str, path: Path, shown: str, whole: bool) -> dict:
         loop = asyncio.get_running_loop()
-        detector = self.detectors[model]
-        prepared = await loop.run_in_executor(self.threads, self._prepare, content, called(name), detector)
+        prepare = partial(self._prepare, content, path, transform=self.detectors[model].transform, whole=whole)
+        prepared = await loop.run_in_executor(self.threads, prepare)
         waiting = [asyncio.wrap_future(self.batches.add(model, image)) for image in prepared.images]
         found = await asyncio.gather(*waiting)
         return await loop.run_in_executor(self.threads, self._answer, model, prepared, found, shown)
 
-    def _prepare(self, content: bytes, path: Path, detector: Detector) -> Prepared:
+    def _prepare(self, content: bytes, path: Path, *, transform: Transform, whole: bool) -> Prepared:
         pixels = photograph(content, path, limits=self.limits)
         try:
-            samples = detector.transform.pieces((Sample(path, pixels=pixels),))
-            images = [read_sample(each, detector.transform, with_mask=False)[0] for each in samples]
+            samples = transform.pieces((Sample(path, pixels=pixels),))
+            images = [read_sample(each, transform, with_mask=False)[0] for each in samples]
         except DataError as error:  # as of other proportions than the region that is looked at
             raise Refused(422, str(error)) from None
-        return Prepared(samples, images, pixels)
+        shape = pixels.shape[:2]
+        if not whole:
+            samples = tuple(replace(each, pixels=None) for each in samples)
+            images = [np.array(image) for image in images]  # not a part of the photograph, which would stay with it
+        return Prepared(samples, images, shape, pixels if whole else None)
 
     def _answer(self, model: str, prepared: Prepared, found: list, shown: str) -> dict:
-        pixels, shape = prepared.photograph, prepared.photograph.shape[:2]
+        shape = prepared.shape
         pieces = [
-            Piece(score, values, sample, image, None, pixels, shape)
+            Piece(score, values, sample, image, None, prepared.photograph, shape)
             for (values, score), sample, image in zip(found, prepared.samples, prepared.images)
         ]
         judged = joined(self.detectors[model], pieces, with_photograph=True)

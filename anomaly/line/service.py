@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from anomaly import __version__
 from anomaly.line.answers import ANSWERS, BODY, Answer, Health, Models
-from anomaly.line.batching import Closed, Full
+from anomaly.line.batching import Closed
 from anomaly.line.room import Room
 from anomaly.line.uploads import Refused
 from anomaly.run.errors import DataError
@@ -112,8 +112,6 @@ async def in_time(request: Request, room: Room, *, model: Optional[str], shown: 
             return await room.predict(content, model=chosen, name=name or called, shown=shown)
     except TimeoutError:
         raise Refused(doing[0], f"{doing[1]} within {room.limits.seconds:g} seconds") from None
-    except Full:
-        raise Refused(503, "too many photographs wait; try again") from None
     except Closed:
         raise Refused(503, "the service ends") from None
     except ClientDisconnect:

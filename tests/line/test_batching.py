@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_model import photograph
 
-from anomaly.line.batching import Batches, Closed, Full, filled
+from anomaly.line.batching import Batches, Closed, filled
 
 
 @pytest.fixture
@@ -43,15 +43,13 @@ def test_what_waits_is_taken_together_and_each_gets_its_own_answer(detector, hel
     batches.close()
 
 
-def test_too_many_are_refused_and_closing_answers_what_waits(held):
+def test_closing_answers_what_waits_and_takes_nothing_more(held):
     slow, gate, _ = held
-    batches = Batches({"a": slow}, size=1, most=3)
+    batches = Batches({"a": slow}, size=1)
     first = batches.add("a", photograph())
     while batches.waiting["a"]:
         pass
     waiting = [batches.add("a", photograph()) for _ in range(3)]
-    with pytest.raises(Full):
-        batches.add("a", photograph())
     waiting[1].cancel()
     closing = threading.Thread(target=batches.close)
     closing.start()
@@ -97,7 +95,7 @@ def test_a_batch_that_fails_fails_for_all_in_it_and_the_next_one_works(detector)
 
 
 def test_many_threads_lose_nothing(detector):
-    batches = Batches({"a": detector}, size=8, most=1000)
+    batches = Batches({"a": detector}, size=8)
     images = [photograph(seed) for seed in range(20)]
     expected = [detector.judge(image).score for image in images]
     with ThreadPoolExecutor(16) as pool:
