@@ -5,6 +5,7 @@ once two looks have found the same size and time of change, and then has to be d
 looked at again until PATIENCE has passed since it last changed: whoever writes it may only be slow.
 """
 
+import heapq
 import os
 import stat
 import time
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from anomaly.data.images import is_image
+from anomaly.data.images import SUFFIXES
 from anomaly.line.journal import Seen, shown
 
 PATIENCE = 30.0  # seconds
@@ -22,9 +23,13 @@ PATIENCE = 30.0  # seconds
 class Found(NamedTuple):
     """A file as a look at the folder shows it."""
 
-    path: Path
+    name: str  # its path
     size: int
     modified: int  # nanoseconds
+
+    @property
+    def path(self) -> Path:
+        return Path(self.name)
 
     def same(self, other: "Found") -> bool:
         return (self.size, self.modified) == (other.size, other.modified)
@@ -39,6 +44,16 @@ class Waiting:
     changed: float
     ready: bool = False  # two looks have found it alike
     again: float = 0.0  # not to be tried before
+
+
+def is_asked_for(entry: os.DirEntry) -> bool:
+    """A photograph by its name, or a folder; a link may lead to either."""
+    if entry.name.startswith("."):
+        return False
+    try:
+        return entry.name.lower().endswith(SUFFIXES) or entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 @dataclass
@@ -56,7 +71,7 @@ class Arrivals:
         now = time.monotonic() if now is None else now
         there = set()
         for found in self._files(self.folder, set()):
-            name = str(found.path)
+            name = found.name
             there.add(name)
             seen, known = self.done.get(name), self.waiting.get(name)
             if seen is not None and seen.same(found.size, found.modified):
@@ -73,9 +88,8 @@ class Arrivals:
     def take(self, most: int, now: Optional[float] = None) -> list:
         """Of those that are complete so many that have waited longest; they go on waiting until they are `done`."""
         now = time.monotonic() if now is None else now
-        ready = [each for each in self.waiting.values() if each.ready and each.again <= now]
-        ready.sort(key=lambda each: (each.found.modified, each.found.path))
-        return ready[:most]
+        ready = (each for each in self.waiting.values() if each.ready and each.again <= now)
+        return heapq.nsmallest(most, ready, key=lambda each: (each.found.modified, each.found.name))
 
     def later(self, each: Waiting, now: float) -> bool:
         """Of one that could not be read: whether it is to be tried again. Pauses grow."""
@@ -86,7 +100,7 @@ class Arrivals:
         return path.is_relative_to(self.folder) and not any(path.resolve().is_relative_to(each) for each in self.apart)
 
     def forget(self, each: Waiting) -> None:
-        self.waiting.pop(str(each.found.path), None)
+        self.waiting.pop(each.found.name, None)
 
     def backlog(self, now: float) -> tuple:
         """How many are complete and wait, and how long the first of them has."""
@@ -96,7 +110,7 @@ class Arrivals:
     def _files(self, folder: Path, above: set) -> Iterator[Found]:
         try:
             with os.scandir(folder) as entries:
-                listed = sorted(entries, key=lambda entry: entry.name)
+                listed = [entry for entry in entries if is_asked_for(entry)]
             self.silent.discard(folder)
         except OSError as error:
             if folder not in self.silent and (folder == self.folder or not isinstance(error, FileNotFoundError)):
@@ -108,12 +122,9 @@ class Arrivals:
                 about = entry.stat()
             except OSError:  # gone, or a link that leads nowhere
                 continue
-            yield from self._entry(Path(entry.path), about, above)
-
-    def _entry(self, path: Path, about: os.stat_result, above: set) -> Iterator[Found]:
-        if stat.S_ISREG(about.st_mode) and is_image(path):
-            yield Found(path, about.st_size, about.st_mtime_ns)
-        elif stat.S_ISDIR(about.st_mode) and not path.name.startswith("."):
-            identity = about.st_dev, about.st_ino
-            if identity not in above and path.resolve() not in self.apart:  # a link may lead back to where it lies
-                yield from self._files(path, above | {identity})
+            if stat.S_ISREG(about.st_mode):
+                yield Found(entry.path, about.st_size, about.st_mtime_ns)
+            elif stat.S_ISDIR(about.st_mode):
+                identity, path = (about.st_dev, about.st_ino), Path(entry.path)
+                if identity not in above and path.resolve() not in self.apart:  # a link may lead back to where it lies
+                    yield from self._files(path, above | {identity})

@@ -83,7 +83,7 @@ class Watch:
                 if once and not self.arrivals.waiting:
                     return
                 seconds = time.monotonic() - began
-                behind.judged += self._until(began + max(interval, 2 * seconds), pool)
+                behind.judged += self._until(began + max(interval, 10 * seconds), pool)
 
     def _until(self, end: float, pool: ThreadPoolExecutor) -> int:
         """Judges what waits until it is time for the next look; how many lines that made."""
@@ -133,15 +133,15 @@ class Watch:
         self._write(rows + [self._unreadable(read) for read in bad], judgements)
 
     def _read(self, waiting: Waiting) -> Read:
-        path, size, modified = waiting.found
-        seen = self.journal.done.get(str(path))
+        path, (name, size, modified) = waiting.found.path, waiting.found
+        seen = self.journal.done.get(name)
         try:
             content = content_of(path)
         except DataError as error:
             return Read(waiting, "", None, str(error) if path.exists() else "")
         digest = hashlib.sha256(content).hexdigest()[:16]
         if seen is not None and seen.content == digest:  # only its time has changed
-            self.journal.done[str(path)] = seen._replace(size=size, modified=modified)
+            self.journal.done[name] = seen._replace(size=size, modified=modified)
             return Read(waiting, digest, None)
         if len(content) != size:
             return Read(waiting, digest, None, f"{path}: changes while it is read")
@@ -189,7 +189,7 @@ class Watch:
     def _common(self, read: Read) -> dict:
         found = read.waiting.found
         return {
-            "path": str(found.path),
+            "path": found.name,
             "verdict": "",
             "score": None,
             "normalised": None,

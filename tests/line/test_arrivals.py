@@ -82,6 +82,8 @@ def test_links_that_lead_back_and_folders_that_are_left_out_do_no_harm(arrivals,
     (arrivals.folder / "sub").mkdir()
     (arrivals.folder / "sub" / "back").symlink_to(arrivals.folder, target_is_directory=True)
     (arrivals.folder / "nowhere.png").symlink_to(tmp_path / "gone")
+    for name in ("itself", "itself.png"):
+        (arrivals.folder / name).symlink_to(arrivals.folder / name)
     (arrivals.folder / "apart").mkdir()
     (arrivals.folder / "apart" / "a.png").write_bytes(b"1")
     (arrivals.folder / "sub" / "b.png").write_bytes(b"1")
