@@ -22,6 +22,7 @@ from anomaly.line import aside
 from anomaly.line.arrivals import PATIENCE, Arrivals
 from anomaly.line.drift import WINDOW, Drift
 from anomaly.line.journal import Journal, shown
+from anomaly.line.uploads import Limits
 from anomaly.line.watching import Watch
 from anomaly.measure.judgement import Judgement
 from anomaly.run import device
@@ -29,6 +30,7 @@ from anomaly.run.errors import DataError, UsageError
 from anomaly.run.flags import Parser
 
 INTERVAL = 1.0
+MEGAPIXELS = 200.0
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -40,6 +42,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         results=args.results,
         interval=args.interval,
         batch_size=args.batch_size,
+        megapixels=args.most_megapixels,
         patience=args.patience,
         window=args.drift_window,
         put_aside=chosen_aside(args),
@@ -62,6 +65,9 @@ def parser() -> argparse.ArgumentParser:
         default=PATIENCE,
         help="seconds that a photograph may stand still and not be whole, before it counts as damaged "
         "(default: %(default)s)",
+    )
+    made.add_argument(
+        "--most_megapixels", type=float, default=MEGAPIXELS, help="of a photograph (default: %(default)s)"
     )
     made.add_argument("--batch_size", type=int, default=8, help="photographs at once (default: %(default)s)")
     add_drift(made)
@@ -86,6 +92,7 @@ def follow(
     interval: float = INTERVAL,
     batch_size: int = 8,
     workers: int = 4,
+    megapixels: float = MEGAPIXELS,
     patience: float = PATIENCE,
     window: int = WINDOW,
     put_aside: Optional[tuple] = None,
@@ -116,6 +123,7 @@ def follow(
             tell=tell,
             batch_size=batch_size,
             workers=workers,
+            limits=Limits(megapixels=megapixels),
             aside=put_aside,
             also=also,
             stop=stopped_by_signals(),

@@ -108,6 +108,8 @@ async def in_time(request: Request, room: Room, *, model: Optional[str], shown: 
     try:
         async with asyncio.timeout(room.limits.seconds):
             content, called = await sent(request, room.limits.bytes)
+            if not content:
+                raise Refused(400, "no photograph was sent: the body, or the field `image` of a form, is empty")
             doing = (503, "no answer was found")
             return await room.predict(content, model=chosen, name=name or called, shown=shown)
     except TimeoutError:

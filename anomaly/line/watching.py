@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import NamedTuple, Optional
 
-from anomaly.data.images import content_of, decoded
+from anomaly.data.images import content_of
 from anomaly.data.loader import read_sample
 from anomaly.data.samples import Sample
 from anomaly.detector import Detector, Judging
@@ -18,6 +18,7 @@ from anomaly.line import aside
 from anomaly.line.arrivals import Arrivals, Waiting
 from anomaly.line.drift import Drift
 from anomaly.line.journal import UNREADABLE, Journal, Seen, shown
+from anomaly.line.uploads import Limits, Refused, photograph
 from anomaly.measure.calibration import ANOMALOUS
 from anomaly.measure.judgement import Judgement
 from anomaly.run.errors import DataError, explain
@@ -66,6 +67,7 @@ class Watch:
     tell: Callable[[str], None]
     batch_size: int = 8
     workers: int = 4
+    limits: Limits = field(default_factory=Limits)
     aside: Optional[tuple] = None  # a folder, and move or link
     also: Optional[Callable[[Judgement], None]] = None
     stop: Event = field(default_factory=Event)
@@ -146,7 +148,9 @@ class Watch:
         if len(content) != size:
             return Read(waiting, digest, None, f"{path}: changes while it is read")
         try:
-            return Read(waiting, digest, Sample(path, pixels=decoded(content, path)))
+            return Read(waiting, digest, Sample(path, pixels=photograph(content, path, limits=self.limits)))
+        except Refused as refused:
+            return Read(waiting, digest, None, f"{path}: {refused.reason}")
         except Exception as error:  # whatever is in it, the next one is to be judged
             return Read(waiting, digest, None, explain(error)[1])
 

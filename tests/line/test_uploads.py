@@ -64,7 +64,7 @@ def png(width: int, height: int, data: bytes) -> bytes:
 
 
 REFUSED = {
-    "nothing": (b"", 400),
+    "nothing": (b"", 415),
     "words": (b"these are words", 415),
     "gif": (content(RGB, "GIF"), 415),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415),

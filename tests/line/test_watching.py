@@ -18,6 +18,7 @@ from anomaly.line.arrivals import Arrivals
 from anomaly.line.aside import LINK, MOVE
 from anomaly.line.drift import Drift
 from anomaly.line.journal import Journal
+from anomaly.line.uploads import Limits
 from anomaly.line.watching import Behind, Watch
 from anomaly.measure.calibration import ANOMALOUS, NORMAL
 from anomaly.run.errors import DataError
@@ -93,20 +94,20 @@ def test_a_name_that_is_used_again_for_another_photograph_is_judged_again(place)
 
 def test_bad_files_are_one_line_each_and_are_not_tried_for_ever(place):
     place.put("good.png")
+    place.put("large.png", side=200)
     (place.folder / "empty.png").touch()
     (place.folder / "words.jpg").write_text("words\nand\nmore")
     (place.folder / "line\nbreak.png").write_text("x")
     whole = place.put("cut.png").read_bytes()
     (place.folder / "cut.png").write_bytes(whole[: len(whole) // 2])
-    place.watch()
+    place.watch(limits=Limits(megapixels=0.01))
     bad = {name for name, row in place.rows.items() if row["verdict"] == "UNREADABLE"}
-    assert bad == {"empty.png", "words.jpg", "line\nbreak.png", "cut.png"}
+    assert bad == {"empty.png", "words.jpg", "line\nbreak.png", "cut.png", "large.png"}
+    assert "200 x 200 pixels" in place.rows["large.png"]["error"]
     assert all(place.rows[name]["error"] and place.rows[name]["score"] is None for name in bad)
-    assert len(place.said) == 1 and len(place.told) == 4 and not any("\n" in line for line in place.told)
+    assert len(place.said) == 1 and len(place.told) == 5 and not any("\n" in line for line in place.told)
     assert place.watch().count == 0
     (place.folder / "cut.png").write_bytes(whole)  # it was only slow
-    with Journal(place.results):
-        pass
     assert place.watch().count == 1
 
 
