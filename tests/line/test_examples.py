@@ -54,6 +54,12 @@ def test_systemd_finds_nothing_wrong(path, tmp_path):
         assert not [line for line in (done.stdout + done.stderr).splitlines() if path.name in line]
 
 
+def test_hadolint_finds_nothing_wrong():
+    checker = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run([checker, "--no-color", FOLDER / "Dockerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
 def instructions() -> list:
     text = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
     return [tuple(line.split(maxsplit=1)) for line in text.splitlines() if line.strip()]
