@@ -10,6 +10,7 @@ import fcntl
 import io
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -68,7 +69,7 @@ class Journal:
         if not self.is_csv and path.suffix.lower() not in LINES:
             raise UsageError(f"{path}: results are a {CSV}, or lines of JSON: {', '.join(LINES)}")
         self.done: dict[str, Seen] = {}
-        self.judged: list[tuple] = []  # threshold and score of each photograph, in the order of the lines
+        self.before: list[tuple] = []  # threshold and score of what was judged before, in the order of the lines
         self.damaged = 0  # lines in the middle that say nothing
         self.file = -1
 
@@ -123,7 +124,9 @@ class Journal:
         try:
             row = self._parsed(line)
             self._know(row)
-        except (ValueError, KeyError, TypeError):
+            if row["score"] not in (None, "") and row["threshold"] not in (None, ""):
+                self.before.append((float(row["threshold"]), float(row["score"])))
+        except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
             self.damaged += 1
 
     def _parsed(self, line: bytes) -> dict:
@@ -140,10 +143,8 @@ class Journal:
             self._know(row)
 
     def _know(self, row: dict) -> None:
-        seen = Seen(int(row["bytes"]), int(row["modified"]), row["content"], row["verdict"])
+        seen = Seen(int(row["bytes"]), int(row["modified"]), row["content"], sys.intern(row["verdict"]))
         self.done[row["path"]] = seen
-        if row["score"] not in (None, "") and row["threshold"] not in (None, ""):
-            self.judged.append((float(row["threshold"]), float(row["score"])))
 
     def _line(self, row: dict) -> bytes:
         if not self.is_csv:  # ASCII: what is no character stays what it is
@@ -166,5 +167,6 @@ class Journal:
             raise
 
     def scores(self, threshold: float) -> Iterator[float]:
-        """Of the photographs that were judged with this threshold, and so by the same detector, the first one first."""
-        return (score for limit, score in self.judged if limit == threshold)
+        """Of what was judged before with this threshold, and so by the same detector, in order; once."""
+        found, self.before = self.before, []
+        return (score for limit, score in found if limit == threshold)

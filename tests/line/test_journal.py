@@ -63,7 +63,9 @@ def test_what_was_added_is_known_again(path):
     with Journal(path) as again:
         assert list(again.done) == NAMES
         assert again.done["a.png"] == Seen(12, 1700000000123456789, "abc", "ANOMALOUS")
-        assert list(again.scores(3.0)) == [1.5] * len(NAMES) and list(again.scores(4.0)) == []
+        assert list(again.scores(3.0)) == [1.5] * len(NAMES) and list(again.scores(3.0)) == []
+    with Journal(path) as again:
+        assert list(again.scores(4.0)) == []
 
 
 @pytest.mark.parametrize("cut", [1, 30, 150, -1])
@@ -92,9 +94,9 @@ def test_a_torn_header_is_written_again(tmp_path):
 def test_a_line_in_the_middle_that_says_nothing_stays_and_is_counted(path):
     with Journal(path) as made:
         made.add([row("a.png")])
-    path.write_bytes(path.read_bytes() + b"\0\0\0 nothing\n\xff\xfe\n")
+    path.write_bytes(path.read_bytes() + b"\0\0\0 nothing\n\xff\xfe\n\n[1]\n" + bytes(200_000) + b"\n")
     with Journal(path) as again:
-        assert again.damaged == 2 and list(again.done) == ["a.png"]
+        assert again.damaged == 5 and list(again.done) == ["a.png"]
     assert b"nothing" in path.read_bytes()
 
 
