@@ -2,6 +2,7 @@
 
 import errno
 import filecmp
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -57,8 +58,8 @@ def _link(path: Path, place: Path, *, how: str) -> None:
 
 
 def _copy(path: Path, place: Path) -> None:
-    """Under its name only when it is whole."""
-    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    """Under its name only when it is whole. What a kill leaves has the name that the next try writes over."""
+    temporary = place.with_name(f".{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.tmp")
     try:
         shutil.copy2(path, temporary)
         with open(temporary, "rb") as file:

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,29 @@ def test_a_second_time_changes_nothing(path, tmp_path, how, disk):
     assert put(path, tmp_path / "out" / "a.png", how=how) == place  # as after a kill between the two steps
     assert place.read_bytes() == b"photograph"
     assert os.listdir(tmp_path / "out") == ["a.png"]
+
+
+def test_what_a_kill_leaves_of_a_copy_is_gone_after_the_next_try(path, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_):
+        monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # it can clean up nothing
+        raise Killed
+
+    monkeypatch.setattr(aside.os, "link", refuse)
+    with monkeypatch.context() as patched:
+        patched.setattr(aside.os, "rename", killed)
+        with pytest.raises(Killed):
+            put(path, tmp_path / "out" / "a.png", how=MOVE)
+    monkeypatch.undo()
+    monkeypatch.setattr(aside.os, "link", refuse)
+    assert len(os.listdir(tmp_path / "out")) == 1 and path.exists()
+    put(path, tmp_path / "out" / "a.png", how=MOVE)
+    assert os.listdir(tmp_path / "out") == ["a.png"] and not path.exists()
 
 
 def test_what_was_linked_is_not_lost_when_it_is_moved(path, tmp_path, disk):
