@@ -60,8 +60,9 @@ class Room:
         self.lock = Lock()  # of what is known of drift
         self.batches = Batches(detectors, size=batch_size)
         self.batches.on_batch = self.counts.batch
-        self.threads = ThreadPoolExecutor(cores(), thread_name_prefix="photographs")
+        self.threads = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="photographs")
         self.whole = asyncio.Semaphore(cores())  # of photographs that are kept while they wait, which may be large
+        self.drawing = asyncio.Semaphore(1)  # pictures of a photograph's size, for the memory that they take
         self.tell = tell
 
     def close(self) -> None:
@@ -88,7 +89,8 @@ class Room:
         prepared = await loop.run_in_executor(self.threads, prepare)
         waiting = [asyncio.wrap_future(self.batches.add(model, image)) for image in prepared.images]
         found = await asyncio.gather(*waiting)
-        return await loop.run_in_executor(self.threads, self._answer, model, prepared, found, shown)
+        async with self.drawing if shown in (GREY, OVERLAY) else nullcontext():
+            return await loop.run_in_executor(self.threads, self._answer, model, prepared, found, shown)
 
     def _prepare(self, content: bytes, path: Path, *, transform: Transform, whole: bool) -> Prepared:
         pixels = photograph(content, path, limits=self.limits)
@@ -177,19 +179,21 @@ def map_of(judged: Judgement, shown: str) -> bytes:
     be laid over the photograph, of its proportions."""
     if shown == OVERLAY:
         return encode(pictures.on_photograph(judged), ".png")
-    if shown == GREY:
-        return maps.grey(judged)
-    return heat(judged)
+    return maps.grey(judged) if shown == GREY else heat(judged)
 
 
 def heat(judged: Judgement) -> bytes:
-    scaled, place, whole = maps.spread(judged)
-    level = np.zeros(whole, np.float32)
-    level[place] = pictures.levels(scaled, judged.scales.pixel)
-    factor = min(1.0, SHOWN / max(whole))
-    if factor < 1:
-        sides = tuple(max(1, round(side * factor)) for side in whole[::-1])
-        level = cv2.resize(level, sides, interpolation=cv2.INTER_AREA)
+    """Worked out at the size at which it is shown."""
+    whole = judged.shape or judged.map.shape
+    step = -(-max(whole) // SHOWN)
+    small = tuple(max(1, side // step) for side in whole)
+    level = np.zeros(small, np.float32)
+    if judged.transform is None or isinstance(judged.transform, Tiles):  # the map has the photograph's size
+        parts = judged.map[: small[0] * step, : small[1] * step].reshape(small[0], step, small[1], step)
+        values, place = parts.max(axis=(1, 3)), ...
+    else:
+        values, place = judged.transform.back(judged.map, small)
+    level[place] = pictures.levels(values, judged.scales.pixel)
     strength = np.rint(255 * np.clip((level - COLD) / (WARM - COLD), 0, 1)).astype(np.uint8)
     bgra = np.dstack([pictures.heat(level)[..., ::-1], strength])
     return cv2.imencode(".png", bgra, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()

@@ -20,6 +20,7 @@ from tiny_model import photograph
 
 import anomaly
 from anomaly.data.images import encode
+from anomaly.data.tiles import Tiles
 from anomaly.line import room as rooms
 from anomaly.line import service, serving
 from anomaly.line.room import Room
@@ -309,3 +310,15 @@ def test_what_the_detector_cannot_do_is_no_fault_of_the_client(detector, caplog)
         assert status == 500 and "secret" not in found["error"]
         assert made.ask("/health")[0] == 200
     assert "a secret of the house" in caplog.text  # the log has it
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_heat_of_a_large_photograph_is_small_and_its_worst_place_stays(detector, tiled):
+    photo = np.full((2100, 1400, 3), tiny_model.GREY, np.uint8)
+    photo[1500:1540, 700:740] = 250
+    view = Tiles((64, 64), overlap=0.0) if tiled else detector.transform
+    judged = replace(detector, transform=view).judge(photo)
+    found = cv2.imdecode(np.frombuffer(rooms.heat(judged), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert found.shape == (700, 466, 4)
+    row, column = np.unravel_index(found[..., 3].argmax(), found.shape[:2])
+    assert 490 <= row <= 525 and 225 <= column <= 255 and found[100, 100, 3] == 0
