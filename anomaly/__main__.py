@@ -18,6 +18,8 @@ TOOLS = {
     "check": "anomaly.commands.check",
     "threshold": "anomaly.commands.threshold",
     "compare": "anomaly.commands.compare",
+    "watch": "anomaly.commands.watch",
+    "serve": "anomaly.commands.serve",
 }
 HELP = ("-h", "--help")
 
@@ -27,6 +29,8 @@ TEXT = """usage: anomaly COMMAND METHOD [options]
        anomaly check DATA [options]
        anomaly threshold STATE [options]
        anomaly compare --dataset_path DATA [options]
+       anomaly watch FOLDER --model MODEL --results FILE [options]
+       anomaly serve --model MODEL [options]
        anomaly --version
 
 commands:

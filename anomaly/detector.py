@@ -117,6 +117,24 @@ class Piece(NamedTuple):
     shape: tuple
 
 
+def joined(detector: Detector, pieces: list, *, with_photograph: bool = False) -> Judgement:
+    """Of all pieces of a photograph; its score is that of the worst of them."""
+    transform, first = detector.transform, pieces[0]
+    values = transform.join([p.map for p in pieces], [p.sample.window for p in pieces], photograph=first.shape)
+    in_pieces = first.sample.window is not None
+    return judgement(
+        max(p.score for p in pieces) if in_pieces else first.score,
+        values,
+        scales=detector.scales,
+        sample=replace(first.sample, window=None) if in_pieces else first.sample,
+        image=transform.image(first.photograph, first.sample.path) if in_pieces else first.image,
+        mask=first.mask,
+        photograph=first.photograph if with_photograph else None,
+        transform=transform,
+        shape=first.shape,
+    )
+
+
 @dataclass
 class Judging:
     """The judgements of photographs, one after the other, while the next ones are decoded."""
@@ -149,24 +167,7 @@ class Judging:
                 pieces = pieces if window and window.number == len(pieces) else []
                 pieces.append(piece)
                 if window is None or len(pieces) == window.count:
-                    yield self._judged(pieces)
-
-    def _judged(self, pieces: list) -> Judgement:
-        """Of all pieces of a photograph; its score is that of the worst of them."""
-        transform, first = self.detector.transform, pieces[0]
-        values = transform.join([p.map for p in pieces], [p.sample.window for p in pieces], photograph=first.shape)
-        in_pieces = first.sample.window is not None
-        return judgement(
-            max(p.score for p in pieces) if in_pieces else first.score,
-            values,
-            scales=self.detector.scales,
-            sample=replace(first.sample, window=None) if in_pieces else first.sample,
-            image=transform.image(first.photograph, first.sample.path) if in_pieces else first.image,
-            mask=first.mask,
-            photograph=first.photograph if self.with_photographs else None,
-            transform=transform,
-            shape=first.shape,
-        )
+                    yield joined(self.detector, pieces, with_photograph=self.with_photographs)
 
     def _score(self, batch: Batch) -> tuple:
         start = time.perf_counter()

@@ -18,8 +18,12 @@ from anomaly.networks.registry import addresses, packages  # noqa: E402
 ADDRESSES = addresses()
 
 RUN, TESTS = "requirements.txt", "requirements-dev.txt"
-SPEED, INT8 = "requirements-speed.txt", "requirements-int8.txt"
-OPTIONAL = {SPEED: "--precision bfloat16, PNG read faster", INT8: "train with --precision int8"}
+SPEED, INT8, SERVE = "requirements-speed.txt", "requirements-int8.txt", "requirements-serve.txt"
+OPTIONAL = {
+    SPEED: "--precision bfloat16, PNG read faster",
+    INT8: "train with --precision int8",
+    SERVE: "anomaly serve",
+}
 PYTHONS = ((3, 11), (3, 12))
 TARGETS = ("Ascend", "GPU", "CPU")
 # First versions that do not go together with the pinned ones.
@@ -254,6 +258,7 @@ def main() -> int:
     tasks["export to ONNX, run it"] = for_run(devices, reason)
     tasks[OPTIONAL[SPEED]] = for_run(devices, reason) + wanting(SPEED)
     tasks[OPTIONAL[INT8]] = for_run(devices, reason) + wanting(SPEED, INT8)
+    tasks[OPTIONAL[SERVE]] = for_run(devices, reason) + wanting(SERVE)
     tasks["build the C++ program"] = for_cpp()
     if (ROOT / "tests").is_dir():  # a bundle has none
         tasks["run the tests"] = for_run(devices, reason) + wanting(TESTS)

@@ -7,12 +7,13 @@ import argparse
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from anomaly.commands import common
+from anomaly.commands import common, watch
 from anomaly.commands.asked import Asked, find, require_places
 from anomaly.commands.common import MODEL, Chosen
 from anomaly.config import Config
@@ -23,7 +24,7 @@ from anomaly.measure.calibration import ANOMALOUS
 from anomaly.measure.judgement import Judgement
 from anomaly.methods import Method
 from anomaly.run import device
-from anomaly.run.errors import DataError
+from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import claim, write_json, write_text
 from anomaly.run.options import PREDICT
 from anomaly.run.threads import Background
@@ -52,6 +53,12 @@ def flags(group: argparse._ArgumentGroup) -> None:
         f"{maps.MIDDLE} is the threshold",
     )
     group.add_argument("--no_pictures", action="store_true", help="draw nothing")
+    group.add_argument(
+        "--watch",
+        action="store_true",
+        help="go on with what appears in --image_path, one folder, and add to --save_csv, or to lines of JSON in "
+        "--save_json FILE.jsonl; anomaly watch has more options for that",
+    )
     group.add_argument("--fail_on_anomaly", action="store_true", help=f"exit code {ANOMALY} if anything is anomalous")
 
 
@@ -61,17 +68,19 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
     name = common.category_of_model(chosen) if args.model_path else chosen.one_category()
     folder = chosen.output / name
     found = None if args.model_path else state.read(folder)
-    asked = find(args.image_path)
+    asked = Asked((), {}) if args.watch else find(args.image_path)
     require_places(
         asked,
-        files=((args.save_csv, (HEADER,)), (args.save_json, ('[\n  {\n    "path"', "[]"))),
+        files=() if args.watch else ((args.save_csv, (HEADER,)), (args.save_json, ('[\n  {\n    "path"', "[]"))),
         folders=[folder / each for each in drawn(args)],
     )
     device.end_in_order()
     detector: Detector = common.open_model(chosen) if found is None else method.load(found, chosen.given)
     config = detector.config if isinstance(detector, Fitted) else chosen.open
+    if args.watch:
+        return watched(args, detector, config=config, folder=folder)
     for kind, value in drawn(args).items():
-        claim(folder / kind, (maps.place(asked.place(each), value) for each in asked.samples))
+        claim(folder / kind, (maps.file_of(asked.place(each), value) for each in asked.samples))
     return predict(chosen, detector, asked=asked, config=config, folder=folder)
 
 
@@ -108,6 +117,35 @@ def predict(chosen: Chosen, detector: Detector, *, asked: Asked, config: Config,
     if unreadable:
         return DataError.exit_code
     return ANOMALY if args.fail_on_anomaly and any(each["verdict"] == ANOMALOUS for each in rows) else 0
+
+
+def watched(args: argparse.Namespace, detector: Detector, *, config: Config, folder: Path) -> int:
+    """The same with what appears in a folder, until a signal comes."""
+    results = [path for path in (args.save_csv, args.save_json) if path]
+    if len(args.image_path) != 1 or len(results) != 1 or args.contours or args.fail_on_anomaly:
+        raise UsageError(
+            "--watch: takes one folder as --image_path and one of --save_csv and --save_json, and neither --contours "
+            "nor --fail_on_anomaly"
+        )
+    mark = "RANDOM BACKBONE" if detector.backbone.is_random else ""
+    below = Path(os.path.abspath(args.image_path[0]))
+
+    def draw(judgement: Judgement) -> None:
+        place = judgement.sample.path.relative_to(below)
+        for kind, value in drawn(args).items():
+            picture = folder / kind / place.parent / pictures.file_name(place)
+            write(kind, value, judgement=judgement, place=picture, mark=mark)
+
+    watch.follow(
+        detector,
+        below,
+        results=results[0],
+        batch_size=config.batch_size,
+        workers=config.workers,
+        also=draw if drawn(args) else None,
+        apart=(folder,),
+    )
+    return 0
 
 
 def write(kind: str, value: str, *, judgement: Judgement, place: Path, mark: str) -> None:

@@ -3,7 +3,7 @@
 import functools
 import importlib.util
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LOSSY = (".jpg", ".jpeg", ".webp")
 ORIENTATION, SIDEWAYS = 0x0112, 5  # in a photograph's EXIF; from this value on it lies on its side
 PNG_END = b"IEND\xaeB`\x82"  # of a whole file
+TURNED = b"eXIf"  # what the fast reader of PNG does not look at, and so may leave lying on its side
 
 
 def is_image(path: Path) -> bool:
@@ -30,11 +31,15 @@ def _holds_floats(data: np.ndarray) -> bool:
     return image is not None and image.dtype not in (np.uint8, np.uint16)
 
 
-def _decode(path: Path, flags: int) -> np.ndarray:
+def content_of(path: Path) -> bytes:
     try:
-        data = np.fromfile(path, np.uint8)
+        return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _decode(content: bytes, path: Path, flags: int) -> np.ndarray:
+    data = np.frombuffer(content, np.uint8)
     if data.size == 0:
         raise DataError(f"{path}: the file is empty; replace or remove it")
     # libpng would print a line of its own about a PNG that was cut off.
@@ -51,11 +56,14 @@ def _decode(path: Path, flags: int) -> np.ndarray:
 def read_image(path: Union[str, Path]) -> np.ndarray:
     """Any image as 8-bit RGB, H W 3: 16 bits become 8, an alpha channel is dropped."""
     path = Path(path)
-    return _read_png(path) if path.suffix.lower() == ".png" and _has_pyspng() else _read_any(path)
+    return decoded(content_of(path), path)
 
 
-def _read_any(path: Path) -> np.ndarray:
-    return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+def decoded(content: bytes, path: Path) -> np.ndarray:
+    """The same from what stands in a file. `path`: what an error calls it."""
+    fast = content.endswith(PNG_END) and TURNED not in content and _has_pyspng()
+    image = _decode_png(content) if fast else None
+    return cv2.cvtColor(_decode(content, path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB) if image is None else image
 
 
 @functools.lru_cache
@@ -63,17 +71,14 @@ def _has_pyspng() -> bool:
     return importlib.util.find_spec("pyspng") is not None
 
 
-def _read_png(path: Path) -> np.ndarray:
+def _decode_png(content: bytes) -> Optional[np.ndarray]:
     """The same pixels in less time, for what most photographs are; everything else goes the other way."""
     pyspng: Any = importlib.import_module("pyspng")
     try:
-        content = path.read_bytes()
-        if not content.endswith(PNG_END):
-            return _read_any(path)
         image = pyspng.load(content)
     except Exception:  # the other reader says what is wrong
-        return _read_any(path)
-    return image if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 else _read_any(path)
+        return None
+    return image if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 else None
 
 
 def size_of(path: Path) -> tuple:
@@ -92,7 +97,7 @@ def size_of(path: Path) -> tuple:
 
 def read_mask(path: Path) -> np.ndarray:
     """A mask as bool, H W: what is not black. In a lossy format, where black is not kept exactly, the upper half."""
-    values = _decode(path, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    values = _decode(content_of(path), path, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     marked = values > (127 if path.suffix.lower() in LOSSY else 0)
     return marked if marked.ndim == 2 else marked.any(axis=2)
 

@@ -26,25 +26,30 @@ def mask(judged: Judgement) -> np.ndarray:
     return found
 
 
-def place(path: Path, kind: Any) -> Path:
+def file_of(path: Path, kind: Any) -> Path:
     """Where what would be a picture lies, when it is written as this kind."""
     return path.with_suffix(".npy") if kind == NUMBERS else path
 
 
 def write(path: Path, judged: Judgement, *, kind: str) -> None:
     """Outside of what was looked at there is no number, or black."""
-    scaled, place, whole = spread(judged)
     if kind == GREY:
-        grey = np.zeros(whole, np.uint16)
-        level = levels(scaled, judged.scales.pixel)
-        grey[place] = np.rint((level if judged.seen is None else level * judged.seen_on_photograph) * MOST)
         with replacing(path) as temporary:
-            temporary.write_bytes(cv2.imencode(".png", grey)[1].tobytes())
+            temporary.write_bytes(grey(judged))
         return
+    scaled, place, whole = spread(judged)
     values = np.full(whole, np.nan, np.float32)
     values[place] = scaled if judged.seen is None else np.where(judged.seen_on_photograph, scaled, np.nan)
-    with replacing(place(path, kind)) as temporary, open(temporary, "wb") as file:
+    with replacing(file_of(path, kind)) as temporary, open(temporary, "wb") as file:
         np.save(file, values)
+
+
+def grey(judged: Judgement) -> bytes:
+    """A PNG of 16 bits, black where it was not looked at."""
+    scaled, place, whole = spread(judged)
+    level, picture = levels(scaled, judged.scales.pixel), np.zeros(whole, np.uint16)
+    picture[place] = np.rint((level if judged.seen is None else level * judged.seen_on_photograph) * MOST)
+    return cv2.imencode(".png", picture)[1].tobytes()
 
 
 def spread(judged: Judgement) -> tuple:

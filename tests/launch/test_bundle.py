@@ -22,6 +22,7 @@ ONLY_IN_THE_PROJECT = {
     *("benchmarks/accuracy.py", "benchmarks/flow_step.py", "benchmarks/run.sh"),
     *(str(path.relative_to(ROOT)) for path in (ROOT / "benchmarks" / "peers").iterdir() if path.is_file()),
     *("CHANGELOG.md", "CONTRIBUTING.md", "docs/accuracy.md", "docs/adding.md", "docs/python.md", "docs/speed.md"),
+    *("docs/service.md", *(str(path.relative_to(ROOT)) for path in (ROOT / "examples").rglob("*") if path.is_file())),
 }
 
 

@@ -26,11 +26,21 @@ FLOORS = (
     "methods",
     "show",
     "deploy",
+    "line",
     "commands",
     "__main__",
 )
 # What starts at once, and what judges an ONNX file: MindSpore is never imported there.
-LIGHT = ("data", "measure", "show", "run/options.py", "deploy/exported.py", "engines/onnx_runtime.py", "commands")
+LIGHT = (
+    "data",
+    "measure",
+    "show",
+    "run/options.py",
+    "deploy/exported.py",
+    "engines/onnx_runtime.py",
+    "line",
+    "commands",
+)
 HEAVY = {"mindspore", "torch", "sklearn", "faiss", "scipy", "onnxruntime", "onnx"}
 
 
@@ -103,7 +113,7 @@ def test_mindspore_is_never_imported_in(room):
 
 def test_importing_the_light_rooms_and_all_faces_loads_nothing_heavy():
     modules = ["anomaly", *METHODS]
-    for room in ("data", "measure", "show", "commands", "run"):
+    for room in ("data", "measure", "show", "line", "commands", "run"):
         paths = [path.relative_to(ROOT).with_suffix("") for path in sources(f"anomaly/{room}")]
         modules += [".".join(path.parts) for path in paths if path.name != "__init__"]
     modules += [

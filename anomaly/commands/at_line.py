@@ -1,0 +1,40 @@
+"""What the commands for a line share: which detector, its threshold, and how many photographs tell of drift."""
+
+import argparse
+from pathlib import Path
+
+from anomaly.detector import Detector
+from anomaly.line.drift import WINDOW
+from anomaly.run.device import TARGETS
+from anomaly.run.errors import UsageError
+
+LEAST = 20  # photographs of a window
+
+
+def add_detector(parser: argparse.ArgumentParser, *, several: bool) -> None:
+    what = "an exported .onnx or .mindir, or the folder of a trained state"
+    if several:
+        what += "; NAME=PATH gives it a name, several are allowed"
+    parser.add_argument("--model", required=True, action="append" if several else "store", help=what)
+    parser.add_argument("--false_alarm_rate", type=float, help="part of good photographs that may be called anomalous")
+    parser.add_argument("--threshold", type=float, help="the score above which a photograph is anomalous")
+    parser.add_argument("--device_target", choices=TARGETS, help="left out: the best that is present")
+
+
+def add_drift(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--drift_window",
+        type=int,
+        default=WINDOW,
+        help="the last photographs that are held against those of training (default: %(default)s)",
+    )
+
+
+def opened(model: str, args: argparse.Namespace) -> Detector:
+    """The detector at a path, with the threshold asked for."""
+    from anomaly.deploy.loading import load
+
+    if args.drift_window < LEAST:
+        raise UsageError(f"--drift_window: {args.drift_window} is not allowed ({LEAST} or more)")
+    names = ("false_alarm_rate", "threshold", "device_target")
+    return load(Path(model), **{name: getattr(args, name) for name in names if getattr(args, name) is not None})

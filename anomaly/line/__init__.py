@@ -1,0 +1,1 @@
+"""At a line: a folder that is watched, a service, and whether the photographs still look like those of training."""
