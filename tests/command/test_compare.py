@@ -27,7 +27,7 @@ def rows(output) -> list:
 
 
 def test_all_methods_and_then_only_what_has_changed(toy, tmp_path):
-    own = ("--num_epochs", "1", "--flow_step", "2", "--coreset_ratio", "0.2", "--embedding_dim", "20")
+    own = ("--num_epochs", "1", "--flow_step", "1", "--coreset_ratio", "0.2", "--embedding_dim", "20")
     done = compare(toy, tmp_path / "out", "--category", "gear", *own)
     assert (done.code, done.err) == (0, "")
     text = (tmp_path / "out" / "compare.md").read_text()

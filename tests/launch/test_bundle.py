@@ -14,7 +14,7 @@ from skips import cpp_is_missing
 METHODS = {
     "patchcore": ("--coreset_ratio", "0.2"),
     "padim": ("--embedding_dim", "20"),
-    "fastflow": ("--flow_step", "2", "--num_epochs", "3", "--train_batch_size", "4"),
+    "fastflow": ("--flow_step", "1", "--hidden_ratio", "0.25", "--num_epochs", "3", "--train_batch_size", "4"),
 }
 SIZE = ("--backbone", "resnet18", "--resize", "64", "--crop", "none")
 ONLY_IN_THE_PROJECT = {

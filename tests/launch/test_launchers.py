@@ -536,7 +536,7 @@ def test_a_category_is_trained_and_evaluated(toy, tmp_path):
 def test_two_processes_train_together(toy, tmp_path):
     folder = tmp_path / "a place"
     folder.mkdir()
-    sizes = ("--flow_step", "2", "--hidden_ratio", "0.25", "--train_batch_size", "4", "--num_epochs", "2")
+    sizes = ("--flow_step", "1", "--hidden_ratio", "0.25", "--train_batch_size", "4", "--num_epochs", "2")
     flags = ("--", "--output_dir", "my out", *SMALL, *sizes)
     words = ("fastflow", toy, "random", "gear", "2")
     done = run(CPU_DISTRIBUTE, *words, *flags, cwd=folder, timeout=240, PYTHON=sys.executable)

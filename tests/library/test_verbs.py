@@ -19,7 +19,7 @@ SIZE = {"backbone": "resnet18", "resize": 64, "crop": None, "pre_ckpt_path": "ra
 OPTIONS = {
     "patchcore": {"coreset_ratio": 0.2},
     "padim": {"embedding_dim": 20},
-    "fastflow": {"flow_step": 2, "num_epochs": 3, "train_batch_size": 4},
+    "fastflow": {"flow_step": 1, "hidden_ratio": 0.25, "num_epochs": 3, "train_batch_size": 4},
 }
 PHASES = {
     "patchcore": ["features", "coreset", "calibration"],

@@ -22,7 +22,7 @@ SIZE = {"backbone": "resnet18", "resize": 64, "crop": None, "pre_ckpt_path": "ra
 SMALL = {
     "patchcore": {**SIZE, "coreset_ratio": 0.2},
     "padim": {**SIZE, "embedding_dim": 20},
-    "fastflow": {**SIZE, "flow_step": 2, "num_epochs": 2, "train_batch_size": 4},
+    "fastflow": {**SIZE, "flow_step": 1, "hidden_ratio": 0.25, "num_epochs": 2, "train_batch_size": 4},
 }
 COPIES = {"augment": "flips,rotation,light", "augment_copies": 2}
 

@@ -18,7 +18,7 @@ SIZE = ("--backbone", "resnet18", "--resize", "64", "--crop", "none")
 METHODS = {  # small options of each
     "patchcore": (*SIZE, "--coreset_ratio", "0.2"),
     "padim": (*SIZE, "--embedding_dim", "20"),
-    "fastflow": (*SIZE, "--flow_step", "2", "--num_epochs", "3", "--train_batch_size", "4"),
+    "fastflow": (*SIZE, "--flow_step", "1", "--hidden_ratio", "0.25", "--num_epochs", "3", "--train_batch_size", "4"),
 }
 CPU = ("--device_target", "CPU")
 RANDOM = ("--pre_ckpt_path", "random")
