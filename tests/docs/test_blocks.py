@@ -20,6 +20,9 @@ from anomaly.run.options import COMMANDS
 RUN_BY = {
     "README.md": ("test_readme", ("bash", "python")),
     "README_CN.md": ("test_readme", ("bash", "python")),
+    "docs/commands.md": ("test_commands_page", ("bash",)),
+    "docs/export.md": ("test_commands_page", ("bash",)),
+    "docs/data.md": ("test_commands_page", ("bash",)),
     "docs/line.md": ("test_line_page", ("bash",)),
     "docs/thresholds.md": ("test_line_page", ("bash",)),
     "docs/python.md": ("test_python_page", ("python",)),
