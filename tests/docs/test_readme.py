@@ -8,6 +8,7 @@ from pathlib import Path
 import pages
 import pytest
 
+pytestmark = pytest.mark.xdist_group("readme")  # what one test makes the others use
 READMES = ("README.md", "README_CN.md")
 MOST_LINES, MOST_BYTES = 150, 300_000
 

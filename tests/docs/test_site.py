@@ -10,6 +10,7 @@ import pages
 import pytest
 from pages import ROOT
 
+pytestmark = pytest.mark.xdist_group("site")  # what one test makes the others use
 # Elements and the attribute by which a browser loads something at once; links that a reader follows are not among them.
 LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src", "video": "src"}
 

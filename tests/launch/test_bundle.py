@@ -23,7 +23,8 @@ ONLY_IN_THE_PROJECT = {
     *(str(path.relative_to(ROOT)) for path in (ROOT / "benchmarks" / "peers").iterdir() if path.is_file()),
     *("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Dockerfile", "mkdocs.yml"),
     *("docs/pages.py", "docs/pictures/quickstart.png"),
-    *(f"docs/{name}.md" for name in ("accuracy", "adding", "citing", "coming-from", "methods", "python", "service", "speed")),
+    *(f"docs/{name}.md" for name in ("accuracy", "adding", "citing", "coming-from", "methods", "python")),
+    *("docs/service.md", "docs/speed.md"),
     *(str(path.relative_to(ROOT)) for path in (ROOT / "examples").rglob("*") if path.is_file()),
 }
 
