@@ -86,16 +86,30 @@ def expanded(words: list) -> list:
     return [[word.replace("DEVICE.sh", f"{device}.sh") for word in words] for device in ("ascend", "gpu", "cpu")]
 
 
+def hold(words: list, page: str) -> None:
+    """The program is there, and knows the options that stand behind it."""
+    if words[0] not in ("python", "bash"):
+        return
+    before, after = helps(words)
+    split = words.index("--") if "--" in words else len(words)
+    for text, said in ((words[:split], before), (words[split:], after)):
+        for flag in FLAG.findall(" ".join(text)):
+            assert re.search(rf"--{flag}\b", said), f"{page}: {words[1]} has no --{flag}"
+
+
 @pytest.mark.parametrize("page", [*pages.PAGES, *READMES])
 def test_what_is_called_exists_and_knows_its_options(page):
     for words in [each for typed in commands_of(page) for each in expanded(typed)]:
-        if words[0] not in ("python", "bash"):
-            continue
-        before, after = helps(words)
-        split = words.index("--") if "--" in words else len(words)
-        for text, said in ((words[:split], before), (words[split:], after)):
-            for flag in FLAG.findall(" ".join(text)):
-                assert re.search(rf"--{flag}\b", said), f"{page}: {words[1]} has no --{flag}"
+        hold(words, page)
+
+
+def test_the_commands_for_those_who_come_from_elsewhere_exist():
+    page = "docs/coming-from.md"
+    cells = [line.split(" | ")[1] for line in pages.read(page).splitlines() if line.startswith("| ") and " | " in line]
+    found = [code for cell in cells for code in re.findall(r"`((?:python|bash scripts/)[^`]+)`", cell)]
+    assert len(found) > 25
+    for code in found:
+        hold(code.replace("METHOD", "patchcore").split(), page)
 
 
 def everything() -> str:
