@@ -37,7 +37,7 @@ _run = partial(options.option, group="run", commands=COMPUTES)
 crop_option = partial(
     _network,
     parse=options.size_or_none,
-    text="side, or height and width, of the centre; none: all",
+    text="keep only the centre, of this side, or height and width; none: keep all",
     commands=(TRAIN, PREPROCESS),
     trained=True,
     many=True,
@@ -58,8 +58,8 @@ class Config(Source):
     backbone: str = _network(
         "wide_resnet50",
         registry.several,
-        f"the pretrained network: {', '.join(registry.names())}; NAME@SIDE: it sees the photographs smaller; several "
-        "with commas between: an ensemble",
+        f"the pretrained network: {', '.join(registry.names())}; NAME@SIDE: it sees the photographs resized to this "
+        "side; several with commas between judge together, as an ensemble",
         trained=True,
     )
     resize: tuple = _network(
@@ -75,7 +75,7 @@ class Config(Source):
     keep_aspect: bool = _network(
         False,
         options.boolean,
-        "fit photographs into --resize with their proportions, the rest painted",
+        "keep the proportions of photographs when fitting them into --resize; the rest of the picture is left out",
         commands=(TRAIN, PREPROCESS),
         trained=True,
     )
@@ -88,7 +88,11 @@ class Config(Source):
         many=True,
     )
     overlap: float = _network(
-        0.25, options.share, "part of a tile that the next one shows again", commands=(TRAIN, PREPROCESS), trained=True
+        0.25,
+        options.share,
+        "how much neighbouring tiles overlap, as part of their side",
+        commands=(TRAIN, PREPROCESS),
+        trained=True,
     )
     roi: str = _network(
         "",
@@ -113,23 +117,23 @@ class Config(Source):
     false_alarm_rate: float = _data(
         0.01,
         options.rate,
-        "part of good images that may be called anomalous",
+        "share of the good parts that may be called anomalous",
         commands=(*COMPUTES, POSTPROCESS),
     )
     threshold: Optional[float] = _data(
         None,
         options.number_or_none,
-        "score above which a photograph is anomalous; none: as the false alarm rate says",
+        "score above which a photograph is anomalous; none: chosen by --false_alarm_rate",
         commands=(*COMPUTES, POSTPROCESS),
     )
     robust_threshold: bool = _data(
         False,
         options.boolean,
-        "the false alarm rate without the good images that decide the threshold alone, being unlike the others",
+        "choose the threshold without good photographs that are unlike all others and would decide it alone",
         commands=(*COMPUTES, POSTPROCESS),
     )
     threshold_source: str = _data("", str, "where the threshold comes from, if that is to be told", commands=())
-    pictures: int = _data(1000, count, "result pictures to draw at most", commands=(TRAIN, EVAL, POSTPROCESS))
+    pictures: int = _data(1000, count, "how many result pictures to draw at most", commands=(TRAIN, EVAL, POSTPROCESS))
     save_gif: bool = _data(
         False,
         options.boolean,
@@ -143,14 +147,16 @@ class Config(Source):
     device_target: str = _run("", str, "the device; left out: the best present", choices=("", *TARGETS))
     device_id: int = _run(0, count, "which of several devices")
     memory_limit: float = _run(
-        0.0, options.zero_or_more, "GB that the process may take; 0: what is free", commands=(TRAIN,)
+        0.0, options.zero_or_more, "GB of memory that the process may use; 0: all that is free", commands=(TRAIN,)
     )
-    engine: str = _run(AUTO, str, "what runs the network on a CPU; auto: the fastest installed", choices=ENGINES)
+    engine: str = _run(
+        AUTO, str, "the program that runs the network on a CPU; auto: the fastest one installed", choices=ENGINES
+    )
     precision: str = _run(
         FLOAT32,
         str,
-        "in which the network computes on a CPU; bfloat16 needs a processor that has it, and openvino; int8 needs "
-        "openvino, and nncf to train",
+        "the number format in which the network computes on a CPU; bfloat16 needs a processor that has it, and "
+        "openvino; int8 needs openvino, and nncf to train",
         choices=PRECISIONS,
         commands=(TRAIN,),
         trained=True,

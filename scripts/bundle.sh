@@ -12,6 +12,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 # What would not work there: it needs the tests, or another method.
 LEFT_OUT=(scripts/bundle.sh scripts/bundle.md scripts/bundle_CN.md scripts/run_tests.sh benchmarks/flow_step.py
     benchmarks/accuracy.py benchmarks/run.sh benchmarks/peers)
+# The pages that go with it; of the others, links to them become plain words.
+PAGES=(commands data devices export glossary licences line manual_CN networks reliability report scripts thresholds troubleshooting)
 
 # want_new_folder FOLDER: its path is absolute and has no links.
 want_new_folder() {
@@ -23,24 +25,38 @@ want_new_folder() {
 # copy_sources METHOD TARGET: files of the kinds that the project consists of, and none that a run leaves behind.
 copy_sources() {
     local method="$1" target="$2"
-    find "$method" anomaly ascend310_infer benchmarks pretrained/*.py scripts LICENSE pyproject.toml requirements*.txt docs/data.md docs/line.md docs/report.md \
+    find "$method" anomaly ascend310_infer benchmarks pretrained/*.py scripts LICENSE pyproject.toml requirements*.txt \
         -type d \( -name '.*' -o -name '__pycache__' -o -name 'build*' -o -path '*/data' ! -path anomaly/data -o -name output \) -prune -o \
         -type f ! -name '.*' \( -name '*.py' -o -name '*.sh' -o -name '*.md' -o -name '*.yaml' -o -name '*.cc' \
         -o -name '*.h' -o -name '*.txt' -o -name '*.toml' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name LICENSE \) -exec cp --parents -t "$target" -- {} +
     (cd "$target" && rm -rf -- "${LEFT_OUT[@]}")
     [[ "$method" == patchcore ]] || rm -f -- "$target/scripts/quickstart.sh"
-    sed -i "s/patchcore/$method/g" -- "$target/docs/line.md" "$target/docs/report.md"
 }
 
-# readme METHOD HEAD README: the project's README with another beginning, its marked parts left out, and with the
-# commands of this method.
-readme() {
+# missing_pages: the names of the pages that do not go with it, with | between.
+missing_pages() {
+    local file name missing=()
+    for file in docs/*.md; do
+        name="$(basename "$file" .md)"
+        [[ " ${PAGES[*]} " == *" $name "* ]] || missing+=("$name")
+    done
+    (IFS='|' && echo "${missing[*]}")
+}
+
+# page METHOD FILE: its text without its marked parts, with the commands of this method, and no link to what is not there.
+page() {
     local other commands=()
     for other in "${METHODS[@]}"; do
         [[ "$other" == "$1" || "$other" == patchcore ]] || commands+=(-e "/^python $other\//d")
     done
+    sed -E -e '/^<!-- not in a bundle -->$/,/^<!-- in a bundle too -->$/d' -e '/^<!-- in a bundle too -->$/d' "${commands[@]}" \
+        -e "s/\[([^]]*)\]\((docs\/)?($(missing_pages))\.md(#[^)]*)?\)/\1/g" -e "s/patchcore/$1/g" "$2"
+}
+
+# readme METHOD HEAD README: the project's README from its first mark on, with another beginning.
+readme() {
     sed "s/METHOD/$1/g" "$2"
-    sed -e '/^<!-- not in a bundle -->$/,/^<!-- in a bundle too -->$/d' "${commands[@]}" -e "s/patchcore/$1/g" "$3"
+    page "$1" <(sed '1,/^<!-- in a bundle too -->$/d' "$3")
 }
 
 copy_weights() {
@@ -68,6 +84,10 @@ TEMPORARY="$(mktemp -d -- "$PARENT/.bundle.XXXXXX" 2>/dev/null)" || fail "$PAREN
 trap 'rm -rf -- "$TEMPORARY"' EXIT
 cd "$ROOT"
 copy_sources "$METHOD" "$TEMPORARY"
+mkdir "$TEMPORARY/docs"
+for name in "${PAGES[@]}"; do
+    page "$METHOD" "docs/$name.md" >"$TEMPORARY/docs/$name.md"
+done
 readme "$METHOD" scripts/bundle.md README.md >"$TEMPORARY/README.md"
 readme "$METHOD" scripts/bundle_CN.md README_CN.md >"$TEMPORARY/README_CN.md"
 [[ -z "${CHOSEN[with_weights]:-}" ]] || copy_weights "$TEMPORARY"

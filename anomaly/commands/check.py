@@ -34,7 +34,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     own.add_argument("--json", type=Path, help="write what was found to this file too")
     add_flags(parser, Checked, command=CHECK, titles=TITLES)
     more = parser.add_argument_group("more")
-    more.add_argument("--config", type=Path, help="YAML file with options; flags go before it")
+    more.add_argument("--config", type=Path, help="YAML file with options; the command line overrides it")
     more.add_argument("--debug", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(argv)
     source, names = found(args)

@@ -67,10 +67,10 @@ class Chosen:
 def parse(method: Method, command: str, *, text: str, argv: Optional[Sequence[str]], own: Callable) -> Chosen:
     """`own`: adds the command's own flags to a group, which come first."""
     parser = Parser(text.format(method=method.name, title=method.title))
-    own(parser.add_argument_group("needed, or of this command alone"))
+    own(parser.add_argument_group("options of this command alone"))
     add_flags(parser, method.config, command=command, titles=GROUPS)
     more = parser.add_argument_group("more")
-    more.add_argument("--config", type=Path, help="YAML file with options; flags go before it")
+    more.add_argument("--config", type=Path, help="YAML file with options; the command line overrides it")
     more.add_argument("--debug", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(argv)
     at = getattr(args, "ckpt_path", None)

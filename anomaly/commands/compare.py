@@ -1,10 +1,10 @@
-"""Trains several methods with several networks on the same photographs, and puts what they do side by side.
+"""Trains several methods with several networks on the same photographs, and puts their results side by side.
 
 anomaly compare --dataset_path photos --category bottle
 anomaly compare --good lots/ok --bad lots/nok --methods patchcore,padim --backbones resnet18,efficientnet_lite0
 
 Each training is a process of its own, one after the other. Started again with the same options and photographs, it goes
-on where it stopped. Options that one method alone knows go to that method alone.
+on where it stopped. An option that only one method has is passed to that method only.
 """
 
 import dataclasses
@@ -73,11 +73,11 @@ def parsed(argv: Optional[Sequence[str]]) -> Asked:
         "are on this machine",
     )
     own.add_argument(
-        "--output_dir", type=Path, default=HOME / "output" / "compare", help="where the table and all goes"
+        "--output_dir", type=Path, default=HOME / "output" / "compare", help="folder for the table and all results"
     )
     add_flags(parser, options, command=TRAIN, titles=GROUPS)
     more = parser.add_argument_group("more")
-    more.add_argument("--config", type=Path, help="YAML file with options; flags go before it")
+    more.add_argument("--config", type=Path, help="YAML file with options; the command line overrides it")
     more.add_argument("--debug", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(argv)
     chosen = listed(args.methods, otherwise=there)

@@ -44,13 +44,15 @@ def flags(group: argparse._ArgumentGroup) -> None:
     common.add_checkpoint(group, PREDICT)
     group.add_argument("--save_csv", type=Path, help="write the verdicts to this file too")
     group.add_argument("--save_json", type=Path, help="write the verdicts to this file too")
-    group.add_argument("--contours", action="store_true", help="in the JSON, the outline of each region too")
-    group.add_argument("--save_masks", action="store_true", help="a mask of each photograph: white where anomalous")
+    group.add_argument("--contours", action="store_true", help="write the outline of each region into the JSON too")
+    group.add_argument(
+        "--save_masks", action="store_true", help="write a mask of each photograph, white where it is anomalous"
+    )
     group.add_argument(
         "--save_maps",
         choices=(maps.NUMBERS, maps.GREY),
-        help=f"the map of each, of the photograph's size; {maps.NUMBERS}: its values, {maps.GREY}: 16 bits, in which "
-        f"{maps.MIDDLE} is the threshold",
+        help=f"write the anomaly map of each, at the photograph's size; {maps.NUMBERS}: its values, {maps.GREY}: 16 "
+        f"bits of grey, in which {maps.MIDDLE} is the threshold",
     )
     group.add_argument("--no_pictures", action="store_true", help="draw nothing")
     group.add_argument(

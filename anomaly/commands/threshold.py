@@ -1,12 +1,12 @@
-"""Shows what the threshold of a trained state or an exported model costs, and keeps another one in it.
+"""Shows what each threshold of a trained state or exported model would call anomalous, and stores the one you choose.
 
 anomaly threshold output/patchcore/bottle                            a table of rates, and what decides the threshold
 anomaly threshold output/patchcore/bottle --false_alarm_rate 0.05    one good photograph of twenty may be anomalous
-anomaly threshold output/patchcore/bottle --value 2.5                anomalous is what scores more than this
+anomaly threshold output/patchcore/bottle --value 2.5                a photograph with a higher score is anomalous
 anomaly threshold output/patchcore/bottle --suggest                  looks for a better one
 
-What is kept holds for eval, predict, export and the C++ program. Models that were exported into the folder of the state
-get it too.
+eval, predict, export and the C++ program use the threshold that is stored. Models that were exported into the folder of
+the state get it too.
 """
 
 import argparse
@@ -84,15 +84,17 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def parser() -> argparse.ArgumentParser:
     made = Parser(str(__doc__))
     made.add_argument("path", type=Path, help="the folder of a category that was trained, or an exported model")
-    made.add_argument("--false_alarm_rate", type=float, help="part of good images that may be called anomalous")
+    made.add_argument("--false_alarm_rate", type=float, help="share of the good parts that may be called anomalous")
     made.add_argument("--value", type=float, help="the score above which a photograph is anomalous")
-    made.add_argument("--suggest", action="store_true", help="choose by test labels, where there are any")
+    made.add_argument(
+        "--suggest", action="store_true", help="choose the threshold by the labels of the test photographs (best F1)"
+    )
     made.add_argument(
         "--robust",
         choices=("true", "false"),
         nargs="?",
         const="true",
-        help="leave out good images that decide the threshold alone",
+        help="choose without good photographs that would decide the threshold alone",
     )
     return made
 

@@ -49,7 +49,7 @@ class Source(options.Options):
     seed: int = options.option(
         SEED,
         options.seed,
-        "seed of everything random",
+        "seed of all random choices",
         group="run",
         commands=(TRAIN, PREPROCESS, CHECK),
         trained=True,

@@ -23,7 +23,7 @@ from anomaly.networks.record import ByHand, DenseRecord, Record, TransformerReco
 from anomaly.run.errors import UsageError
 
 MARK = "boundary"  # in the names of tensors of an ONNX file: behind them everything is computed in float32
-RANDOM = "random"  # in the place of a file of weights: a seeded network that has seen nothing
+RANDOM = "random"  # in the place of a file of weights: an untrained network whose weights are drawn by the seed
 # Addresses of weights, the official one first; the checksum in a file's name says whether it is the right one.
 TORCHVISION = ("https://download.pytorch.org/models", "https://s3.amazonaws.com/pytorch/models")
 TIMM = (

@@ -27,9 +27,13 @@ def layers(record: Record) -> tuple:
 @dataclass(frozen=True)
 class Config(config.Config):
     crop: Optional[tuple] = crop_option(None)
-    flow_step: int = option(8, positive, "coupling blocks a scale", trained=True)
-    hidden_ratio: float = option(1.0, above_zero, "hidden channels of a subnet, relative", trained=True)
-    conv3x3_only: bool = option(False, boolean, "kernels of 3 only; else 3 and 1 in turn", trained=True)
+    flow_step: int = option(8, positive, "coupling blocks for each scale", trained=True)
+    hidden_ratio: float = option(
+        1.0, above_zero, "hidden channels of a subnet, as a multiple of its input", trained=True
+    )
+    conv3x3_only: bool = option(
+        False, boolean, "convolutions of 3 x 3 only; otherwise 3 x 3 and 1 x 1 in turn", trained=True
+    )
     num_epochs: int = option(15, positive, "passes over the training images")
     patience: int = option(
         10, count, "judged epochs without a better held-out likelihood after which training ends; 0: never"
@@ -38,7 +42,7 @@ class Config(config.Config):
     weight_decay: float = option(1e-5, zero_or_more, "weight decay of Adam")
     schedule: str = option("cosine", str, "of the learning rate", choices=("constant", "cosine"))
     warmup_epochs: int = option(1, count, "epochs in which the learning rate rises to --lr")
-    train_batch_size: int = option(8, positive, "images a step, over all devices together")
+    train_batch_size: int = option(8, positive, "images for each step, all devices together")
     micro_batch: int = option(
         0, count, "images whose gradients are computed at once and then added up; 0: 3 to 6 on a CPU, else all"
     )
@@ -55,7 +59,7 @@ class Config(config.Config):
     log_interval: int = option(10, positive, "epochs between two lines in the log")
     save_interval: int = option(10, positive, "epochs between two full training states for --resume")
     update: bool = option(
-        False, boolean, "go on from the state that is there, with new photographs beside those of before"
+        False, boolean, "go on from the state that was trained before, with the new photographs and those of before"
     )
     resume: bool = option(False, boolean, "go on where an interrupted training stopped")
     feature_cache: str = option(

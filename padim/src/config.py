@@ -33,7 +33,11 @@ class Config(config.Config):
         trained=True,
     )
     storage: str = option(
-        "float32", str, "numbers in the state; float16 halves it", choices=("float32", "float16"), trained=True
+        "float32",
+        str,
+        "number format of the state; float16 halves its size",
+        choices=("float32", "float16"),
+        trained=True,
     )
     update: bool = option(False, boolean, "fold new images into the state that is there")
 

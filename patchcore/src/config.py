@@ -20,7 +20,7 @@ def layers(record: Record) -> tuple:
 
 @dataclass(frozen=True)
 class Config(config.Config):
-    coreset_ratio: float = option(0.01, fraction, "part of all patches that the memory bank keeps", trained=True)
+    coreset_ratio: float = option(0.01, fraction, "share of all patches that the memory bank keeps", trained=True)
     k: int = option(
         9, positive, "neighbours that re-weight the image score (b in Eq. 7); 1: no re-weighting", trained=True
     )
@@ -35,11 +35,11 @@ class Config(config.Config):
     dimensions: int = option(
         0,
         count,
-        "of the bank, by principal components of the training patches; 0: as the network has them",
+        "dimensions that patches are reduced to, by principal components; 0: keep all that the network has",
         trained=True,
     )
-    whiten: bool = option(False, boolean, "with --dimensions: all of them of the same spread", trained=True)
-    update: bool = option(False, boolean, "take new photographs into the state that is there")
+    whiten: bool = option(False, boolean, "with --dimensions: scale all dimensions to the same spread", trained=True)
+    update: bool = option(False, boolean, "add the new photographs to the state that was trained before")
     gather_limit: float = option(
         0.0,
         zero_or_more,

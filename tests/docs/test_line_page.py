@@ -1,8 +1,7 @@
-"""Every command of docs/line.md, one after the other, as they stand there."""
+"""Every command of docs/line.md and then of docs/thresholds.md, one after the other, as they stand there."""
 
 import csv
 import json
-import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,49 +9,28 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pages
 import pytest
-from commands import CPU, Result, run
 
-from anomaly.__main__ import main
-from anomaly.commands import command
 from anomaly.show import tables
 
-ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "docs" / "line.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```bash\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
-
-
-def typed(block: str) -> list:
-    """The words of each command, lines that go on being one; a file that is written with cat is written here."""
-    for name, content in re.findall(r"^cat > (\S+) <<'END'\n(.*?)^END\n", block, re.DOTALL | re.MULTILINE):
-        Path(name).write_text(content)
-    block = re.sub(r"^cat .*?^END\n", "", block, flags=re.DOTALL | re.MULTILINE).replace("\\\n", " ")
-    return [shlex.split(line, comments=True) for line in block.splitlines() if line.strip()]
-
-
-def called(words: list) -> Result:
-    """In this process, which starts faster."""
-    assert words[0] == "python", words
-    if words[1:3] == ["-m", "anomaly"]:
-        return run(main, *words[3:])
-    method, name = Path(words[1]).parts
-    return run(command(Path(name).stem, method), *words[2:], *(CPU if name != "export.py" else ()))
+pytestmark = pytest.mark.xdist_group("line-page")  # what one test makes the others use
+RUN = ("docs/line.md", "docs/thresholds.md")
+TEXT, THRESHOLDS = map(pages.read, RUN)
+BLOCKS = [block.text for page in RUN for block in pages.blocks(page, "bash")]
 
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory) -> Iterator[tuple]:
     """The folder in which all were run, and what each printed."""
-    folder, printed, before = tmp_path_factory.mktemp("line"), [], Path.cwd()
-    os.chdir(folder)
-    try:
+    folder, printed = tmp_path_factory.mktemp("line"), []
+    with pages.Inside(folder):
         for block in BLOCKS:
-            for words in typed(block):
-                done = called(words)
+            for words in pages.typed(block):
+                done = pages.called(words)
                 assert done.code == 0, f"{shlex.join(words)}\n{done.out}\n{done.err}"
                 printed.append(done.out)
         yield folder, "\n".join(printed)
-    finally:
-        os.chdir(before)
 
 
 def results(folder: Path, category: str) -> dict:
@@ -71,7 +49,7 @@ def test_every_command_works_and_says_what_the_page_says(line):
     ):
         assert text in printed, text
     assert "RANDOM" not in printed and "Traceback" not in printed
-    assert len(BLOCKS) >= 9
+    assert len(BLOCKS) >= 10 and pages.blocks("docs/thresholds.md", "bash")
 
 
 def test_the_verdicts_have_regions_in_the_photograph(line):
@@ -113,7 +91,7 @@ def test_the_region_the_tiles_and_the_proportions_are_kept(line):
 
 
 def test_the_table_on_the_page_is_one_that_an_evaluation_prints():
-    [table] = re.findall(r"^```text\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    [table] = re.findall(r"^```text\n(.*?)^```", THRESHOLDS, re.DOTALL | re.MULTILINE)
     rows = [line.split() for line in table.splitlines() if re.match(r" +0\.", line)]
     found = {
         "good_left_out": 24,

@@ -21,8 +21,11 @@ ONLY_IN_THE_PROJECT = {
     *("scripts/bundle.sh", "scripts/bundle.md", "scripts/bundle_CN.md", "scripts/run_tests.sh"),
     *("benchmarks/accuracy.py", "benchmarks/flow_step.py", "benchmarks/run.sh"),
     *(str(path.relative_to(ROOT)) for path in (ROOT / "benchmarks" / "peers").iterdir() if path.is_file()),
-    *("CHANGELOG.md", "CONTRIBUTING.md", "docs/accuracy.md", "docs/adding.md", "docs/python.md", "docs/speed.md"),
-    *("docs/service.md", *(str(path.relative_to(ROOT)) for path in (ROOT / "examples").rglob("*") if path.is_file())),
+    *("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Dockerfile", "mkdocs.yml"),
+    *("docs/pages.py", "docs/pictures/quickstart.png"),
+    *(f"docs/{name}.md" for name in ("accuracy", "adding", "citing", "coming-from", "methods", "python")),
+    *("docs/service.md", "docs/speed.md"),
+    *(str(path.relative_to(ROOT)) for path in (ROOT / "examples").rglob("*") if path.is_file()),
 }
 
 
@@ -106,12 +109,26 @@ def test_a_bundle_is_what_git_has_but_for_what_is_of_no_use_there(made):
     found = files(made.folder)
     assert found >= wanted
     assert [name for name in found - wanted if not (ROOT / name).is_file() or "__pycache__" in name] == []
-    changed = {"docs/line.md", "docs/report.md"}
-    for name in changed:
-        assert text(made.folder / name) == text(ROOT / name).replace("patchcore", made.method)
-    for name in found - {"README.md", "README_CN.md", *changed}:
+    pages = {name for name in found if name.startswith("docs/")}
+    for name in pages:
+        assert unlinked(text(made.folder / name)) == unlinked(of_bundles(text(ROOT / name), made.method)), name
+    for name in found - {"README.md", "README_CN.md"} - pages:
         assert (made.folder / name).read_bytes() == (ROOT / name).read_bytes(), name
         assert (made.folder / name).stat().st_mode & 0o100 == (ROOT / name).stat().st_mode & 0o100, name
+
+
+def unlinked(page: str) -> str:
+    """Links become their words: those to pages that a bundle lacks have to."""
+    return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", page)
+
+
+def of_bundles(page: str, method: str) -> str:
+    """Without what is marked, and with the commands of a method."""
+    page = re.sub(r"<!-- not in a bundle -->\n.*?<!-- in a bundle too -->\n", "", page, flags=re.DOTALL)
+    for other in METHODS:
+        if other not in (method, "patchcore"):
+            page = re.sub(rf"^python {other}/.*\n", "", page, flags=re.MULTILINE)
+    return page.replace("patchcore", method)
 
 
 def test_no_file_of_a_bundle_names_the_project_that_it_is_from(made):
@@ -119,16 +136,31 @@ def test_no_file_of_a_bundle_names_the_project_that_it_is_from(made):
         assert str(ROOT) not in text(made.folder / name), name
 
 
+def named(page: Path) -> tuple:
+    """The files that it links to, and the programs that it tells to start."""
+    said = text(page)
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", said) if "://" not in link]
+    said = "\n".join(re.sub("DEVICE", device, said) for device in ("ascend", "gpu", "cpu"))
+    return [link for link in links if link], re.findall(r"(?:python|bash) ([\w/]+\.(?:py|sh))", said)
+
+
 @pytest.mark.parametrize("name", ["README.md", "README_CN.md"])
 def test_what_the_readme_of_a_bundle_names_is_there(made, name):
     readme = text(made.folder / name)
     assert readme.startswith("# ") and readme.count("\n# ") == readme.count("bundle") == 0
-    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in link]
-    readme = "\n".join(re.sub("DEVICE", device, readme) for device in ("ascend", "gpu", "cpu"))
-    programs = re.findall(r"(?:python|bash) ([\w/]+\.(?:py|sh))", readme)
+    links, programs = named(made.folder / name)
     assert f"{made.method}/train.py" in programs and f"{made.method}/README.md" in links
     for path in {*links, *programs}:
         assert (made.folder / path).is_file(), path
+
+
+def test_what_the_pages_of_a_bundle_name_is_there(made):
+    pages = list((made.folder / "docs").glob("*.md"))
+    assert len(pages) > 10
+    for page in pages:
+        links, programs = named(page)
+        for path in [page.parent / link for link in links] + [made.folder / program for program in programs]:
+            assert path.is_file(), f"{page.name}: {path}"
 
 
 def test_what_is_imported_in_a_bundle_lies_there(made):
