@@ -36,10 +36,12 @@ def test_both_have_the_same_headings_links_blocks_and_figures():
     assert len(english["links"]) > 20 and len(english["code"]) > 5
 
 
-def test_the_picture_is_there_and_small():
-    [picture] = set(re.findall(r"!\[[^\]]+\]\(([^)]+)\)", pages.read("README.md")))
-    data = (pages.ROOT / picture).read_bytes()
-    assert data.startswith(b"\x89PNG") and len(data) < MOST_BYTES
+def test_the_pictures_are_there_and_small():
+    pictures = set(re.findall(r"!\[[^\]]+\]\(([^)]+)\)", pages.read("README.md")))
+    assert len(pictures) == 2
+    for picture in pictures:
+        data = (pages.ROOT / picture).read_bytes()
+        assert data.startswith(b"\x89PNG") and len(data) < MOST_BYTES
 
 
 def test_what_chinese_readers_type_is_what_the_english_pages_say():

@@ -22,7 +22,7 @@ ONLY_IN_THE_PROJECT = {
     *("benchmarks/accuracy.py", "benchmarks/flow_step.py", "benchmarks/run.sh"),
     *(str(path.relative_to(ROOT)) for path in (ROOT / "benchmarks" / "peers").iterdir() if path.is_file()),
     *("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Dockerfile", "mkdocs.yml"),
-    *("docs/pages.py", "docs/pictures/quickstart.png"),
+    *("docs/pages.py", "docs/pictures/quickstart.png", "docs/pictures/report.png"),
     *(f"docs/{name}.md" for name in ("accuracy", "adding", "citing", "coming-from", "methods", "python")),
     *("docs/service.md", "docs/speed.md"),
     *(str(path.relative_to(ROOT)) for path in (ROOT / "examples").rglob("*") if path.is_file()),
