@@ -24,6 +24,7 @@ from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import HOME, require_writable
 from anomaly.run.flags import Parser, add_flags, given
 from anomaly.run.options import TRAIN, Options, names
+from anomaly.run.progress import TimeLeft
 
 FIRST = ("efficientnet_lite0", "resnet18", "wide_resnet50")  # networks that are compared where their weights are here
 OWN = ("backbone", "output_dir", "update", "resume")  # options of training that mean nothing here, or another thing
@@ -45,11 +46,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     compare_pages.require_place(asked.output)
     require_writable(asked.output)
     device.end_in_order()
-    found = {}
+    found: dict[str, list] = {}
+    left = TimeLeft(len(categories) * len(pairs))
     for category in categories:
-        photographs = compare_runs.identity(source, category)
-        runs = [Run(asked.output, category, method, name, asked.given) for method, name in pairs]
-        found[category] = [compare_runs.row(run, photographs) for run in runs]
+        photographs, found[category] = compare_runs.identity(source, category), []
+        for method, name in pairs:
+            run = Run(asked.output, category, method, name, asked.given)
+            found[category].append(compare_runs.row(run, photographs, place=left.next("run")))
     print(compare_pages.write(found, asked.output), end="")
     compare_overview.write(found, asked.output)
     failed = [row for rows in found.values() for row in rows if row.reason]

@@ -123,8 +123,8 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def row(run: Run, photographs: str) -> Row:
-    """From before, where options and photographs are the same, or from a run."""
+def row(run: Run, photographs: str, *, place: str = "") -> Row:
+    """From before, where options and photographs are the same, or from a run. `place`: which of how many it is."""
     what = f"{run.category}: {run.method} with {run.backbone}"
     try:
         same = key(run, photographs)
@@ -132,7 +132,7 @@ def row(run: Run, photographs: str) -> Row:
         if before is not None:
             print(f"{what}: done before", flush=True)
             return before
-        print(f"{what} ...", flush=True)
+        print(f"{what} ..." + (f" ({place})" if place else ""), flush=True)
         found = trained(run)
     except (DataError, OSError) as error:
         found = run.failed(str(error))

@@ -138,6 +138,22 @@ class Lines:
         pass
 
 
+class TimeLeft:
+    """For work of a few large pieces that each have a line of their own."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.begun, self.start = total, 0, time.monotonic()
+
+    def next(self, unit: str) -> str:
+        """Where the piece stands that begins now; how long all will take is known from the second one on."""
+        done, self.begun = self.begun, self.begun + 1
+        text = f"{unit} {self.begun} of {self.total}"
+        if not done:
+            return text
+        left = (time.monotonic() - self.start) / done * (self.total - done)
+        return f"{text}, about {tqdm.format_interval(left)} left"
+
+
 class Bars:
     """A callback that shows each phase with the time that is left: as a bar on a terminal, else in lines."""
 

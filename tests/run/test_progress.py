@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from anomaly.run import progress
-from anomaly.run.progress import Bars, Step
+from anomaly.run.progress import Bars, Step, TimeLeft
 
 
 class Terminal(io.StringIO):
@@ -57,3 +57,12 @@ def test_what_is_gone_on_with_is_timed_from_there(monkeypatch, clock):
 def test_a_terminal_gets_a_bar(monkeypatch, clock):
     found = shown(monkeypatch, Terminal(True), clock, seconds=1)
     assert "\r" in found and "100/100" in found
+
+
+def test_large_pieces_say_which_they_are_and_how_long_the_rest_will_take(clock):
+    left = TimeLeft(4)
+    assert left.next("run") == "run 1 of 4"
+    clock[0] += 30
+    assert left.next("run") == "run 2 of 4, about 01:30 left"
+    clock[0] += 10
+    assert left.next("run") == "run 3 of 4, about 00:40 left"
