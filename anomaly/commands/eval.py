@@ -16,6 +16,7 @@ from anomaly.detector import Fitted
 from anomaly.methods import Method
 from anomaly.run import device
 from anomaly.run.files import require_writable
+from anomaly.run.lock import locked
 from anomaly.run.options import EVAL
 from anomaly.run.progress import Phases, logging_to
 
@@ -41,7 +42,7 @@ def evaluate(chosen: Chosen, name: str, *, model: Optional[Exported]) -> dict:
     require_writable(folder)
     wanted = results.animation_of(folder, chosen.open)
     results.require_places(folder, pictures=chosen.open.pictures, gif=wanted)
-    with logging_to(folder / "eval.log"):
+    with locked(folder), logging_to(folder / "eval.log"):
         phases = Phases()
         data = common.trained_data(chosen, name)
         with phases("loading"):

@@ -15,6 +15,7 @@ from anomaly.deploy.description import Description
 from anomaly.methods import Method
 from anomaly.run.errors import DataError
 from anomaly.run.files import require_writable
+from anomaly.run.lock import locked
 from anomaly.run.options import POSTPROCESS
 from anomaly.run.progress import logging_to
 from anomaly.show import tables
@@ -38,7 +39,7 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
     scales = model.at(chosen.given)
     returned = exchange.Returned(args.label_dir, args.result_dir, index=index, scales=scales)
     require_writable(folder)
-    with logging_to(folder / "postprocess.log"):
+    with locked(folder), logging_to(folder / "postprocess.log"):
         about = tables.about(
             method.name, name, backbone=model.backbone, remark=model.remark, scales=scales, trained_on=0
         )

@@ -4,6 +4,7 @@ python {method}/train.py --dataset_path data --category bottle
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Optional
 
@@ -15,6 +16,7 @@ from anomaly.methods import Method
 from anomaly.run import device
 from anomaly.run.files import require_writable
 from anomaly.run.job import Job
+from anomaly.run.lock import locked
 from anomaly.run.options import TRAIN
 from anomaly.run.processes import Ranks, join
 from anomaly.run.progress import Bars, log, logging_to
@@ -34,7 +36,8 @@ def train(chosen: Chosen, name: str, *, ranks: Ranks) -> Optional[dict]:
     method, config, folder = chosen.method, chosen.resolved, chosen.output / name
     require_writable(folder)
     results.require_places(folder, pictures=config.pictures, gif=results.animation_of(folder, config))
-    with logging_to(ranks.log(folder), append=getattr(config, "resume", False)):
+    held = locked(folder) if ranks.writes else nullcontext()
+    with held, logging_to(ranks.log(folder), append=getattr(config, "resume", False)):
         start = method.load(state.read(folder), chosen.given) if getattr(config, "update", False) else None
         config = start.config if start else config
         data = sources.load(sources.of(config), name)

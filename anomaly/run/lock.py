@@ -1,0 +1,46 @@
+"""One process at a time writes into a folder of results. The lock ends with its process, however that ends."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from anomaly.run.errors import DataError
+
+FILE = ".lock"
+NOT_HERE = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL)  # of a file system that knows no locks
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Refuses, naming the process, where another one holds the folder."""
+    path = folder / FILE
+    file = _held(path)
+    try:
+        os.ftruncate(file, 0)
+        os.pwrite(file, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(file)
+
+
+def _held(path: Path) -> int:
+    """The file, open and locked; the one that lies there, and not one that was removed in between."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in NOT_HERE:
+                return file
+            number = os.pread(file, 20, 0).decode("ascii", "replace") or "another"
+            os.close(file)
+            raise DataError(
+                f"{path.parent}: process {number} is at work there; wait for it, or choose another --output_dir"
+            ) from None
+        if path.exists() and os.path.samestat(os.fstat(file), os.stat(path)):
+            return file
+        os.close(file)
