@@ -15,7 +15,11 @@ OPTIONS = {"backbone": "resnet18", "resize": 96, "crop": None, "pre_ckpt_path": 
 FLOORS = {
     "patchcore": ({"coreset_ratio": 0.1}, 0.85, 0.88),
     "padim": ({"embedding_dim": 60}, 0.95, 0.93),
-    "fastflow": ({"num_epochs": 4, "flow_step": 4, "train_batch_size": 5, "lr": 0.002}, 0.85, 0.9),
+    "fastflow": (
+        {"num_epochs": 4, "flow_step": 2, "hidden_ratio": 0.5, "train_batch_size": 5, "lr": 0.002},
+        0.85,
+        0.9,
+    ),
 }
 
 
