@@ -10,6 +10,7 @@ the state get it too.
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 from anomaly import methods
 from anomaly.commands.results import identity, is_ours
 from anomaly.deploy import description, state
+from anomaly.deploy.description import Description
 from anomaly.deploy.state import State
 from anomaly.detector import choice
 from anomaly.measure import rates
@@ -42,11 +44,24 @@ class Found:
     trained: Optional[State] = None
     models: tuple = ()  # descriptions of exported ones
     others: tuple = ()  # files of those that lie beside it and are of another training
+    damaged: tuple = ()  # files of those that cannot be read
 
     def keep(self, choice: Choice) -> list:
         """Writes it where another one stands; returns these files."""
         kept = [state.with_options(self.trained, choice.options)] if self.trained and choice != self.choice else []
-        return kept + [description.keep(model, choice) for model in self.models if model.scales.choice != choice]
+        try:
+            for model in self.models:
+                if differs(model, choice):
+                    kept.append(description.keep(model, choice))
+        except DataError as error:
+            done = f"; it is kept already in {', '.join(map(str, kept))}" if kept else ""
+            raise DataError(f"{error}{done}") from None
+        return kept
+
+
+def differs(model: Description, choice: Choice) -> bool:
+    """Also where somebody has edited the numbers that follow from a choice."""
+    return model.scales != model.calibration.at(choice)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -69,8 +84,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     kept = found.keep(wanted) if asked else []
     print("\n".join(report(found.calibration, wanted, images=images)))
     for model in found.models if found.trained and not asked else ():
-        if model.scales.choice != found.choice:
+        if differs(model, found.choice):
             print(f"note: {model.source} has another threshold ({model.scales.choice}); choosing one again mends it")
+    for path in found.damaged:
+        print(f"note: {path}: damaged; its model has no part in this, export it again")
     for path in found.others:
         print(f"note: {path} describes a model of another training, which keeps its threshold; export it again")
     for path in kept:
@@ -104,14 +121,23 @@ def open_path(path: Path) -> Found:
         found = state.read(path)
         cls = methods.get(found.method).config
         kept, calibration = choice(cls(**found.options(cls))), found.calibration
-        beside = [model for each in sorted(path.glob("*.json")) if (model := description.read_beside(each))]
-        same = tuple(model for model in beside if identity(model.calibration) == identity(calibration))
-        others = tuple(model.source for model in beside if model not in same)
-        return Found(path, calibration, kept, found, same, others)
+        beside = {each: description.read_beside(each) for each in descriptions(path)}
+        known = {each: identity(model.calibration) for each, model in beside.items() if model}
+        own = identity(calibration)
+        same = tuple(model for each, model in beside.items() if model and known[each] == own)
+        others = tuple(each for each in known if known[each] != own)
+        damaged = tuple(each for each in beside if each not in known)
+        return Found(path, calibration, kept, found, same, others, damaged)
     if path.suffix not in description.SUFFIXES.values():
         raise DataError(f"{path}: neither the folder of a trained state nor an exported model")
     model = description.read(path)
     return Found(path.parent, model.calibration, model.scales.choice, None, (model,))
+
+
+def descriptions(folder: Path) -> list:
+    """The .json of each exported model there."""
+    models = (each for each in folder.iterdir() if each.suffix in description.SUFFIXES.values())
+    return sorted({place for each in models if (place := description.beside(each)).is_file()})
 
 
 def judged(found: Found) -> tuple:
@@ -123,9 +149,12 @@ def judged(found: Found) -> tuple:
     if results.get("good_scores_sha256") != identity(found.calibration):
         return ()
     try:
-        return tuple(Judged(**{**image, "score": float(image["score"])}) for image in results["images"])
-    except (TypeError, KeyError, ValueError):
-        raise DataError(f"{path}: damaged; run eval.py again") from None
+        images = tuple(Judged(**image) for image in results["images"])
+        if all(isinstance(each.anomalous, bool) and math.isfinite(each.score) for each in images):
+            return images
+    except TypeError:
+        pass
+    raise DataError(f"{path}: damaged; run eval.py again")
 
 
 def report(calibration: Calibration, chosen: Choice, *, images: tuple) -> list:

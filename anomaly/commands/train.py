@@ -36,6 +36,7 @@ def train(chosen: Chosen, name: str, *, ranks: Ranks) -> Optional[dict]:
     method, config, folder = chosen.method, chosen.resolved, chosen.output / name
     require_writable(folder)
     results.require_places(folder, pictures=config.pictures, gif=results.animation_of(folder, config))
+    state.require_place(folder)
     held = locked(folder) if ranks.writes else nullcontext()
     with held, logging_to(ranks.log(folder), append=getattr(config, "resume", False)):
         start = method.load(state.read(folder), chosen.given) if getattr(config, "update", False) else None

@@ -148,12 +148,14 @@ def require_place(model: Path) -> None:
     path = beside(model)
     if path.name in ("state.json", "results.json"):
         raise DataError(f"{model}: its description would replace {path.name}; choose another name")
-    if (model.parent / "state.json").is_file():  # a folder of this program, where an export may have been cut off
-        return
     known = read_json(path) if path.is_file() else None
     ours = isinstance(known, dict) and {"format_version", "input", "sha256"} <= known.keys()
     require_own(path, is_own=ours)
-    require_own(model, is_own=ours)
+    if known is None and (model.parent / "state.json").is_file() and model.stem.endswith(f"_{model.parent.name}"):
+        return  # where an export may have been cut off
+    sums: Any = known["sha256"] if isinstance(known, dict) and ours else {}
+    same = model.is_file() and sums.get(model.suffix[1:]) in (None, sha256(model))
+    require_own(model, is_own=ours and same)
 
 
 def same_model(one: Any, other: dict) -> bool:

@@ -26,7 +26,7 @@ from anomaly.measure.calibration import Calibration, calibration_of
 from anomaly.networks.registry import Backbone
 from anomaly.run import options
 from anomaly.run.errors import DataError
-from anomaly.run.files import finish, read_json, sha256, write_json, write_text
+from anomaly.run.files import finish, read_json, require_own, sha256, write_json, write_text
 from anomaly.run.progress import log
 
 RECORD = "state.json"
@@ -103,6 +103,8 @@ class State:
                     return
         except (OSError, ValueError):  # ValueError: an empty file
             pass
+        if json_of(self.folder / RECORD) != self.record:
+            raise DataError(f"{self.folder}: another training has just replaced what was there; run this again")
         raise DataError(f"{path}: missing or changed since training; train again")
 
     def array(self, name: str) -> np.ndarray:
@@ -178,6 +180,22 @@ def with_options(found: State, chosen: dict) -> Path:
         write_text(path, text)
         return made
     return write(found.folder, record)
+
+
+def json_of(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except DataError:
+        return None
+
+
+def require_place(folder: Path) -> None:
+    """No record and no options of another program are replaced. A damaged state may be: train again, it says."""
+    record = folder / RECORD
+    found = json_of(record) if record.is_file() else None
+    require_own(record, is_own=record.is_file() and not (isinstance(found, dict) and not set(KEYS) & found.keys()))
+    config = folder / CONFIG
+    require_own(config, is_own=config.is_file() and record.is_file())
 
 
 def folder_of(path: Path) -> Path:

@@ -55,6 +55,7 @@ class Scale:
 
 
 TEST_LABELS = "test labels"
+RAREST, MOST = 1e-30, 1e30  # rates and scores beyond these have no meaning, and no digits left to compute with
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,12 @@ class Choice:
 
     def __post_init__(self) -> None:
         rate = self.false_alarm_rate
-        if not isinstance(rate, Real) or not 0 < rate < 1:
-            raise UsageError(f"false_alarm_rate: {rate!r} is not allowed (a number between 0 and 1)")
-        if self.value is not None and not (isinstance(self.value, Real) and np.isfinite(self.value)):
-            raise UsageError(f"threshold: {self.value!r} is not allowed (a number)")
+        if not isinstance(rate, Real) or not RAREST <= rate < 1:
+            raise UsageError(
+                f"false_alarm_rate: {rate!r} is not allowed (a number between 0 and 1, from {RAREST:g} on)"
+            )
+        if self.value is not None and not (isinstance(self.value, Real) and abs(self.value) <= MOST):
+            raise UsageError(f"threshold: {self.value!r} is not allowed (a number, up to {MOST:g})")
 
     @property
     def options(self) -> dict:
@@ -175,7 +178,7 @@ class Calibration:
     def __post_init__(self) -> None:
         for name in ("scores", "peaks"):  # in double precision, as they are read back from a state
             object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
-            if not np.isfinite(getattr(self, name)).all():
+            if not (np.abs(getattr(self, name)) <= MOST).all():
                 raise DataError("the scores of good photographs are no numbers; the network's weights may be damaged")
         if self.names and len(self.names) != len(self.scores):
             object.__setattr__(self, "names", ())

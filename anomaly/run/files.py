@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from anomaly.run.errors import DataError, first_line
+from anomaly.run.lock import Busy, locked
 
 SOURCE = Path(__file__).resolve().parents[2]
 # Where output/ and pretrained/ are: in the project, or, of an installed package, in the working folder.
@@ -61,7 +63,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-PENDING = ".saving"  # in a folder whose files are being replaced
+PENDING, PENDING_LOCK = ".saving", ".saving.lock"  # in a folder whose files are being replaced
+PATIENCE = 10.0  # seconds, for a process that is moving files
 
 
 @contextmanager
@@ -72,25 +75,39 @@ def replacing_together(folder: Path, *, last: str) -> Iterator[Path]:
     leaves what was there; one after it is mended by `finish`.
     """
     folder = Path(folder)
-    finish(folder, last=last)
     place = folder / PENDING
     with writing(folder):
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-        try:
-            yield place
-        except BaseException:
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder, PENDING_LOCK):
+            _move(place, last=last)
             shutil.rmtree(place, ignore_errors=True)
-            raise
-    finish(folder, last=last)
+            place.mkdir()
+            try:
+                yield place
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)
+                raise
+            _move(place, last=last)
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def finish(folder: Path, *, last: str) -> None:
-    """Moves files to where they belong that `replacing_together` has written; without any it does nothing."""
-    place = folder / PENDING
-    if not (place / last).is_file():
-        return
-    with writing(folder):
+    """Does what a crash has kept `replacing_together` from; while a process is at that, it is waited for."""
+    start = time.monotonic()
+    while (folder / PENDING / last).is_file():
+        try:
+            with writing(folder), locked(folder, PENDING_LOCK):
+                _move(folder / PENDING, last=last)
+        except Busy:
+            if time.monotonic() - start > PATIENCE:
+                raise
+            time.sleep(0.02)
+
+
+def _move(place: Path, *, last: str) -> None:
+    """Files to where they belong, once all of them are there."""
+    folder = place.parent
+    if (place / last).is_file():
         for path in sorted(path for path in place.rglob("*") if path.is_file() and path != place / last):
             final = folder / path.relative_to(place)
             final.parent.mkdir(parents=True, exist_ok=True)

@@ -13,10 +13,14 @@ FILE = ".lock"
 NOT_HERE = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL)  # of a file system that knows no locks
 
 
+class Busy(DataError):
+    """Another process holds the lock."""
+
+
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Refuses, naming the process, where another one holds the folder."""
-    path = folder / FILE
+def locked(folder: Path, name: str = FILE) -> Iterator[None]:
+    """Refuses, naming the process, where another one holds the folder. `name`: of the file, one for each purpose."""
+    path = folder / name
     file = _held(path)
     try:
         os.ftruncate(file, 0)
@@ -38,7 +42,7 @@ def _held(path: Path) -> int:
                 return file
             number = os.pread(file, 20, 0).decode("ascii", "replace") or "another"
             os.close(file)
-            raise DataError(
+            raise Busy(
                 f"{path.parent}: process {number} is at work there; wait for it, or choose another --output_dir"
             ) from None
         if path.exists() and os.path.samestat(os.fstat(file), os.stat(path)):

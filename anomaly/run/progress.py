@@ -1,6 +1,7 @@
 """What a run tells while it goes on: a log on the screen and in a file, bars, the time of each phase, peak memory."""
 
 import logging
+import re
 import resource
 import sys
 import time
@@ -12,6 +13,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from anomaly.run.files import require_own
+
 log = logging.getLogger("anomaly")
 
 
@@ -22,10 +25,20 @@ class LogFile(logging.FileHandler):
         pass
 
 
+def _is_log(path: Path) -> bool:
+    """Whether it is an earlier one; one that was cut off at once is empty. What a link leads to is not looked at."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        start = file.read(24)
+    return not start or re.match(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", start) is not None
+
+
 @contextmanager
 def logging_to(path: Path, append: bool = False) -> Iterator[None]:
     """The screen gets each line as it is, the file gets it with the time."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    require_own(path, is_own=_is_log(path))
     screen = logging.StreamHandler(sys.stdout)
     file = LogFile(path, mode="a" if append else "w", encoding="utf-8")
     screen.setFormatter(logging.Formatter("%(message)s"))

@@ -102,6 +102,51 @@ def test_what_is_in_the_way_is_said_before_the_work(output, photographs, trainin
     assert {path for path in before if before[path] != after[path]} <= {str(folder / f"{main.__module__}.log")}
 
 
+def export(output: Path, name: str):
+    base = ("--category", "gear", "--output_dir", output, "--file_format", "ONNX")
+    return run(command("export", "padim"), *base, "--file_name", output / "gear" / name, *CPU)
+
+
+@pytest.mark.parametrize("name", ["mine.onnx", "mine.json", "padim_gear.json"])
+def test_an_export_replaces_no_model_of_another_program(output, name):
+    mine = output / "gear" / name
+    mine.write_text('{"mine": 1}')
+    refused(export(output, Path(name).with_suffix(".onnx").name), mine, "was not written by this program")
+    assert mine.read_text() == '{"mine": 1}'
+
+
+def test_an_export_replaces_its_own_model_but_not_what_was_put_in_its_place(output):
+    for _ in range(2):
+        assert export(output, "m.onnx").code == 0
+    (output / "gear" / "m.onnx").write_text("mine")
+    refused(export(output, "m.onnx"), output / "gear" / "m.onnx", "was not written by this program")
+
+
+def test_a_log_is_not_written_through_a_link_nor_over_a_diary(output, photographs, tmp_path):
+    (tmp_path / "diary.txt").write_text("dear diary")
+    base = ("--dataset_path", photographs, "--category", "gear", "--output_dir", output, *CPU)
+    place = output / "gear" / "eval.log"
+    place.symlink_to(tmp_path / "diary.txt")
+    refused(run(command("eval", "padim"), *base), place, "was not written by this program")
+    place.unlink()
+    place.write_text("dear diary")
+    refused(run(command("eval", "padim"), *base), place, "was not written by this program")
+    assert (tmp_path / "diary.txt").read_text() == place.read_text() == "dear diary"
+    place.unlink()
+    for _ in range(2):
+        assert run(command("eval", "padim"), *base).code == 0
+
+
+@pytest.mark.parametrize("name", ["state.json", "config.yaml"])
+def test_a_first_training_replaces_no_file_of_the_users(photographs, tmp_path, name):
+    mine = tmp_path / "out" / "gear" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text('{"mine": 1}')
+    base = ("--dataset_path", photographs, "--category", "gear", "--output_dir", tmp_path / "out")
+    refused(run(command("train", "padim"), *base, *METHODS["padim"], *RANDOM, *CPU), mine, "was not written by this")
+    assert mine.read_text() == '{"mine": 1}'
+
+
 def test_masks_of_a_data_set_are_not_replaced_by_those_of_a_prediction(output, photographs):
     shutil.copytree(output / "gear", photographs / "gear", dirs_exist_ok=True)
     rust = photographs / "gear" / "test" / "rust"

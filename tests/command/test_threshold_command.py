@@ -8,6 +8,8 @@ import yaml
 
 from anomaly.__main__ import main
 from anomaly.commands import command
+from anomaly.deploy import description
+from anomaly.run.errors import DataError
 from tests.tools import commands
 
 
@@ -66,6 +68,34 @@ def test_a_model_beside_it_that_fell_behind_is_brought_up(toy, folder):
     assert json.loads(made.with_suffix(".json").read_text())["threshold"] == other["threshold"]
 
 
+def test_numbers_that_somebody_edited_are_put_right(folder):
+    made = folder / "m.onnx"
+    where = ("--category", "gear", "--output_dir", folder.parent, "--file_format", "ONNX", "--file_name", made)
+    assert commands.run(command("export", "patchcore"), *where, *commands.CPU).code == 0
+    path = made.with_suffix(".json")
+    before = json.loads(path.read_text())
+    for wrong in (1.0, None):
+        path.write_text(json.dumps({**before, "threshold": wrong}))
+        assert "has another threshold" in commands.run(main, "threshold", folder).out
+        assert commands.run(main, "threshold", made, "--false_alarm_rate", "0.01").code == 0
+        assert json.loads(path.read_text()) == before
+    path.write_text(path.read_text()[:700])
+    assert f"{path}: damaged" in commands.run(main, "threshold", folder, "--value", "7").out
+
+
+def test_what_could_not_be_kept_everywhere_is_said(folder, monkeypatch):
+    made = folder / "m.onnx"
+    where = ("--category", "gear", "--output_dir", folder.parent, "--file_format", "ONNX", "--file_name", made)
+    assert commands.run(command("export", "patchcore"), *where, *commands.CPU).code == 0
+
+    def refuse(*arguments):
+        raise DataError("m.json: cannot be written")
+
+    monkeypatch.setattr(description, "keep", refuse)
+    result = commands.run(main, "threshold", folder, "--value", "7")
+    assert result.err == f"error: m.json: cannot be written; it is kept already in {folder / 'state.json'}\n"
+
+
 def test_the_options_to_read_follow(toy, folder):
     assert commands.run(main, "threshold", folder, "--value", "5").code == 0
     assert yaml.safe_load((folder / "config.yaml").read_text())["threshold"] == 5
@@ -82,9 +112,9 @@ def test_the_options_to_read_follow(toy, folder):
 
 def test_a_damaged_evaluation_is_said(folder):
     results = json.loads((folder / "results.json").read_text())
-    results["images"][0].pop("score")
+    results["images"][0]["anomalous"] = "False"
     (folder / "results.json").write_text(json.dumps(results))
-    result = commands.run(main, "threshold", folder)
+    result = commands.run(main, "threshold", folder, "--suggest")
     assert result.code == 1 and result.err == f"error: {folder / 'results.json'}: damaged; run eval.py again\n"
 
 

@@ -22,6 +22,7 @@ from anomaly.run.files import (
     write_json,
     write_text,
 )
+from anomaly.run.lock import Busy, locked
 
 
 def names(folder) -> list:
@@ -202,3 +203,17 @@ def test_a_folder_of_the_users_stays_theirs(tmp_path):
     claim(tmp_path / "ours", ["a.png"])
     require_own_folder(tmp_path / "ours")
     assert names(tmp_path / "ours") == [MARKER, "a.png"]
+
+
+def test_a_reader_waits_for_a_process_that_is_moving_files(tmp_path, monkeypatch):
+    place = tmp_path / files.PENDING
+    place.mkdir()
+    (place / "record").write_text("new")
+    with locked(tmp_path, files.PENDING_LOCK):
+        monkeypatch.setattr(files, "PATIENCE", 0.1)
+        with pytest.raises(Busy, match="is at work"):
+            finish(tmp_path, last="record")
+        monkeypatch.setattr(files, "PATIENCE", 10.0)
+        monkeypatch.setattr(files.time, "sleep", lambda seconds: (place / "record").replace(tmp_path / "record"))
+        finish(tmp_path, last="record")  # which the other process has done meanwhile
+    assert (tmp_path / "record").read_text() == "new"
