@@ -97,7 +97,15 @@ class Arrivals:
         return now - each.changed < self.patience
 
     def holds(self, path: Path) -> bool:
-        return path.is_relative_to(self.folder) and not any(path.resolve().is_relative_to(each) for each in self.apart)
+        return path.is_relative_to(self.folder) and not self._is_apart(path)
+
+    def _is_apart(self, path: Path) -> bool:
+        """Lies in a folder that is left out, be it by way of a link. The watched folder may lie in such a one."""
+        real, root = path.resolve(), self.folder.resolve()
+        return any(
+            real.is_relative_to(each) and not (root.is_relative_to(each) and real.is_relative_to(root))
+            for each in self.apart
+        )
 
     def forget(self, each: Waiting) -> None:
         self.waiting.pop(each.found.name, None)
@@ -126,5 +134,5 @@ class Arrivals:
                 yield Found(entry.path, about.st_size, about.st_mtime_ns)
             elif stat.S_ISDIR(about.st_mode):
                 identity, path = (about.st_dev, about.st_ino), Path(entry.path)
-                if identity not in above and path.resolve() not in self.apart:  # a link may lead back to where it lies
+                if identity not in above and not self._is_apart(path):  # a link may lead back to where it lies
                     yield from self._files(path, above | {identity})

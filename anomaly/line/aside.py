@@ -8,15 +8,21 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from anomaly.run.errors import DataError
 from anomaly.run.files import writing
 
 MOVE, LINK = "move", "link"
+# From one disk to another, or where the file system has no hard links.
+WITHOUT_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 def put(path: Path, target: Path, *, how: str) -> Path:
     """Where it is now: `target`, or, if another file has that name, the same with a number."""
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.samefile(path.parent, target.parent):  # by way of a link: unlinking it would leave none
+            raise DataError(f"it lies already where it would be put, {target.parent}")
+        before = _state(path)
         for place in places(target):
             if _is_there(path, place, how=how):
                 break
@@ -26,8 +32,15 @@ def put(path: Path, target: Path, *, how: str) -> Path:
             except FileExistsError:
                 continue
         if how == MOVE:
+            if _state(path) != before:
+                raise DataError(f"it changed while it was moved; what it was is {place}")
             path.unlink()
         return place
+
+
+def _state(path: Path) -> tuple:
+    about = path.stat()
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def places(target: Path) -> Iterator[Path]:
@@ -41,15 +54,18 @@ def places(target: Path) -> Iterator[Path]:
 def _is_there(path: Path, place: Path, *, how: str) -> bool:
     """As after a kill between the two steps. A link that leads to what is moved away would lead nowhere."""
     if how == MOVE and place.is_symlink():
-        return False
+        return path.is_symlink() and os.readlink(place) == str(path.resolve())
     return place.is_file() and (os.path.samefile(path, place) or filecmp.cmp(path, place, shallow=False))
 
 
 def _link(path: Path, place: Path, *, how: str) -> None:
+    if path.is_symlink():  # what it leads to stays where it is; a relative link would lead nowhere from elsewhere
+        os.symlink(path.resolve(), place)
+        return
     try:
         os.link(path, place)
     except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+        if error.errno not in WITHOUT_LINKS:
             raise
         if how == LINK:
             os.symlink(path.resolve(), place)
@@ -64,8 +80,18 @@ def _copy(path: Path, place: Path) -> None:
         shutil.copy2(path, temporary)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        if os.path.lexists(place):
-            raise FileExistsError(place)
-        os.rename(temporary, place)
+        _name(temporary, place)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _name(temporary: Path, place: Path) -> None:
+    """A rename would replace what appears at `place` in this moment; a link does not."""
+    try:
+        os.link(temporary, place)
+    except OSError as error:
+        if error.errno not in WITHOUT_LINKS:
+            raise
+        if os.path.lexists(place):
+            raise FileExistsError(place) from None
+        os.rename(temporary, place)

@@ -93,6 +93,21 @@ def test_links_that_lead_back_and_folders_that_are_left_out_do_no_harm(arrivals,
     assert taken(arrivals, 1) == ["b.png"]
 
 
+def test_a_link_to_a_folder_below_one_that_is_left_out_is_not_followed(arrivals, tmp_path):
+    for name in ("out/deep/a.png", "in/sub/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    (arrivals.folder / "link").symlink_to(tmp_path / "out" / "deep", target_is_directory=True)
+    arrivals.apart = (tmp_path.resolve() / "out",)
+    arrivals.look(0)
+    arrivals.look(1)
+    assert taken(arrivals, 1) == ["b.png"]
+    arrivals.apart = (tmp_path.resolve(),)  # the watched folder lies in it
+    arrivals.look(2)
+    arrivals.look(3)
+    assert taken(arrivals, 3) == ["b.png"] and arrivals.holds(arrivals.folder / "sub" / "b.png")
+
+
 def test_a_share_that_is_gone_for_a_while_is_said_once_and_nothing_is_forgotten(arrivals, told, tmp_path):
     (arrivals.folder / "a.png").write_bytes(b"1")
     arrivals.look(0)

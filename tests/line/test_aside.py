@@ -9,6 +9,7 @@ import pytest
 
 from anomaly.line import aside
 from anomaly.line.aside import LINK, MOVE, put
+from anomaly.run.errors import DataError
 
 
 @pytest.fixture
@@ -74,3 +75,53 @@ def test_what_was_linked_is_not_lost_when_it_is_moved(path, tmp_path, disk):
     put(path, tmp_path / "out" / "a.png", how=LINK)
     place = put(path, tmp_path / "out" / "a.png", how=MOVE)
     assert not path.exists() and not place.is_symlink() and place.read_bytes() == b"photograph"
+
+
+@pytest.mark.parametrize("how", [MOVE, LINK])
+def test_what_lies_there_already_by_way_of_a_link_is_not_lost(path, tmp_path, how):
+    (tmp_path / "out").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(DataError, match="lies already where it would be put"):
+        put(path, tmp_path / "out" / "a.png", how=how)
+    assert path.read_bytes() == b"photograph"
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "out"]
+
+
+@pytest.mark.parametrize("how", [MOVE, LINK])
+def test_a_relative_link_still_leads_to_its_photograph(path, tmp_path, how):
+    (tmp_path / "in").mkdir()
+    link = tmp_path / "in" / "b.png"
+    link.symlink_to("../a.png")
+    place = put(link, tmp_path / "out" / "deep" / "b.png", how=how)
+    assert place.is_symlink() and place.read_bytes() == b"photograph" and path.exists()
+    assert link.is_symlink() is (how == LINK)
+    if how == MOVE:  # as after a kill between the two steps
+        link.symlink_to("../a.png")
+        assert put(link, tmp_path / "out" / "deep" / "b.png", how=how) == place and not link.is_symlink()
+
+
+def test_what_appears_there_while_it_is_copied_is_not_replaced(path, tmp_path, monkeypatch):
+    link, place = os.link, tmp_path / "out" / "a.png"
+
+    def other_disk(source, target):
+        if Path(source) == path:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        if not place.exists():
+            place.write_bytes(b"another")
+        link(source, target)
+
+    monkeypatch.setattr(aside.os, "link", other_disk)
+    assert put(path, place, how=MOVE).read_bytes() == b"photograph" and place.read_bytes() == b"another"
+
+
+def test_a_photograph_that_comes_while_another_of_its_name_is_moved_is_not_lost(path, tmp_path, monkeypatch):
+    link = os.link
+
+    def late(source, target):
+        link(source, target)
+        (tmp_path / "new").write_bytes(b"new")
+        os.replace(tmp_path / "new", path)
+
+    monkeypatch.setattr(aside.os, "link", late)
+    with pytest.raises(DataError, match="changed while it was moved"):
+        put(path, tmp_path / "out" / "a.png", how=MOVE)
+    assert path.read_bytes() == b"new" and (tmp_path / "out" / "a.png").read_bytes() == b"photograph"
