@@ -10,6 +10,7 @@ import fcntl
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -36,6 +37,8 @@ COLUMNS = (
 )
 CSV, LINES = ".csv", (".jsonl", ".ndjson")
 HEADER = ",".join(COLUMNS) + "\n"
+FIRST = b'{"path": "'
+NEXT = b'", "verdict": '
 UNREADABLE = "UNREADABLE"  # in the place of a verdict
 
 
@@ -59,6 +62,17 @@ def shown(name: object) -> str:
 
 def unshown(text: str) -> str:
     return json.loads(text) if text.startswith('"') else text
+
+
+def is_line_of_ours(line: bytes) -> bool:
+    """Lines of others may begin as ours do. One that was cut off must go on as ours do as far as it goes."""
+    try:
+        if line.endswith(b"\n"):
+            return tuple(json.loads(line)) == COLUMNS
+    except (ValueError, TypeError, RecursionError):
+        return False
+    rest = re.sub(FIRST + rb'([^"\\]|\\.|\\$)*', b"", line, count=1)
+    return rest.startswith(NEXT) or NEXT.startswith(rest)
 
 
 class Journal:
@@ -91,11 +105,15 @@ class Journal:
 
     def _is_own(self) -> bool:
         """Whether it was begun by this program, be it that it was killed in its first line."""
-        first = HEADER if self.is_csv else '{"path": '
         if not self.path.is_file():
             return False
         with open(self.path, "rb") as file:
-            return first.encode().startswith(file.read(len(first)))
+            if self.is_csv:
+                return HEADER.encode().startswith(file.read(len(HEADER)))
+            start = file.read(len(FIRST))
+            if start != FIRST:
+                return FIRST.startswith(start)
+            return is_line_of_ours(start + file.readline())
 
     def _lock(self) -> None:
         try:
@@ -126,7 +144,7 @@ class Journal:
             self._know(row)
             if row["score"] not in (None, "") and row["threshold"] not in (None, ""):
                 self.before.append((float(row["threshold"]), float(row["score"])))
-        except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error):
             self.damaged += 1
 
     def _parsed(self, line: bytes) -> dict:

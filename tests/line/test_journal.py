@@ -82,6 +82,18 @@ def test_a_torn_line_is_cut_off_wherever_it_was_torn(path, cut):
     assert names_in(path) == ["a.png", "b.png"]
 
 
+def test_a_torn_first_line_is_known_as_ours_wherever_it_was_torn(tmp_path):
+    path = tmp_path / "results.jsonl"
+    with Journal(path) as made:
+        made.add([row('odd\\ "name".png')])
+    whole = path.read_bytes()
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        with Journal(path) as again:
+            assert not again.done
+        assert path.read_bytes() == b""
+
+
 def test_a_torn_header_is_written_again(tmp_path):
     path = tmp_path / "results.csv"
     for content in (HEADER[:20], ""):
@@ -95,13 +107,24 @@ def test_a_line_in_the_middle_that_says_nothing_stays_and_is_counted(path):
     with Journal(path) as made:
         made.add([row("a.png")])
     path.write_bytes(path.read_bytes() + b"\0\0\0 nothing\n\xff\xfe\n\n[1]\n" + bytes(200_000) + b"\n")
+    path.write_bytes(path.read_bytes() + b"[" * 100_000 + b"\n")
     with Journal(path) as again:
-        assert again.damaged == 5 and list(again.done) == ["a.png"]
+        assert again.damaged == 6 and list(again.done) == ["a.png"]
     assert b"nothing" in path.read_bytes()
 
 
 def test_nothing_of_others_is_written_to(tmp_path):
-    for name, content in (("a.csv", "path,verdict\n"), ("b.jsonl", "[]\n"), ("c.csv", '{"path": 1}')):
+    for name, content in (
+        ("a.csv", "path,verdict\n"),
+        ("b.jsonl", "[]\n"),
+        ("c.csv", '{"path": 1}'),
+        ("d.jsonl", '{"path": "a.png", "label": 1}\n{"path": "b.pn'),
+        ("e.jsonl", '{"path": "a.png", "label": 1}'),
+        ("f.jsonl", '{"path": "a.png"}'),
+        ("g.jsonl", '{"path": 1}'),
+        ("h.jsonl", "[" * 100_000 + "\n"),
+        ("i.jsonl", '{"path": "a", "x": ' + "[" * 100_000 + "\n"),
+    ):
         (tmp_path / name).write_text(content)
         if name != "c.csv":
             with pytest.raises(DataError, match="not written by this program"):
