@@ -221,8 +221,9 @@ class Watch:
                 score = row["score"] if row["normalised"] is None else row["normalised"]
                 self.say(f"{row['verdict']:9}  {score:.4f}  {shown(row['path'])}")
         for judged in judgements:
-            if self.aside and judged.verdict == ANOMALOUS:
-                self._aside(judged.sample.path)
+            path = judged.sample.path  # where another photograph may lie by now, which has not been judged
+            if self.aside and judged.verdict == ANOMALOUS and self._is_as(path, self.journal.done[str(path)]):
+                self._aside(path)
         self._look_for_drift(each.score for each in judgements)
 
     def _look_for_drift(self, scores: Iterable[float]) -> None:

@@ -141,6 +141,20 @@ def test_anomalous_ones_are_put_aside_also_after_a_kill(place, how):
     assert len(place.rows) == 3
 
 
+@pytest.mark.parametrize("how", [MOVE, LINK])
+def test_a_photograph_that_comes_under_the_name_of_one_being_judged_is_not_taken_for_it(place, how):
+    path = place.put("a.png", defect=True)
+
+    def come(judgement):
+        if judgement.verdict == ANOMALOUS:
+            place.put("new.png", seed=1).replace(path)
+
+    place.watch(aside=(place.out, how), also=come)
+    assert path.exists() and not place.out.exists()
+    lines = [json.loads(line) for line in place.results.read_text().splitlines()]
+    assert [line["verdict"] for line in lines] == [ANOMALOUS, NORMAL]
+
+
 def test_where_nothing_can_be_put_it_goes_on(place, tmp_path):
     place.put("bad.png", defect=True)
     (tmp_path / "file").touch()
