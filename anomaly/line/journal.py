@@ -156,9 +156,21 @@ class Journal:
     def add(self, rows: Iterable[dict]) -> None:
         """Rows with the keys of COLUMNS, all of which are on the disk afterwards, or none."""
         listed = list(rows)
+        self._require_there()
         self._write(b"".join(self._line(row) for row in listed))
         for row in listed:
             self._know(row)
+
+    def _require_there(self) -> None:
+        """What is written to a file that has lost its name is lost; what is judged now is judged again by the next."""
+        try:
+            is_there = os.path.samestat(os.stat(self.path), os.fstat(self.file))
+        except FileNotFoundError:
+            is_there = False
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be looked at ({error.strerror})") from None
+        if not is_there:
+            raise DataError(f"{self.path}: was removed, renamed or replaced while it was written to; start again")
 
     def _know(self, row: dict) -> None:
         seen = Seen(int(row["bytes"]), int(row["modified"]), row["content"], sys.intern(row["verdict"]))

@@ -154,6 +154,20 @@ def test_a_full_disk_leaves_no_half_line(path, monkeypatch):
         assert path.read_bytes() == before and list(made.done) == ["a.png"]
 
 
+def test_a_file_that_is_taken_away_is_said_and_nothing_goes_on_without_it(path):
+    with Journal(path) as made:
+        made.add([row("a.png")])
+        path.rename(path.with_name("old"))
+        for _ in range(2):
+            with pytest.raises(DataError, match="removed, renamed or replaced"):
+                made.add([row("b.png")])
+            path.write_text("")  # another file of its name
+        assert list(made.done) == ["a.png"]
+    path.unlink()
+    path.with_name("old").rename(path)
+    assert names_in(path) == ["a.png"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_on_the_screen_is_one_line_and_comes_back(name):
     assert shown(name).isprintable() and unshown(shown(name)) == name
