@@ -56,6 +56,14 @@ def is_asked_for(entry: os.DirEntry) -> bool:
         return False
 
 
+def identity_of(folder: Path) -> set:
+    try:
+        about = folder.stat()
+    except OSError:  # it is told when it is read
+        return set()
+    return {(about.st_dev, about.st_ino)}
+
+
 @dataclass
 class Arrivals:
     folder: Path
@@ -70,7 +78,7 @@ class Arrivals:
         """Once through the folder."""
         now = time.monotonic() if now is None else now
         there = set()
-        for found in self._files(self.folder, set()):
+        for found in self._files(self.folder, identity_of(self.folder)):
             name = found.name
             there.add(name)
             seen, known = self.done.get(name), self.waiting.get(name)

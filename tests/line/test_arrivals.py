@@ -81,16 +81,18 @@ def test_what_cannot_be_read_is_tried_again_with_pauses_until_patience_ends(arri
 def test_links_that_lead_back_and_folders_that_are_left_out_do_no_harm(arrivals, tmp_path):
     (arrivals.folder / "sub").mkdir()
     (arrivals.folder / "sub" / "back").symlink_to(arrivals.folder, target_is_directory=True)
+    (arrivals.folder / "self").symlink_to(".")
     (arrivals.folder / "nowhere.png").symlink_to(tmp_path / "gone")
     for name in ("itself", "itself.png"):
         (arrivals.folder / name).symlink_to(arrivals.folder / name)
     (arrivals.folder / "apart").mkdir()
     (arrivals.folder / "apart" / "a.png").write_bytes(b"1")
-    (arrivals.folder / "sub" / "b.png").write_bytes(b"1")
+    for name in ("sub/b.png", "c.png"):
+        (arrivals.folder / name).write_bytes(b"1")
     arrivals.apart = ((arrivals.folder / "apart").resolve(),)
     arrivals.look(0)
     arrivals.look(1)
-    assert taken(arrivals, 1) == ["b.png"]
+    assert sorted(taken(arrivals, 1)) == ["b.png", "c.png"]
 
 
 def test_a_link_to_a_folder_below_one_that_is_left_out_is_not_followed(arrivals, tmp_path):
