@@ -8,7 +8,17 @@ from anomaly.line.drift import WINDOW
 from anomaly.run.device import TARGETS
 from anomaly.run.errors import UsageError
 
-LEAST = 20  # photographs of a window
+# What options may be, also where they are written as inf or nan, which no clock and no memory can take.
+BOUNDS = {
+    "drift_window": (20, 1_000_000),
+    "batch_size": (1, 10_000),
+    "interval": (0.01, 86_400),
+    "patience": (0, float("inf")),
+    "most_megabytes": (0.001, 100_000),
+    "most_megapixels": (0.001, 100_000),
+    "most_seconds": (0.001, 86_400),
+    "most_requests": (1, 100_000),
+}
 
 
 def add_detector(parser: argparse.ArgumentParser, *, several: bool) -> None:
@@ -30,11 +40,17 @@ def add_drift(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def require_within(**values: float) -> None:
+    for name, value in values.items():
+        least, most = BOUNDS[name]
+        if not least <= value <= most:
+            raise UsageError(f"--{name}: {value} is not allowed ({least} to {most})")
+
+
 def opened(model: str, args: argparse.Namespace) -> Detector:
     """The detector at a path, with the threshold asked for."""
     from anomaly.deploy.loading import load
 
-    if args.drift_window < LEAST:
-        raise UsageError(f"--drift_window: {args.drift_window} is not allowed ({LEAST} or more)")
+    require_within(drift_window=args.drift_window)
     names = ("false_alarm_rate", "threshold", "device_target")
     return load(Path(model), **{name: getattr(args, name) for name in names if getattr(args, name) is not None})

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from anomaly.commands.at_line import add_detector, add_drift, opened
+from anomaly.commands.at_line import add_detector, add_drift, opened, require_within
 from anomaly.detector import Detector
 from anomaly.line.uploads import Limits
 from anomaly.run import device
@@ -69,9 +69,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def chosen_limits(args: argparse.Namespace) -> Limits:
-    for name in ("most_megabytes", "most_megapixels", "most_seconds", "most_requests", "batch_size"):
-        if not getattr(args, name) > 0:
-            raise UsageError(f"--{name}: {getattr(args, name)} is not allowed (more than 0)")
+    names = ("most_megabytes", "most_megapixels", "most_seconds", "most_requests", "batch_size")
+    require_within(**{name: getattr(args, name) for name in names})
     return Limits(args.most_megabytes, args.most_megapixels, args.most_seconds, args.most_requests)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Event
 from typing import Optional
 
-from anomaly.commands.at_line import add_detector, add_drift, opened
+from anomaly.commands.at_line import add_detector, add_drift, opened, require_within
 from anomaly.detector import Detector
 from anomaly.line import aside
 from anomaly.line.arrivals import PATIENCE, Arrivals
@@ -31,6 +31,7 @@ from anomaly.run.flags import Parser
 
 INTERVAL = 1.0
 MEGAPIXELS = 200.0
+MEGABYTES = 1000.0  # so many pixels in a file that does not pack them
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -42,6 +43,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         results=args.results,
         interval=args.interval,
         batch_size=args.batch_size,
+        megabytes=args.most_megabytes,
         megapixels=args.most_megapixels,
         patience=args.patience,
         window=args.drift_window,
@@ -65,6 +67,9 @@ def parser() -> argparse.ArgumentParser:
         default=PATIENCE,
         help="seconds that a photograph may stand still and not be whole, before it counts as damaged "
         "(default: %(default)s)",
+    )
+    made.add_argument(
+        "--most_megabytes", type=float, default=MEGABYTES, help="of a photograph's file (default: %(default)s)"
     )
     made.add_argument(
         "--most_megapixels", type=float, default=MEGAPIXELS, help="of a photograph (default: %(default)s)"
@@ -92,6 +97,7 @@ def follow(
     interval: float = INTERVAL,
     batch_size: int = 8,
     workers: int = 4,
+    megabytes: float = MEGABYTES,
     megapixels: float = MEGAPIXELS,
     patience: float = PATIENCE,
     window: int = WINDOW,
@@ -104,9 +110,8 @@ def follow(
 
     `also` is called with each judgement, in threads; `apart`: folders of results, which are not watched.
     """
-    for name, value, least in (("interval", interval, 0.01), ("batch_size", batch_size, 1), ("patience", patience, 0)):
-        if not value >= least:
-            raise UsageError(f"--{name}: {value} is not allowed ({least} or more)")
+    require_within(interval=interval, batch_size=batch_size, patience=patience)
+    require_within(most_megabytes=megabytes, most_megapixels=megapixels)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     folder = Path(os.path.abspath(folder))  # so that results stay true where the program is started elsewhere
@@ -123,7 +128,7 @@ def follow(
             tell=tell,
             batch_size=batch_size,
             workers=workers,
-            limits=Limits(megapixels=megapixels),
+            limits=Limits(megabytes, megapixels),
             aside=put_aside,
             also=also,
             stop=stopped_by_signals(),

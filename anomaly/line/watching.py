@@ -136,6 +136,9 @@ class Watch:
 
     def _read(self, waiting: Waiting) -> Read:
         path, (name, size, modified) = waiting.found.path, waiting.found
+        if size > self.limits.bytes:  # before it is read into memory
+            reason = f"{path}: {size / 1e6:.1f} MB; up to {self.limits.megabytes:g} are taken"
+            return Read(waiting, "", None, reason)
         seen = self.journal.done.get(name)
         try:
             content = content_of(path)

@@ -111,6 +111,15 @@ def test_bad_files_are_one_line_each_and_are_not_tried_for_ever(place):
     assert place.watch().count == 1
 
 
+def test_what_is_too_large_a_file_is_not_read(place, monkeypatch):
+    path = place.put("a.png")
+    with open(path, "r+b") as file:
+        file.truncate(2_000_000)
+    monkeypatch.setattr(watching, "content_of", None)
+    place.watch(limits=Limits(megabytes=1))
+    assert place.rows["a.png"]["verdict"] == "UNREADABLE" and "2.0 MB; up to 1 " in place.rows["a.png"]["error"]
+
+
 def test_a_photograph_that_is_still_being_written_is_waited_for(place):
     path = place.put("slow.png")
     whole = path.read_bytes()
