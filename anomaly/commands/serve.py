@@ -41,7 +41,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if not local and not token:
             say(f"warning: everyone who reaches {args.host} may use it; --token or {TOKEN} asks for a token")
         say(f"serving at {serving.address(listening)}")
-        serving.serve(service.app(room, token=token), listening, local=local and not token, seconds=limits.seconds)
+        serving.serve(
+            service.app(room, token=token),
+            listening,
+            local=local and not token,
+            seconds=limits.seconds,
+            answered=room.counts.answered,
+        )
     say("ended in order")
     return 0
 

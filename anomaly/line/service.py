@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,7 +20,7 @@ from anomaly.line.answers import ANSWERS, BODY, Answer, Health, Models
 from anomaly.line.batching import Closed
 from anomaly.line.room import Room
 from anomaly.line.uploads import Refused
-from anomaly.run.errors import DataError
+from anomaly.run.errors import DataError, first_line
 
 PAGES = {
     "": ("page.html", "text/html"),
@@ -52,7 +51,7 @@ def app(room: Room, *, token: str = "") -> FastAPI:
         redoc_url=None,
         telemetry=SILENT,
     )
-    answering_errors(made)
+    answering_errors(made, room.tell)
     with_pages(made)
     with_state(made, room, guarded=[Depends(asked_for(token))])
     with_predict(made, room, guarded=[Depends(asked_for(token))])
@@ -87,20 +86,10 @@ def with_predict(made: FastAPI, room: Room, *, guarded: list) -> None:
         name: Annotated[str, Query(description="What the photograph is called.")] = "",
     ) -> Response:
         """Judges one photograph."""
-        began = time.perf_counter()
-        status = 500
-        try:
-            if busy.locked():
-                raise Refused(503, f"{room.limits.waiting} requests are being worked on; try again")
-            async with busy:
-                answer = await in_time(request, room, model=model, shown=map, name=name)
-            status = 200
-            return JSONResponse(answer)
-        except Refused as refused:
-            status = refused.status
-            raise
-        finally:
-            room.counts.answered(status, time.perf_counter() - began)
+        if busy.locked():
+            raise Refused(503, f"{room.limits.waiting} requests are being worked on; try again")
+        async with busy:
+            return JSONResponse(await in_time(request, room, model=model, shown=map, name=name))
 
 
 async def in_time(request: Request, room: Room, *, model: Optional[str], shown: str, name: str) -> dict:
@@ -186,8 +175,8 @@ def page(answer: Callable[[], Response]) -> Callable[[Request], Awaitable[Respon
     return answered
 
 
-def answering_errors(made: FastAPI) -> None:
-    """Everything that goes wrong is JSON with one key, `error`."""
+def answering_errors(made: FastAPI, tell: Callable[[str], None]) -> None:
+    """Everything that goes wrong is JSON with one key, `error`. What is no fault of the client is in the log too."""
 
     @made.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
@@ -204,10 +193,12 @@ def answering_errors(made: FastAPI) -> None:
 
     @made.exception_handler(DataError)
     async def failed(request: Request, error: DataError) -> Response:
+        tell(f"500: {error}")
         return told(500, str(error))
 
     @made.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
+        tell(f"500: {type(error).__name__}: {first_line(error, 300)}")  # its traceback follows
         return told(500, "something went wrong; the log of the service says what")
 
 

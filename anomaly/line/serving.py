@@ -3,6 +3,8 @@
 import ipaddress
 import signal
 import socket
+import time
+from collections.abc import Callable
 from typing import Any, Optional
 from urllib.parse import urlsplit
 
@@ -12,6 +14,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from anomaly.run.errors import DataError
 
 CONNECTIONS = 512
+COUNTED = "/predict"
+Answered = Callable[[int, float], None]
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -45,18 +49,23 @@ class Guard:
     """Turns away what other sites make a browser send, and adds to every answer what keeps a browser careful.
 
     `local`: it serves this machine alone and without a token, so it wants to be called by a name of this machine.
+    `answered`: is told the status and the seconds of every answer to COUNTED, whoever gave it.
     """
 
-    def __init__(self, app: Any, *, local: bool) -> None:
-        self.app, self.local = app, local
+    def __init__(self, app: Any, *, local: bool, answered: Answered) -> None:
+        self.app, self.local, self.answered = app, local, answered
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
 
+        began = time.perf_counter()
+
         async def careful(message: Any) -> None:
             if message["type"] == "http.response.start":
+                if scope["path"] == COUNTED:
+                    self.answered(message["status"], time.perf_counter() - began)
                 more = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
                 message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
@@ -105,17 +114,17 @@ def bound(host: str, port: int) -> socket.socket:
         raise DataError(f"--host {host} --port {port}: {reason}; choose another") from None
 
 
-def serve(app: Any, listening: socket.socket, *, local: bool, seconds: float) -> None:
+def serve(app: Any, listening: socket.socket, *, local: bool, seconds: float, answered: Answered) -> None:
     """Until SIGTERM or SIGINT: then no new connection is taken, and what was asked for is answered."""
     for number in (signal.SIGINT, signal.SIGTERM):  # which uvicorn raises again when it has ended
         signal.signal(number, lambda *_: None)
-    server(app, local=local, seconds=seconds).run([listening])
+    server(app, local=local, seconds=seconds, answered=answered).run([listening])
 
 
-def server(app: Any, *, local: bool, seconds: float) -> uvicorn.Server:
+def server(app: Any, *, local: bool, seconds: float, answered: Answered) -> uvicorn.Server:
     """`seconds`: that a request may take."""
     config = uvicorn.Config(
-        Guard(app, local=local),
+        Guard(app, local=local, answered=answered),
         http=impatient(seconds),
         ws="none",
         lifespan="on",

@@ -38,7 +38,8 @@ def served(detectors, *, token="", limits=None, local=True):
     limits = limits or Limits(megabytes=1, seconds=5, waiting=16)
     room = Room(detectors, limits=limits, batch_size=4, window=100, tell=told.append)
     listening = serving.bound("127.0.0.1", 0)
-    server = serving.server(service.app(room, token=token), local=local, seconds=limits.seconds)
+    made = service.app(room, token=token)
+    server = serving.server(made, local=local, seconds=limits.seconds, answered=room.counts.answered)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     port = listening.getsockname()[1]
@@ -153,8 +154,11 @@ ODD = {
 @pytest.mark.parametrize("kind", ODD)
 def test_what_is_wrong_has_a_status_and_a_reason(running, kind):
     path, body, headers, wanted = ODD[kind]
+    before = +running.room.counts.answers
     status, found, _ = running.ask(path, body, **headers)
     assert status == wanted and list(found) == ["error"] and found["error"] and "\n" not in found["error"]
+    counted = [(wanted,)] if path.startswith("/predict") else []
+    assert list((running.room.counts.answers - before).elements()) == counted
 
 
 def test_a_large_upload_without_a_length_is_cut_off_and_does_not_stay_in_memory(running):
@@ -245,6 +249,7 @@ def test_a_token_is_wanted_where_there_is_one(detector):
                 assert status == 401 and found["error"] and headers["www-authenticate"] == "Bearer"
             assert made.ask(path, body, **right)[0] == 200
         assert made.ask("/health")[0] == made.ask("/")[0] == 200
+        assert made.room.counts.answers == {(401,): 3, (200,): 1}
 
 
 def test_more_than_is_allowed_at_once_is_told_to_come_again(detector):
@@ -309,6 +314,9 @@ def test_what_the_detector_cannot_do_is_no_fault_of_the_client(detector, caplog)
         status, found, _ = made.ask("/predict?model=worse", GOOD)
         assert status == 500 and "secret" not in found["error"]
         assert made.ask("/health")[0] == 200
+        assert made.room.counts.answers == {(500,): 2}
+        assert ["no finite score" in made.told[0], "a secret of the house" in made.told[1]] == [True, True]
+        assert len(made.told) == 2 and all(each.startswith("500: ") and "\n" not in each for each in made.told)
     assert "a secret of the house" in caplog.text  # the log has it
 
 
