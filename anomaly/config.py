@@ -222,12 +222,12 @@ def read_back(cls: type[AnyConfig], trained: dict, *, folder: Path, chosen: dict
         for spec in dataclasses.fields(cls)
         if spec.name in trained and (spec.metadata["trained"] or spec.name in KEPT)
     }
-    if chosen.keys() & {"false_alarm_rate", "threshold"}:
+    if chosen.keys() & {"false_alarm_rate", "threshold"} or chosen.get("robust_threshold"):
         kept |= {"threshold": None, "threshold_source": ""}
     for spec in dataclasses.fields(cls):
         if spec.metadata["trained"] and spec.name in chosen and chosen[spec.name] != kept.get(spec.name):
             raise DataError(
-                f"{folder}: was trained with {spec.name} {kept.get(spec.name)}, not "
-                f"{chosen[spec.name]}; leave --{spec.name} out or train again"
+                f"{folder}: was trained with {spec.name} {str(kept.get(spec.name))[:60] or 'none'}, not "
+                f"{str(chosen[spec.name])[:60] or 'none'}; leave --{spec.name} out or train again"
             )
     return cls(**{**kept, **chosen})

@@ -60,7 +60,7 @@ class Chosen:
 
     def one_category(self, hint: str = "") -> str:
         if len(self.categories) != 1 or self.categories == ("all",):
-            raise UsageError(f"--category is needed{hint}: one of them")
+            raise UsageError(f"--category is needed{hint}: the name of one category")
         return self.categories[0]
 
 

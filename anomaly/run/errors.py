@@ -46,6 +46,9 @@ def explain(error: Exception) -> tuple:
         return error.exit_code, str(error)
     if isinstance(error, MemoryError):
         return 1, f"out of memory ({error}); try a smaller --resize, --coreset_ratio or --batch_size"
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("anomaly"):
+        remedy = "source .venv/bin/activate, or pip install -r requirements.txt"
+        return 1, f"{sys.executable} has no package {error.name}; {remedy}"
     if isinstance(error, OSError) and error.strerror:
         return 1, f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return 1, f"unexpected: {type(error).__name__}: {first_line(error, 300)} (--debug shows where)"

@@ -33,6 +33,7 @@ def test_what_is_kept_holds_for_all_that_comes_after(toy, folder):
     assert evaluated(toy, folder)["threshold"] == 123.5
     assert evaluated(toy, folder, "--false_alarm_rate", "0.2")["threshold"] < 123.5
     assert evaluated(toy, folder, "--threshold", "7")["threshold"] == 7
+    assert evaluated(toy, folder, "--robust_threshold", "true")["threshold"] < 123.5
     made = folder / "m.onnx"
     exported = commands.run(
         command("export", "patchcore"),

@@ -59,8 +59,8 @@ def test_what_chinese_readers_type_is_what_the_english_pages_say():
 def photos(toy, tmp_path_factory) -> Iterator[Path]:
     """The folder that the commands are typed in."""
     folder = tmp_path_factory.mktemp("readme")
-    for source, name in (("train/good", "good"), ("test/rust", "bad"), ("test/rust", "new")):
-        shutil.copytree(toy / "gear" / source, folder / "photos" / name)
+    for source, name in (("train/good", "photos/good"), ("test/rust", "photos/bad"), ("test/rust", "incoming")):
+        shutil.copytree(toy / "gear" / source, folder / name)
     with pages.Inside(folder):
         yield folder
 
@@ -74,7 +74,7 @@ def test_the_three_commands_work_as_they_stand(photos):
         said.append(done.out)
     check, train, predict = said
     assert "to train on" in check and "img_auc" in train
-    assert re.match(r"(ANOMALOUS|NORMAL) +0\.\d{4}  photos/new/000\.png", predict)
+    assert re.match(r"(ANOMALOUS|NORMAL) +0\.\d{4}  incoming/000\.png", predict)
 
 
 def test_the_python_lines_work_as_they_stand(photos, capsys):
