@@ -3,13 +3,16 @@
 anomaly train patchcore --dataset_path data --category bottle
 """
 
+import ast
 import importlib
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Optional
 
 from anomaly import __version__
 from anomaly.run.errors import UsageError, guarded
+from anomaly.run.files import method_names
 
 # Commands that need no method.
 TOOLS = {
@@ -53,16 +56,15 @@ def run(words: list) -> int:
         return 0
     if words and words[0] in TOOLS:
         return called(f"anomaly {words[0]}", importlib.import_module(TOOLS[words[0]]).main, arguments=words[1:])
-    # Only now: the rooms of the methods bring numpy and opencv with them.
-    from anomaly import methods
-    from anomaly.commands import command
     from anomaly.run.options import COMMANDS
 
     if set(words[:2]) & set(HELP):  # after a method they are the command's own
-        print(usage(COMMANDS, methods.names()))
+        print(usage(COMMANDS, method_names()))
         return 0
     name = one_of((*COMMANDS, *TOOLS), words[:1], kind="command")
-    method = one_of(methods.names(), words[1:2], kind="method")
+    method = one_of(method_names(), words[1:2], kind="method")
+    from anomaly.commands import command  # only now: the rooms of the methods bring numpy and opencv with them
+
     return called(f"anomaly {name} {method}", command(name, method), arguments=words[2:])
 
 
@@ -88,7 +90,10 @@ def usage(commands: tuple, methods: tuple) -> str:
 
 
 def first_line(module: str) -> str:
-    return str(importlib.import_module(module).__doc__).splitlines()[0].format(title="METHOD")
+    place = (
+        Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
+    )  # read, since importing takes time
+    return str(ast.get_docstring(ast.parse(place.read_text(encoding="utf-8")))).splitlines()[0].format(title="METHOD")
 
 
 if __name__ == "__main__":

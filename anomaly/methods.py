@@ -23,7 +23,7 @@ from anomaly.networks import fetch, registry
 from anomaly.networks.registry import Backbone
 from anomaly.run import device, memory
 from anomaly.run.errors import DataError, UsageError
-from anomaly.run.files import SOURCE
+from anomaly.run.files import method_names as names
 from anomaly.run.job import Job
 from anomaly.run.options import known
 from anomaly.run.progress import Callback, log, silent
@@ -188,12 +188,6 @@ def difference(before: Fitted, after: Fitted) -> str:
 def _loaded(name: str, layers: tuple, source: str, seed: int, stamp: int) -> Backbone:
     weights: Any = importlib.import_module("anomaly.networks.weights")  # which loads MindSpore
     return weights.load_backbone(name, layers, source=source, seed=seed)
-
-
-def names(folder: Path = SOURCE) -> tuple:
-    """Those whose folders are there; this order puts FastFlow, whose training takes the longest, last."""
-    found = {path.parents[1].name for path in folder.glob("*/src/detector.py")}
-    return tuple(sorted((name for name in found if (folder / name / "__init__.py").is_file()), reverse=True))
 
 
 def get(name: str) -> Method:

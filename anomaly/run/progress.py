@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from anomaly.run.files import require_own
 
 log = logging.getLogger("anomaly")
@@ -102,10 +100,19 @@ UNITS = {"coreset": "pick", "gaussians": "position", "training": "epoch", "downl
 EVERY = 15.0  # seconds from one line to the next, where there is no terminal
 
 
+def clock(seconds: float) -> str:
+    """A length of time as 01:30, or 2:01:30."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+
+
 class Bar:
     """One phase on a terminal."""
 
     def __init__(self, step: Step) -> None:
+        from tqdm import tqdm  # here, since --help need not wait for it
+
         self.bar = tqdm(
             total=step.total,
             desc=step.phase,
@@ -137,7 +144,7 @@ class Lines:
         if now - self.said < EVERY or not done or step.done >= step.total:
             return
         self.said = now
-        left = tqdm.format_interval((now - self.start) / done * (step.total - step.done))
+        left = clock((now - self.start) / done * (step.total - step.done))
         unit = UNITS.get(step.phase, "image")
         note = f" ({step.note})" if step.note else ""
         print(
@@ -164,7 +171,7 @@ class TimeLeft:
         if not done:
             return text
         left = (time.monotonic() - self.start) / done * (self.total - done)
-        return f"{text}, about {tqdm.format_interval(left)} left"
+        return f"{text}, about {clock(left)} left"
 
 
 class Bars:

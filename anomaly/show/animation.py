@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from anomaly.measure.judgement import Judgement
 from anomaly.run.files import replacing
@@ -22,7 +22,7 @@ class Animation:
     """Gathers frames from a stream of judgements."""
 
     def __init__(self) -> None:
-        self.frames: list[Image.Image] = []
+        self.frames: list[Any] = []  # images of Pillow
         self.seen: Counter = Counter()
 
     def gathered(self, judgements: Iterable[Judgement]) -> Iterator[Judgement]:
@@ -43,6 +43,8 @@ class Animation:
 
 
 def is_ours(path: Path) -> bool:
+    from PIL import Image
+
     try:
         with Image.open(path) as found:
             return found.info.get("comment") == COMMENT
@@ -59,8 +61,10 @@ def scenes(judged: Judgement) -> Iterator[tuple]:
         yield "truth", np.repeat(found.mask[..., None] * np.uint8(255), 3, axis=2)
 
 
-def framed(picture: np.ndarray, title: str) -> Image.Image:
-    """All frames are of one size, whatever the photographs are."""
+def framed(picture: np.ndarray, title: str) -> Any:
+    """An image of Pillow. All frames are of one size, whatever the photographs are."""
+    from PIL import Image  # here, since few need it
+
     head = lettering.height(lettering.SMALLEST)
     frame = np.full((SIDE + head, SIDE, 3), 255, np.uint8)
     lettering.write(frame, lettering.fitting(title, lettering.SMALLEST, room=SIDE), place=(2, round(head * 0.7)))

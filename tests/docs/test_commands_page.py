@@ -7,7 +7,6 @@ from pathlib import Path
 import pages
 import pytest
 
-pytestmark = pytest.mark.xdist_group("commands-page")  # what one test makes the others use
 RUN = ("docs/commands.md", "docs/export.md", "docs/data.md")
 HERE = ("--output_dir", "output/patchcore")  # of a checkout it would be the project's
 
@@ -34,11 +33,10 @@ def folder(toy, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("page", RUN)
-def test_every_command_works(folder, page):
+def test_every_command_works(folder):
     """In this order: a page goes on from what the one before it trained."""
     with pages.Inside(folder):
-        for block in pages.blocks(page, "bash"):
+        for block in [block for page in RUN for block in pages.blocks(page, "bash")]:
             for words in [] if block.needs else pages.typed(block.text):
                 done = pages.called(words, *([] if is_check(words) else HERE))
                 allowed = (0, 3) if "--fail_on_anomaly" in words else (0,)
