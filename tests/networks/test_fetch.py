@@ -13,6 +13,7 @@ import commands
 import pytest
 
 from anomaly.commands import fetch as command
+from anomaly.networks import download
 from anomaly.networks import fetch as module
 from anomaly.networks.fetch import fetch
 from anomaly.run.errors import DataError
@@ -128,7 +129,7 @@ def test_a_wrong_checksum_is_called_that(server, tmp_path):
 
 
 def test_a_whole_download_has_a_limit_too(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "LIMIT", -1)
+    monkeypatch.setattr(download, "LIMIT", -1)
     with pytest.raises(DataError, match="not complete"):
         fetch(GOOD, tmp_path)
 
