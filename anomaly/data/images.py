@@ -7,7 +7,6 @@ from typing import Any, Optional, Union
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from anomaly.run.errors import DataError
 from anomaly.run.files import replacing
@@ -83,6 +82,8 @@ def _decode_png(content: bytes) -> Optional[np.ndarray]:
 
 def size_of(path: Path) -> tuple:
     """Height and width, as read_image gives them, by the head of the file alone where that is possible."""
+    from PIL import Image  # here, since --help need not wait for it
+
     try:
         with Image.open(path) as image:
             width, height = image.size

@@ -3,7 +3,6 @@
 It says how to resize and crop, what the model gives, the threshold, and a checksum.
 """
 
-import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -71,6 +70,8 @@ def unknown(method: str) -> Description:
 
 def common(backbone: Backbone, transform: Transform, *, batch: Optional[int]) -> dict:
     """What is to be known of any exported network that takes photographs."""
+    from importlib.metadata import version  # here, since --help need not wait for it
+
     return {
         "format_version": FORMAT_VERSION if views(transform) else PLAIN_VERSION,
         "backbone": backbone.name,
@@ -86,7 +87,7 @@ def common(backbone: Backbone, transform: Transform, *, batch: Optional[int]) ->
             **views(transform),
             "batch_size": batch or DYNAMIC,
         },
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": {name: version(name) for name in PACKAGES},
     }
 
 

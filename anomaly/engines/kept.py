@@ -6,7 +6,6 @@ written, nothing is kept.
 
 import functools
 import hashlib
-import importlib.metadata
 import os
 import re
 import sys
@@ -28,7 +27,9 @@ NAME = re.compile(r"\w+-[0-9a-f]{16}\.onnx")
 def key(examples: dict, outputs: tuple, *, make: Callable, numbers: tuple) -> str:
     """Differs where the graphs differ: by versions, sources, inputs, outputs, or the numbers in them."""
     shapes = {name: (array.shape[1:], str(array.dtype)) for name, array in examples.items()}
-    version = importlib.metadata.version("mindspore")
+    from importlib import metadata  # here, since --help need not wait for it
+
+    version = metadata.version("mindspore")
     digest = hashlib.sha256(repr((version, shapes, outputs, numbers)).encode())
     for source in sources(make):
         digest.update(source.read_bytes())
