@@ -103,7 +103,7 @@ class State:
                     return
         except (OSError, ValueError):  # ValueError: an empty file
             pass
-        if json_of(self.folder / RECORD) != self.record:
+        if json_of(self.folder / RECORD) not in (None, self.record):
             raise DataError(f"{self.folder}: another training has just replaced what was there; run this again")
         raise DataError(f"{path}: missing or changed since training; train again")
 

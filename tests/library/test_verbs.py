@@ -13,6 +13,7 @@ from anomaly import methods
 from anomaly.data.images import read_image, read_mask
 from anomaly.data.layouts import load_category
 from anomaly.data.samples import Sample
+from anomaly.deploy import state
 from anomaly.run.progress import Step
 
 SIZE = {"backbone": "resnet18", "resize": 64, "crop": None, "pre_ckpt_path": "random", "device_target": "CPU"}
@@ -280,3 +281,17 @@ def test_scores_that_are_not_finite_are_no_verdicts(fitted, arrays, monkeypatch)
     monkeypatch.setattr(type(detector), "score", broken)
     with pytest.raises(anomaly.DataError, match="no finite score"):
         detector.judge(arrays[0])
+
+
+def test_a_state_that_is_replaced_while_it_is_read_is_called_that(arrays, tmp_path):
+    import padim
+
+    first, second = (padim.fit(arrays[:number], **SIZE, **OPTIONS["padim"]) for number in (5, 6))
+    first.save(tmp_path / "a")
+    found = state.read(tmp_path / "a")
+    second.save(tmp_path / "a")
+    with pytest.raises(anomaly.DataError, match="another training has just replaced"):
+        found.array("gaussian/mean.npy")
+    (tmp_path / "a" / "gaussian" / "mean.npy").write_bytes(b"cut")
+    with pytest.raises(anomaly.DataError, match="missing or changed since training"):
+        state.read(tmp_path / "a").array("gaussian/mean.npy")
