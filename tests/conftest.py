@@ -55,6 +55,7 @@ SLOW = (
     "project/test_packaging",
     "project/test_realdata",
     "show/test_report_browser",
+    "torture/",
 )
 
 

@@ -7,13 +7,16 @@ from anomaly.detector import Detector
 from anomaly.line.drift import WINDOW
 from anomaly.run.device import TARGETS
 from anomaly.run.errors import UsageError
+from anomaly.run.flags import checked
+from anomaly.run.options import finite, rate
 
 # What options may be, also where they are written as inf or nan, which no clock and no memory can take.
 BOUNDS = {
     "drift_window": (20, 1_000_000),
     "batch_size": (1, 10_000),
     "interval": (0.01, 86_400),
-    "patience": (0, float("inf")),
+    "patience": (0, 86_400),
+    "port": (0, 65_535),
     "most_megabytes": (0.001, 100_000),
     "most_megapixels": (0.001, 100_000),
     "most_seconds": (0.001, 86_400),
@@ -26,8 +29,9 @@ def add_detector(parser: argparse.ArgumentParser, *, several: bool) -> None:
     if several:
         what += "; NAME=PATH gives it a name, several are allowed"
     parser.add_argument("--model", required=True, action="append" if several else "store", help=what)
-    parser.add_argument("--false_alarm_rate", type=float, help="part of good photographs that may be called anomalous")
-    parser.add_argument("--threshold", type=float, help="the score above which a photograph is anomalous")
+    text = "part of good photographs that may be called anomalous"
+    parser.add_argument("--false_alarm_rate", type=checked(rate), help=text)
+    parser.add_argument("--threshold", type=checked(finite), help="the score above which a photograph is anomalous")
     parser.add_argument("--device_target", choices=TARGETS, help="left out: the best that is present")
 
 

@@ -76,7 +76,9 @@ def parser() -> argparse.ArgumentParser:
 
 def chosen_limits(args: argparse.Namespace) -> Limits:
     names = ("most_megabytes", "most_megapixels", "most_seconds", "most_requests", "batch_size")
-    require_within(**{name: getattr(args, name) for name in names})
+    require_within(port=args.port, **{name: getattr(args, name) for name in names})
+    if not args.host.strip():
+        raise UsageError("--host: is empty; 0.0.0.0 stands for all addresses of this machine")
     return Limits(args.most_megabytes, args.most_megapixels, args.most_seconds, args.most_requests)
 
 

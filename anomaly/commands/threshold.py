@@ -30,7 +30,8 @@ from anomaly.measure.evaluation import Judged, verdicts
 from anomaly.measure.metrics import best_f1, curve
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import read_json
-from anomaly.run.flags import Parser
+from anomaly.run.flags import Parser, checked
+from anomaly.run.options import finite, rate
 from anomaly.show import tables
 
 
@@ -101,8 +102,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def parser() -> argparse.ArgumentParser:
     made = Parser(str(__doc__))
     made.add_argument("path", type=Path, help="the folder of a category that was trained, or an exported model")
-    made.add_argument("--false_alarm_rate", type=float, help="share of the good parts that may be called anomalous")
-    made.add_argument("--value", type=float, help="the score above which a photograph is anomalous")
+    made.add_argument(
+        "--false_alarm_rate", type=checked(rate), help="share of the good parts that may be called anomalous"
+    )
+    made.add_argument("--value", type=checked(finite), help="the score above which a photograph is anomalous")
     made.add_argument(
         "--suggest", action="store_true", help="choose the threshold by the labels of the test photographs (best F1)"
     )

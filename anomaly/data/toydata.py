@@ -5,7 +5,6 @@ python -m anomaly.data.toydata data/toy [--seed 0] [--train 24] [--test 6] [--si
 A defect's mask is where the picture with it differs from the same picture without it, before noise is added.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +16,12 @@ import numpy as np
 from anomaly.data.images import write_image
 from anomaly.run.errors import guarded
 from anomaly.run.files import replacing_folder, require_own, require_writable
+from anomaly.run.flags import Parser, checked
+from anomaly.run.options import seed as seed_of
+from anomaly.run.options import whole
 
 CHANGED = 6  # grey levels
+MOST, LARGEST_SIDE = 100_000, 8192  # photographs of a kind, and pixels
 MARKER = ".drawn_by_anomaly"  # tells a category that may be drawn anew from one of the user's
 
 
@@ -137,12 +140,12 @@ def make(
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    parser = argparse.ArgumentParser(description="Draws a small data set in the MVTec AD layout.")
+    parser = Parser(str(__doc__))
     parser.add_argument("dest", type=Path, help="folder to write it to")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--train", type=int, default=24, help="good images to train on, a category")
-    parser.add_argument("--test", type=int, default=6, help="test images, a defect")
-    parser.add_argument("--size", type=int, default=256, help="pixels a side")
+    parser.add_argument("--seed", type=checked(seed_of), default=0)
+    parser.add_argument("--train", type=checked(whole(1, MOST)), default=24, help="good images to train on, a category")
+    parser.add_argument("--test", type=checked(whole(0, MOST)), default=6, help="test images, a defect")
+    parser.add_argument("--size", type=checked(whole(16, LARGEST_SIDE)), default=256, help="pixels a side")
     args = parser.parse_args(argv)
     require_writable(args.dest)
     make(args.dest, seed=args.seed, train=args.train, test=args.test, size=args.size)

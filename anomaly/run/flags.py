@@ -2,7 +2,9 @@
 
 import argparse
 import dataclasses
-from typing import Any, NoReturn
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, Optional
 
 from anomaly.run.errors import UsageError
 from anomaly.run.options import Options, boolean, explained, from_yaml, parse
@@ -36,8 +38,27 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, text: str) -> None:
         super().__init__(description=text, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
 
+    def parse_args(self, args: Optional[Sequence[str]] = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        words = list(sys.argv[1:] if args is None else args)
+        for word in words:
+            if word.startswith("--") and word.endswith("=--"):  # of which argparse would make an empty list
+                self.error(f"argument {word[:-3]}: expected one argument")
+        return super().parse_args(words, namespace)
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (--help lists the options)")
+
+
+def checked(parser: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A parser of an option as a flag's `type`: what it does not take is refused in the words of all options."""
+
+    def parse_flag(text: str) -> Any:
+        try:
+            return parser(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} is not allowed ({error})") from None
+
+    return parse_flag
 
 
 def given(cls: type[Options], args: argparse.Namespace) -> dict:

@@ -76,10 +76,15 @@ def _number(kind: Callable, fits: Callable, words: str) -> Callable:
     return parser
 
 
+def whole(least: int, most: int) -> Callable:
+    return _number(int, lambda value: least <= value <= most, f"{least} to {most}")
+
+
+LARGEST = 2**31 - 1  # more than any number of things that a machine holds
 finite = _number(float, math.isfinite, "a number")
-positive = _number(int, lambda value: value >= 1, "1 or more")
-seed = _number(int, lambda value: 0 <= value < 2**32, "0 to 4294967295")
-count = _number(int, lambda value: value >= 0, "0 or more")
+positive = whole(1, LARGEST)
+seed = whole(0, 2**32 - 1)
+count = whole(0, LARGEST)
 above_zero = _number(float, lambda value: 0 < value < float("inf"), "above 0")
 zero_or_more = _number(float, lambda value: 0 <= value < float("inf"), "0 or more")
 fraction = _number(float, lambda value: 0 < value <= 1, "above 0, at most 1")

@@ -1,0 +1,71 @@
+"""Breaks the program on purpose, in every way that is known, and says what did not go as it must.
+
+Each case is a command with something wrong, and what has to come of it: it works, with this figure, or one line names
+the cause, with an exit code. A traceback, a hang, a byte outside the folder of results or a verdict from damaged input
+is a failure.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import families
+import runner
+import world as worlds
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="cases whose names begin so")
+    parser.add_argument("--short", action="store_true", help="a selection that takes less than a minute")
+    parser.add_argument("--jobs", type=int, default=2, help="cases at once (default: %(default)s)")
+    parser.add_argument("--list", action="store_true", help="say the names of the cases and end")
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parsed()
+    began = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="torture."))
+    os.environ.update(XDG_CACHE_HOME=str(folder / "cache"), **runner.ENVIRONMENT)
+    try:
+        return run(args, folder, began=began)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(args: argparse.Namespace, folder: Path, *, began: float) -> int:
+    chosen = families.chosen(args.only, short=args.short)
+    if args.list:
+        print("\n".join(case.name for case in chosen))
+        return 0
+    runner.load_everything()
+    world = worlds.build(folder / "world")
+    prepare(world, {need for case in chosen for need in case.needs}, folder=folder)
+    print(f"{len(chosen)} cases; prepared in {time.monotonic() - began:.0f} s", flush=True)
+    failed = runner.run(chosen, world, folder=folder, jobs=args.jobs, say=lambda line: print(line, flush=True))
+    counts, bad = Counter(case.family for case in chosen), Counter(name.split("/")[0] for name in failed)
+    for family, count in counts.items():
+        print(f"{family:12}{count:6} cases, {bad[family]} failed")
+    print(f"{len(chosen)} cases, {len(failed)} failed, {time.monotonic() - began:.0f} s")
+    return 1 if failed else 0
+
+
+def prepare(world: worlds.World, needs: set, *, folder: Path) -> None:
+    """What the cases need, each made in a copy of this process, and what it judges while it is whole."""
+    for need in sorted(need.partition(":")[0] for need in needs):
+        if not world.has(need):
+            code = runner.ended(runner.in_a_copy(lambda need=need: world.make(need)), 300)
+            assert code == 0, f"{need} could not be made"
+        if need in families.WHOLE:
+            world.verdicts[need] = runner.learnt(need, families.WHOLE[need], world, folder=folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""What the cases begin with: photographs, trained states and exported models, small ones and whole."""
+
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+for _folder in (ROOT, ROOT / "tests" / "tools"):
+    if str(_folder) not in sys.path:
+        sys.path.insert(0, str(_folder))
+
+import anomaly  # noqa: E402, F401  first: it sets what MindSpore reads from the environment
+
+GOLDEN = ROOT / "tests" / "golden"
+METHODS = ("padim", "patchcore", "fastflow")
+PHOTOGRAPHS = 8  # that are tested on
+CPU = ("--device_target", "CPU")
+
+
+class World:
+    """Parts by name: photos, old/<method> (a state of format 1), out/<method> (of today), models/<method>, tiny."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.verdicts: dict = {}  # part -> the lines of its verdicts, by photograph
+
+    def put(self, name: str, place: Path) -> None:
+        """A copy of a part, for one case. `name`: PART, or PART:WHERE."""
+        part, _, where = name.partition(":")
+        source, target = self.folder / part, place / (where or part)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True)
+        else:
+            for path in source.parent.glob(f"{source.name}.*"):
+                shutil.copy2(path, target.parent / path.name)
+
+    def has(self, part: str) -> bool:
+        return (self.folder / part).exists() or (self.folder / f"{part}.json").is_file()
+
+    def make(self, part: str) -> None:
+        """What needs MindSpore: a golden state as it is written today, or its model as ONNX."""
+        from anomaly.commands import command
+        from anomaly.deploy.loading import load
+
+        kind, method = part.split("/")
+        if kind == "out":
+            load(GOLDEN / method / "gear", device_target="CPU").save(self.folder / part / "gear")
+            return
+        target = self.folder / f"{part}.onnx"
+        target.parent.mkdir(exist_ok=True)
+        words = ("--output_dir", GOLDEN / method, "--category", "gear", "--file_format", "ONNX", *CPU)
+        words = (*words, "--file_name", target, "--batch_size", "dynamic")
+        command("export", method)([str(word) for word in words])
+
+
+def build(folder: Path) -> World:
+    """With what needs no MindSpore."""
+    world = World(folder)
+    shutil.copytree(GOLDEN / "photographs", folder / "photos")
+    for method in METHODS:
+        shutil.copytree(GOLDEN / method, folder / "old" / method)
+    import tiny_model
+
+    tiny_model.write(folder / "tiny" / "part.onnx")
+    return world
