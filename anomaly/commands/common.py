@@ -26,7 +26,7 @@ from anomaly.run.flags import Parser, add_flags, given
 from anomaly.run.options import EXPORT, untrained
 from anomaly.run.progress import log
 from anomaly.show import tables
-from anomaly.show.report import overview, page
+from anomaly.show.report import categories, page
 
 MODEL = ("--model_path", "an exported .mindir or .onnx, instead of a trained state")
 
@@ -189,8 +189,9 @@ def advise(transform: Transform, samples: tuple) -> None:
 
 
 def each(names: list, run: Callable, *, output: Path) -> int:
-    """Runs every category. Of several: one that fails does not keep the others from running, and a table and a page
-    in `output` show all.
+    """Runs every category. Of several: one that fails does not keep the others from running, and a table shows all.
+
+    The page in `output` that links the reports of all categories is written for several, and kept up to date for one.
     """
     if len(names) > 1:
         page.require_place(output)
@@ -209,9 +210,10 @@ def each(names: list, run: Callable, *, output: Path) -> int:
             continue
         if results:  # of several processes only one has any
             found[name] = results
+    if found and (len(names) > 1 or categories.is_there(output)):
+        categories.write(output, found, failed=failed)
     if len(names) > 1 and found:
-        overview.of_categories(output, found, failed=failed)
-        print(f"\n{tables.table(list(found.values()))}")
+        print(f"\nreport: {output / page.NAME}\n\n{tables.table(list(found.values()))}")
     if failed:
         raise DataError(f"failed: {', '.join(failed)}")
     return 0

@@ -54,7 +54,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             run = Run(asked.output, category, method, name, asked.given)
             found[category].append(compare_runs.row(run, photographs, place=left.next("run")))
     print(compare_pages.write(found, asked.output), end="")
-    compare_overview.write(found, asked.output)
+    print(f"report: {compare_overview.write(found, asked.output)}")
     failed = [row for rows in found.values() for row in rows if row.reason]
     if failed:
         listed = ", ".join(f"{row.method} with {row.backbone} ({row.category})" for row in failed)

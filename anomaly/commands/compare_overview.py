@@ -8,8 +8,8 @@ from anomaly.show.report import overview
 from anomaly.show.tables import RANDOM_MARK
 
 
-def write(found: dict, folder: Path) -> None:
-    """`found`: the rows of each category."""
+def write(found: dict, folder: Path) -> Path:
+    """Where the page is. `found`: the rows of each category."""
     contents = [
         overview.Table(
             name,
@@ -20,7 +20,9 @@ def write(found: dict, folder: Path) -> None:
         )
         for name, rows, choice in compare_pages.with_choices(found)
     ]
-    overview.write(folder / "compare.html", "Comparison", contents=contents, about=compare_pages.ABOUT)
+    page = folder / "compare.html"
+    overview.write(page, "Comparison", contents=contents, about=compare_pages.ABOUT)
+    return page
 
 
 def cells(row: Row, folder: Path) -> list:

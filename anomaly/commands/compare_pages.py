@@ -105,11 +105,18 @@ def views(rows: list) -> list:
 
 
 def table(rows: list) -> str:
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
+    """Markdown whose columns stand below one another on a screen too, unless a run has failed."""
+    good = [[row.method, row.backbone, *cells_of(row)] for row in rows if not row.reason]
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *good)]
+    lines = [_line(COLUMNS, widths), _line(["-" * width for width in widths], widths)]
     for row in rows:
         cells = [f"failed: {_plain(row.reason)}", *[""] * 8] if row.reason else cells_of(row)
-        lines.append("| " + " | ".join([row.method, row.backbone, *cells]) + " |")
+        lines.append(_line([row.method, row.backbone, *cells], widths))
     return "\n".join(lines)
+
+
+def _line(cells: Sequence, widths: list) -> str:
+    return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths)) + " |"
 
 
 def _plain(text: str) -> str:
@@ -191,12 +198,12 @@ def choose(rows: list) -> Choice:
         if known(left, name):
             best, before = max(getattr(row, name) for row in left), left
             left = [row for row in left if getattr(row, name) >= best - CLOSE - 1e-12]
-            steps.append(f"{len(left)} of {len(before)} within {CLOSE} of the best {title}, {number(best)}")
+            steps.append(f"within {CLOSE} of the best {title} ({number(best)}): {len(left)} of {len(before)}")
     if known(left, "errors"):
         fewest, before = min(row.errors for row in left), left
         left = [row for row in left if row.errors == fewest]
-        steps.append(f"of these {len(left)} of {len(before)} with the fewest missed and false alarms, {fewest}")
-    return by_time(left, steps=steps or ["there are no figures to tell them apart"])
+        steps.append(f"with the fewest missed and false alarms ({fewest}): {len(left)} of {len(before)}")
+    return by_time(left, steps=steps or ["no figures tell them apart"])
 
 
 def known(rows: list, name: str) -> bool:
@@ -217,9 +224,9 @@ def by_time(rows: list, *, steps: Sequence = (), because: str = "") -> Choice:
         return Choice(left, f"{because}: {named(left)} {verb}, {fastest} {unit}.{hint}")
     why = list(steps)
     if len(rows) > 1:
-        why.append(f"{'the fastest' if len(left) == 1 else 'equally fast'} of these, {fastest} {unit}")
+        why.append(f"{'the fastest' if len(left) == 1 else 'equally fast'}: {fastest} {unit}")
     level = "" if len(left) == 1 else ", which are level"
-    return Choice(left, f"Choice: {named(left)}{level} ({', '.join(why)}).{hint}")
+    return Choice(left, f"Choice: {named(left)}{level}. Why: {'; of these '.join(why)}.{hint}")
 
 
 def named(rows: Sequence) -> str:

@@ -29,11 +29,13 @@ from anomaly.run.files import claim, write_json, write_text
 from anomaly.run.options import PREDICT
 from anomaly.run.threads import Background
 from anomaly.show import maps, pictures
+from anomaly.show.captions import with_caption
 from anomaly.show.tables import RANDOM_MARK
 
 ANOMALY = 3  # exit code
-COLUMNS = ("path", "verdict", "score", "normalised", "threshold", "method", "backbone", "regions")
-HEADER = ",".join(COLUMNS[:-1])  # of the CSV, as far as every version has it
+FIRST = ("path", "verdict", "score", "normalised", "threshold", "method", "backbone")
+COLUMNS = (*FIRST, "regions", "pixel_threshold")
+HEADER = ",".join(FIRST)  # of the CSV, as far as every version has it
 
 
 def flags(group: argparse._ArgumentGroup) -> None:
@@ -152,7 +154,8 @@ def watched(args: argparse.Namespace, detector: Detector, *, config: Config, fol
 
 def write(kind: str, value: str, *, judgement: Judgement, place: Path, mark: str) -> None:
     if kind == "predict":
-        write_image(place, pictures.on_photograph(judgement, mark=mark))
+        picture = pictures.on_photograph(judgement)
+        write_image(place, with_caption(picture, judgement, name=judgement.sample.path.name, mark=mark))
     elif kind == "masks":
         write_image(place, maps.mask(judgement))
     else:
@@ -172,6 +175,7 @@ def row(judgement: Judgement, detector: Detector, *, contours: bool) -> dict:
         "score": judgement.score,
         "normalised": judgement.normalised,
         "threshold": judgement.threshold,
+        "pixel_threshold": judgement.scales.pixel.threshold if judgement.scales.known else None,
         "method": detector.method,
         "backbone": detector.backbone.label,
         "regions": [region.as_dict(contour=contours) for region in judgement.regions],

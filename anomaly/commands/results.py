@@ -79,6 +79,7 @@ def write(
     write_text(folder / table, tables.csv_of(results))
     page.write(folder, results, evaluation=evaluation, gallery=gallery, good=good)
     log.info("%s", tables.figures(results) if evaluation.images else tables.without_images(results))
+    log.info("report: %s", folder / page.NAME)
     return results
 
 

@@ -5,13 +5,15 @@ import glob
 import os
 import re
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 
-from anomaly.data.images import is_image
+from anomaly.data.images import SUFFIXES, is_image
 from anomaly.data.pairing import Found, paired
 from anomaly.data.samples import GOOD, Category, Sample, distinct, images_below
 from anomaly.data.split import Split
 from anomaly.run.errors import DataError
+from anomaly.run.files import SOURCE
 
 GOOD_NAMES = ("good", "ok", "normal")  # of a folder, in either case of letters
 # Names of folders that say nothing of the part.
@@ -64,7 +66,7 @@ def gather(words: Iterable, option: str, *, leave: Iterable = ()) -> list:
         else:
             raise DataError(f"--{option} {root}: is neither a folder nor an image")
         if not images:
-            raise DataError(f"--{option} {root}: holds no image")
+            raise DataError(f"--{option} {root}: holds no image ({', '.join(SUFFIXES)})")
         for image in images:
             real = os.path.realpath(image.path)
             if real not in seen:
@@ -74,14 +76,18 @@ def gather(words: Iterable, option: str, *, leave: Iterable = ()) -> list:
 
 
 def name_of(words: Iterable, option: str = GOOD) -> str:
-    """What to call a category: the folder that all lie in, or the first above it whose name says something."""
+    """What to call a category: the folder that all lie in, or the first above it whose name says something.
+
+    Neither the project's own folder nor one above it says anything of the part.
+    """
     roots = []
     for word in words:
         found = expanded([word], option)
         at = found[0] if os.path.lexists(word) else _fixed(Path(word))  # so a further match changes no name
         roots.append(at if at.is_dir() else at.parent)
     folder = Path(os.path.realpath(os.path.commonpath(roots)))
-    names = [part.name for part in (folder, *folder.parents) if part.name and part.name.lower() not in GENERIC]
+    parts = takewhile(lambda part: part != SOURCE, (folder, *folder.parents))
+    names = [part.name for part in parts if part.name and part.name.lower() not in GENERIC]
     return _nameable(names[0] if names else "") or "part"
 
 

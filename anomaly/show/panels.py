@@ -9,17 +9,16 @@ import cv2
 import numpy as np
 
 from anomaly.data.images import encode
-from anomaly.measure.calibration import ANOMALOUS, NORMAL, UNKNOWN, Scale
+from anomaly.measure.calibration import Scale
 from anomaly.measure.judgement import Judgement
 from anomaly.run.files import writing
 from anomaly.run.threads import Background
-from anomaly.show import lettering, pictures
-from anomaly.show.pictures import RED, blended, file_name, heat, levels, ring, worst
+from anomaly.show import captions, lettering, pictures
+from anomaly.show.captions import GREY, RED
+from anomaly.show.pictures import blended, file_name, heat, levels, ring, worst
 
 SMALLEST, LARGEST = 256, 1024  # the longer side of a panel
 PALE = (236, 236, 236)
-GREEN, GREY = (20, 110, 40), (90, 90, 90)
-COLOURS = {ANOMALOUS: RED, NORMAL: GREEN, UNKNOWN: GREY}
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,9 @@ def sheet(judged: Judgement, *, truth: str = "", mark: str = "") -> np.ndarray:
     ]
     gap = np.full((fields[0].shape[0], round(16 * size), 3), 255, np.uint8)
     row = np.hstack([part for field in fields for part in (field, gap)][:-1])
-    return np.vstack([row, captions(judged, row.shape[1], size=size, wrong=wrong, mark=mark)])
+    return np.vstack(
+        [row, captions.below(judged, row.shape[1], size=size, name=judged.sample.name, wrong=wrong, mark=mark)]
+    )
 
 
 def titled(title: str, picture: np.ndarray, *, size: float) -> np.ndarray:
@@ -112,25 +113,6 @@ def _truth(found: Shown, *, size: float) -> np.ndarray:
         place = (round(10 * size), lettering.height(size) * (number + 1))
         lettering.write(empty, text, place=place, size=size, colour=GREY)
     return empty
-
-
-def captions(judged: Judgement, width: int, *, size: float, wrong: bool, mark: str) -> np.ndarray:
-    """Two lines: which photograph, and what was found in it."""
-    line = lettering.height(size)
-    below = np.full((2 * line + round(8 * size), width, 3), 255, np.uint8)
-    name = lettering.fitting(judged.sample.name, size, room=width)
-    lettering.write(below, name, place=(0, round(line * 0.75)), size=size)
-    text = f"{judged.verdict}   score {judged.score:.4g}"
-    if judged.normalised is not None:
-        text += f", threshold {judged.threshold:.4g}   normalised {judged.normalised:.3f}, threshold 0.5"
-    if wrong:
-        text += "   MISSED" if judged.verdict == NORMAL else "   FALSE ALARM"
-    lettering.write(below, text, place=(0, round(line * 1.75)), size=size, colour=COLOURS[judged.verdict])
-    if mark:
-        lettering.write(
-            below, mark, place=(width - lettering.width(mark, size), round(line * 0.75)), size=size, colour=RED
-        )
-    return below
 
 
 def drawn(

@@ -7,9 +7,8 @@ import numpy as np
 
 from anomaly.measure.calibration import Scale
 from anomaly.measure.judgement import Judgement
-from anomaly.show import lettering
+from anomaly.show.captions import RED
 
-RED = (220, 30, 30)
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
@@ -71,7 +70,7 @@ def ring(picture: np.ndarray, place: tuple) -> None:
         cv2.circle(picture, (int(place[1]), int(place[0])), radius, colour, wide, cv2.LINE_AA)
 
 
-def on_photograph(judged: Judgement, *, mark: str = "") -> np.ndarray:
+def on_photograph(judged: Judgement) -> np.ndarray:
     """The photograph at its own size, with the map over the part that was looked at, and a box around each region.
 
     Where nothing is above the threshold, a ring around the warmest place.
@@ -86,10 +85,6 @@ def on_photograph(judged: Judgement, *, mark: str = "") -> np.ndarray:
         ring(picture[rows, columns], np.unravel_index(scaled.argmax(), scaled.shape))
     outline_of_region(picture, judged)
     boxes(picture, judged.regions)
-    if mark:
-        size = lettering.scale(picture.shape[:2])
-        place = (round(12 * size), lettering.height(size))
-        lettering.write(picture, mark, place=place, colour=RED, size=size)
     return picture
 
 

@@ -122,9 +122,20 @@ def of_threshold(results: dict) -> list:
         )
         mark = "   <- in force" if row["chosen"] else ""
         lines.append(f"  {rate:>16}{number(row['threshold']):>12}{above:>24}{alarms:>15}{missed:>17}{mark}")
+    if alike(results):
+        lines.append(f"  {ALIKE}")
     found = ", ".join(f"{each['name']} ({each['score']:.4f})" for each in results["deciding"])
     lines.append(f"the largest scores in training: {found}")
     return lines + ([f"warning: {results['advice']}"] if results["advice"] else [])
+
+
+ALIKE = "rates with the same threshold: there are too few good photographs to tell them apart"
+
+
+def alike(results: dict) -> bool:
+    """Whether different rates lead to one threshold."""
+    limits = [row["threshold"] for row in results["rates"]]
+    return len(set(limits)) < len(limits)
 
 
 def table(all_results: list) -> str:

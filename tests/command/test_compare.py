@@ -31,7 +31,9 @@ def test_all_methods_and_then_only_what_has_changed(toy, tmp_path):
     done = compare(toy, tmp_path / "out", "--category", "gear", *own)
     assert (done.code, done.err) == (0, "")
     text = (tmp_path / "out" / "compare.md").read_text()
-    assert done.out.endswith(text)
+    assert done.out.endswith(f"{text}report: {tmp_path / 'out' / 'compare.html'}\n")
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({tuple(i for i, sign in enumerate(line) if sign == "|") for line in table}) == 1  # in columns
     assert "RANDOM BACKBONE" in text and "figures say nothing" in text and "## gear" in text and "mean" not in text
     found = rows(tmp_path / "out")
     assert [(row["method"], row["backbone"]) for row in found] == [
@@ -95,7 +97,7 @@ def test_a_run_that_fails_is_a_row_that_says_why(data, tmp_path):
     found = {(row["method"], row["backbone"]): row["reason"] for row in rows(tmp_path / "out")}
     assert "embedding_dim 440" in found.pop(("padim", "efficientnet_lite0"))
     assert set(found.values()) == {""} and len(found) == 3
-    line = next(x for x in done.out.splitlines() if x.startswith("| padim | efficientnet_lite0 |"))
+    line = next(x for x in done.out.splitlines() if re.match(r"\| padim +\| efficientnet_lite0 +\|", x))
     assert "failed: " in line and line.count("|") == len(compare_pages.COLUMNS) + 1
     page = (tmp_path / "out" / "compare.html").read_text()
     assert "failed: " in page and len(re.findall("href=", page)) == 3 and "padim-efficientnet_lite0/" not in page
@@ -208,8 +210,8 @@ def test_a_choice_that_only_time_has_made_says_so():
     first = Row("c", "padim", "n", img_auc=1.0, missed=0, anomalous=2, false_alarms=0, good=2, seconds_per_image=0.01)
     choice = compare_pages.choose([first, replace(first, method="patchcore", seconds_per_image=0.02)])
     assert choice.sentence == (
-        "Choice: padim with n (2 of 2 within 0.005 of the best image AUROC, 1.0000, of these 2 of 2 with the fewest "
-        "missed and false alarms, 0, the fastest of these, 10.0 ms a photograph)."
+        "Choice: padim with n. Why: within 0.005 of the best image AUROC (1.0000): 2 of 2; of these with the fewest "
+        "missed and false alarms (0): 2 of 2; of these the fastest: 10.0 ms a photograph."
     )
     near = compare_pages.choose([first, replace(first, method="patchcore", seconds_per_image=0.0108)])
     assert list(near.rows) == [first]

@@ -15,7 +15,7 @@ from anomaly.measure.calibration import Choice, Scale, Scales
 from anomaly.measure.judgement import judgement
 from anomaly.run.errors import DataError
 from anomaly.run.files import require_own
-from anomaly.show import animation, lettering, panels, pictures
+from anomaly.show import animation, captions, lettering, panels, pictures
 
 KNOWN = Scales(Scale(10.0, 2.0), Scale(8.0, 2.0), Choice())
 UNKNOWN = Scales(Scale(float("nan"), 1.0), Scale(float("nan"), 1.0), Choice())
@@ -108,11 +108,28 @@ def test_the_line_below_says_what_is_wrong(monkeypatch):
         said.clear()
         panels.sheet(judged(score, defect=defect), mark="RANDOM BACKBONE")
         [line] = [text for text in said if "score" in text]
-        assert line.endswith(word or "threshold 0.5") and f"score {score:.4g}" in line
+        wrong = [each for each in ("MISSED", "FALSE ALARM") if each in line]
+        assert wrong == [word] * bool(word) and f"score {score:.4g}" in line
         assert f"truth: {defect}" in said and "RANDOM BACKBONE" in said
     said.clear()
     panels.sheet(judged(6.0, defect="train"), truth="good, left out of training")
     assert "truth: good, left out of training" in said and not any("MISSED" in text for text in said)
+
+
+@pytest.mark.parametrize("side", [32, 256, 1200])
+def test_a_picture_gets_its_verdict_below_it(side, monkeypatch):
+    said = []
+    write = lettering.write
+    monkeypatch.setattr(
+        lettering, "write", lambda picture, text, **more: (said.append(text), write(picture, text, **more))
+    )
+    picture = np.full((side, side, 3), 7, np.uint8)
+    made = captions.with_caption(picture, judged(12.0), name="new.png", mark="RANDOM BACKBONE")
+    assert (made[:side, :side] == 7).all() and made.shape[1] == max(side, captions.NARROWEST)
+    words = " ".join(said)
+    assert "ANOMALOUS" in words and "score 12, threshold 10" in words and "places above 8" in words and "new" in words
+    white = made[side:, -3:]
+    assert (white == 255).all()  # nothing is cut at the edge
 
 
 def test_long_names_are_cut_at_their_beginning():

@@ -1,5 +1,6 @@
 """A page that links several reports with their figures: of the categories of a run, or of a comparison."""
 
+import base64
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from typing import NamedTuple, Union
 from urllib.parse import quote
 
 from anomaly.run.files import write_text
-from anomaly.show import tables
 from anomaly.show.report import page
 from anomaly.show.report.page import text
 
@@ -18,6 +18,11 @@ class Link(NamedTuple):
     folder: Path  # whose report it leads to, if there is one
 
 
+class Figure(NamedTuple):
+    caption: str
+    jpeg: bytes
+
+
 @dataclass(frozen=True)
 class Table:
     title: str
@@ -25,6 +30,7 @@ class Table:
     rows: Sequence[Sequence[Union[str, Link]]]  # a row may be shorter than the columns: its last cell goes to the end
     notes: Sequence[str] = ()  # below it
     warnings: Sequence[str] = ()  # above it
+    figures: Sequence[Figure] = ()  # below the notes
 
 
 def write(path: Path, title: str, *, contents: Sequence[Table], about: str = "") -> None:
@@ -42,7 +48,17 @@ def section(table: Table, place: Path) -> str:
     notes = "".join(f"<p>{text(each)}</p>" for each in table.notes)
     whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     region = f'<div class="wide cards" tabindex="0" role="region" aria-label="{text(table.title)}">{whole}</div>'
-    return f"<section><h2><bdi>{text(table.title)}</bdi></h2>{warned}{region}{notes}</section>"
+    drawn = "".join(figure(each) for each in table.figures)
+    return f"<section><h2><bdi>{text(table.title)}</bdi></h2>{warned}{region}{notes}{drawn}</section>"
+
+
+def figure(shown: Figure) -> str:
+    image = base64.b64encode(shown.jpeg).decode()
+    name = text(shown.caption)
+    return (
+        f'<figure class="example"><figcaption><bdi>{name}</bdi></figcaption>'
+        f'<img alt="a photograph of {name} and what was found in it" src="data:image/jpeg;base64,{image}"></figure>'
+    )
 
 
 def row(cells: Sequence, columns: Sequence, *, place: Path) -> str:
@@ -62,31 +78,3 @@ def cell(content: Union[str, Link], place: Path) -> str:
         return f"<bdi>{text(content.title)}</bdi>"
     address = quote(os.fsencode(os.path.relpath(report, place).replace(os.sep, "/")))
     return f'<a href="{address}"><bdi>{text(content.title)}</bdi></a>'
-
-
-def of_categories(output: Path, found: dict, *, failed: dict) -> None:
-    """`found`: the results of each category; `failed`: why there are none of others."""
-    columns = ("category", *(title for _, title in tables.FIGURES), "false alarms", "missed")
-    everything: list[dict] = list(found.values())
-    rows: list = []
-    for name, results in found.items():
-        figures = [tables.number(results[key]) for key, _ in tables.FIGURES]
-        rows.append([Link(name, output / name), *figures, *verdicts(results)])
-    if len(found) > 1:
-        rows.append(["mean", *(mean([each[key] for each in everything]) for key, _ in tables.FIGURES), "", ""])
-    rows += [[name, f"failed: {reason}"] for name, reason in failed.items()]
-    table = Table("Categories", columns, rows, warnings=tables.remarks(everything))
-    methods = dict.fromkeys(f"{results['method']} with {results['backbone']}" for results in everything)
-    write(output / page.NAME, ", ".join(methods), contents=[table], about="False alarms and missed at the threshold.")
-
-
-def verdicts(results: dict) -> list:
-    if results["threshold"] is None:
-        return ["-", "-"]
-    known = results["verdicts"]
-    return [f"{known['false_alarms']} of {known['good']}", f"{known['missed']} of {known['anomalous']}"]
-
-
-def mean(values: list) -> str:
-    known = [value for value in values if value is not None]
-    return tables.number(sum(known) / len(known) if known else None)

@@ -159,7 +159,8 @@ def rates(results: dict) -> str:
     rows = "".join(rate_row(row, results) for row in results["rates"])
     table = f"<caption>{said}</caption><thead><tr>{head}<td></td></tr></thead><tbody>{rows}</tbody>"
     place = '<div class="wide" tabindex="0" role="region" aria-label="Other thresholds">'
-    return f'{place}<table id="rates">{table}</table></div>'
+    note = f"<p>{sentence(tables.ALIKE)}</p>" if tables.alike(results) else ""
+    return f'{place}<table id="rates">{table}</table></div>{note}'
 
 
 def rate_row(row: dict, results: dict) -> str:
