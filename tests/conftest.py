@@ -74,11 +74,25 @@ def pytest_unconfigure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """What `run_tests.sh --fast` leaves out."""
+    """What `run_tests.sh --fast` leaves out, and what one process of the run does on its own."""
     for item in items:
         path = str(item.path.relative_to(ROOT / "tests"))
         if path.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+        shared = made_for_several(item)
+        if shared and not item.get_closest_marker("xdist_group"):
+            of = ", ".join(str(parameters(item)[name]) for name in shared if name in parameters(item))
+            item.add_marker(pytest.mark.xdist_group(f"{path} {of}"))
+
+
+def made_for_several(item) -> list:
+    """Names of what this test and others of its file share: made in two processes, it would take twice as long."""
+    found = item._fixtureinfo.name2fixturedefs.items()
+    return sorted(name for name, made in found if made[-1].scope == "module" and made[-1].baseid == item.parent.nodeid)
+
+
+def parameters(item) -> dict:
+    return item.callspec.params if hasattr(item, "callspec") else {}
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

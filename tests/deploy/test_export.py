@@ -35,9 +35,7 @@ def command(method, name, *arguments):
 
 
 def cases(*backbones) -> list:
-    """One process of the tests has all tests of a case, since training is what takes the time."""
-    found = [case for case in CASES if case[1] in backbones]
-    return [pytest.param(case, marks=pytest.mark.xdist_group("-".join(case)), id="-".join(case)) for case in found]
+    return [pytest.param(case, id="-".join(case)) for case in CASES if case[1] in backbones]
 
 
 small = pytest.mark.parametrize("exported", cases("resnet18"), indirect=True)

@@ -22,7 +22,7 @@ OPTIONS = {"backbone": "resnet18", "resize": 64, "crop": None, "device_target": 
 METHODS = ("patchcore", "padim", "fastflow")
 
 
-@pytest.fixture(scope="module", params=[pytest.param(m, marks=pytest.mark.xdist_group(f"half-{m}")) for m in METHODS])
+@pytest.fixture(scope="module", params=METHODS)
 def fitted(request, toy, resnet18_ckpt, tmp_path_factory):
     """A detector in bfloat16, its state and its ONNX file."""
     chosen = OPTIONS | {"pre_ckpt_path": str(resnet18_ckpt), "precision": "bfloat16"}

@@ -32,7 +32,6 @@ OF_METHOD: dict = {
     "padim": {"embedding_dim": 20},
     "fastflow": {"num_epochs": 1, "flow_step": 1, "hidden_ratio": 0.25},
 }
-GROUPED = {name: pytest.param(name, marks=pytest.mark.xdist_group(f"int8-{name}")) for name in OF_METHOD}
 
 
 def shrink(monkeypatch):
@@ -41,7 +40,7 @@ def shrink(monkeypatch):
     monkeypatch.setattr(registry, "RECORDS", (replace(registry.get("resnet18"), depths=(1, 1, 1)), *others))
 
 
-@pytest.fixture(scope="module", params=GROUPED.values())
+@pytest.fixture(scope="module", params=OF_METHOD)
 def made(request, toy, small_pth, tmp_path_factory) -> tuple:
     """A detector in int8, its state and its ONNX file."""
     folder = tmp_path_factory.mktemp("int8") / "gear"
@@ -171,7 +170,7 @@ def test_the_description_says_it(fitted):
     assert json.loads(description.beside(fitted[2]).read_text())["precision"] == "int8"
 
 
-@pytest.mark.parametrize("made", [GROUPED["padim"]], indirect=True)
+@pytest.mark.parametrize("made", ["padim"], indirect=True)
 def test_what_is_added_to_a_state_goes_through_its_network(fitted, toy):
     first = fitted[0]
     padim = importlib.import_module("padim")

@@ -45,7 +45,7 @@ def files(resnet18_ckpt) -> str:
     return f",{resnet18_ckpt}"  # nothing for the first: its weights are installed
 
 
-@pytest.fixture(scope="module", params=[pytest.param(m, marks=pytest.mark.xdist_group(f"two-{m}")) for m in OF_METHOD])
+@pytest.fixture(scope="module", params=OF_METHOD)
 def fitted(request, toy, files):
     chosen = OPTIONS | OF_METHOD[request.param] | {"backbone": TWO, "pre_ckpt_path": files}
     return request.param, importlib.import_module(request.param).fit(toy / "gear" / "train" / "good", **chosen)
