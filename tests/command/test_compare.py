@@ -5,6 +5,7 @@ import json
 import random
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import commands
 import pytest
@@ -22,11 +23,24 @@ def compare(data, output, *more, options=OPTIONS):
     return commands.run(main, "compare", "--dataset_path", data, "--output_dir", output, *options, *more)
 
 
+def called_here(command: list, log: Path) -> tuple:
+    """A run without a process of its own, whose start takes longer than these trainings; the first test has them."""
+    done = commands.run(main, *command[3:])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(done.out + done.err)
+    return done.code, 1
+
+
+@pytest.fixture
+def here(monkeypatch):
+    monkeypatch.setattr(compare_runs, "called", called_here)
+
+
 def rows(output) -> list:
     return [row for part in read_json(output / "compare.json")["comparison"] for row in part["rows"]]
 
 
-def test_all_methods_and_then_only_what_has_changed(toy, tmp_path):
+def test_all_methods_and_then_only_what_has_changed(toy, tmp_path, monkeypatch):
     own = ("--num_epochs", "1", "--flow_step", "1", "--coreset_ratio", "0.2", "--embedding_dim", "20")
     done = compare(toy, tmp_path / "out", "--category", "gear", *own)
     assert (done.code, done.err) == (0, "")
@@ -62,11 +76,12 @@ def test_all_methods_and_then_only_what_has_changed(toy, tmp_path):
 
     again = compare(toy, tmp_path / "out", "--category", "gear", *own)
     assert again.out.count("done before") == 3 and rows(tmp_path / "out") == found
+    monkeypatch.setattr(compare_runs, "called", called_here)
     other = compare(toy, tmp_path / "out", "--category", "gear", *own[:-2], "--embedding_dim", "10")
     assert other.out.count("done before") == 2 and "padim with resnet18 ..." in other.out
 
 
-def test_it_goes_on_where_it_was_stopped_and_starts_what_was_stopped_again(data, tmp_path, monkeypatch):
+def test_it_goes_on_where_it_was_stopped_and_starts_what_was_stopped_again(here, data, tmp_path, monkeypatch):
     real, calls = compare_runs.called, []
 
     def stopped(command, log):
@@ -87,7 +102,7 @@ def test_it_goes_on_where_it_was_stopped_and_starts_what_was_stopped_again(data,
     assert done.code == 0 and "done before" not in done.out
 
 
-def test_a_run_that_fails_is_a_row_that_says_why(data, tmp_path):
+def test_a_run_that_fails_is_a_row_that_says_why(here, data, tmp_path):
     words = ("--category", "gear", "--methods", "padim,patchcore", "--embedding_dim", "440", "--num_epochs", "1")
     refused = compare(data, tmp_path / "out", *words)
     assert refused.code == 2 and "--num_epochs: none of padim, patchcore knows it" in refused.errors[-1]
@@ -110,7 +125,7 @@ def test_what_ends_a_process_is_told(tmp_path):
         assert words in compare_runs.why(log, code)
 
 
-def test_several_categories_have_a_table_each_and_their_mean(toy, tmp_path):
+def test_several_categories_have_a_table_each_and_their_mean(here, toy, tmp_path):
     done = compare(toy, tmp_path / "out", "--category", "all", "--methods", "patchcore", "--coreset_ratio", "0.2")
     assert done.code == 0, done.err
     fabric, gear, mean = rows(tmp_path / "out")
@@ -123,7 +138,7 @@ def test_several_categories_have_a_table_each_and_their_mean(toy, tmp_path):
     ]
 
 
-def test_without_test_images_only_times_are_compared(data, tmp_path):
+def test_without_test_images_only_times_are_compared(here, data, tmp_path):
     for kind in ("good", "rust", "scratch", "tooth_missing"):
         for path in (data / "gear" / "test" / kind).glob("*"):
             path.unlink()

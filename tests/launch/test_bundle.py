@@ -84,7 +84,7 @@ def made(request, tmp_path_factory) -> Bundle:
 def trained(tmp_path, toy) -> Bundle:
     """A bundle in which its method was trained, by a user who has nothing else.
 
-    One method stands for all: the files of each are byte for byte those of the project, and all that it imports is there.
+    One method stands for all: the files of each are those of the project, and all that it imports is there.
     """
     made = make("padim", tmp_path)
     shutil.copytree(toy, made.place / "my photos")
