@@ -14,12 +14,15 @@ sys.path.insert(0, str(ROOT))
 
 from anomaly.networks.fetch import PRETRAINED, SUFFIXES  # noqa: E402  these modules need no package
 from anomaly.networks.registry import addresses, packages  # noqa: E402
+from anomaly.run.cuda import LIBRARIES, found  # noqa: E402
 
 ADDRESSES = addresses()
 
 RUN, TESTS = "requirements.txt", "requirements-dev.txt"
 SPEED, INT8, SERVE = "requirements-speed.txt", "requirements-int8.txt", "requirements-serve.txt"
+GPU = "requirements-gpu.txt"
 OPTIONAL = {
+    GPU: "NVIDIA GPUs",
     SPEED: "--precision bfloat16, PNG read faster",
     INT8: "train with --precision int8",
     SERVE: "anomaly serve",
@@ -33,10 +36,14 @@ CLASHES = {
 }
 # MindSpore may end the process while it loads, so another one asks.
 ASK_MINDSPORE = f"""
-import json, mindspore
+import json, sys
+sys.path.insert(0, {str(ROOT)!r})
+from anomaly.run.device import with_libraries
+mindspore = with_libraries()
 print()
 print(json.dumps({{target: bool(mindspore.hal.is_available(target)) for target in {TARGETS}}}))
 """
+OLDEST = 6  # compute capability of the oldest GPUs for which MindSpore 2.10 has code
 TOOLS = ("g++", "cmake", "make")
 HEADERS = {"libopencv-dev": "opencv4/opencv2/core.hpp", "nlohmann-json3-dev": "nlohmann/json.hpp"}
 INCLUDES = (Path("/usr/include"), Path("/usr/local/include"))
@@ -142,8 +149,38 @@ def library_folders() -> list:
 
 
 def cuda() -> list:
-    """Folders with the libraries of CUDA 11."""
+    """Folders with the libraries of CUDA 11 that were not installed as packages."""
     return list(dict.fromkeys(str(f) for f in library_folders() if any(f.glob("libcudart.so.11*"))))
+
+
+def other_cuda() -> list:
+    """Installations of another CUDA, which are of no use here and do no harm."""
+    return [path.name for path in sorted(Path("/usr/local").glob("cuda-[0-9]*")) if not path.name.startswith("cuda-11")]
+
+
+def lacking() -> list:
+    """The libraries for GPUs that are neither installed as packages nor in a folder of CUDA."""
+    there = found()
+    return [n for n in LIBRARIES if n not in there and not any((f / n).is_file() for f in library_folders())]
+
+
+def libraries() -> str:
+    missing = lacking()
+    if len(missing) == len(LIBRARIES):
+        return "none"
+    return f"missing: {', '.join(missing)}" if missing else f"all {len(LIBRARIES)}"
+
+
+def gpus() -> list:
+    """A line for each: name, driver, compute capability, memory."""
+    query = ("--query-gpu=name,driver_version,compute_cap,memory.total", "--format=csv,noheader")
+    return first_lines("nvidia-smi", *query) or first_lines("nvidia-smi", "-L")
+
+
+def too_old() -> list:
+    """GPUs for which MindSpore has no code."""
+    cards = [line.split(", ") for line in gpus()]
+    return [card[0] for card in cards if len(card) == 4 and numbers(card[2].split(".")[0]) < (OLDEST,)]
 
 
 def ascend() -> str:
@@ -183,9 +220,11 @@ def show_devices(devices: tuple, reason: str):
     say("found by MindSpore", ", ".join(devices) or f"none: {reason}")
     say("npu-smi", "; ".join(first_lines("npu-smi", "info", "-l", lines=1)) or "nothing")
     say("CANN (set_env.sh)", ascend() or "not found")
-    query = ("--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
-    say("nvidia-smi", "; ".join(first_lines("nvidia-smi", *query)) or "nothing")
-    say("CUDA 11 libraries", ", ".join(cuda()) or "not found")
+    say("nvidia-smi", "; ".join(gpus()) or "nothing")
+    say("libraries of CUDA 11", libraries())
+    say("CUDA 11 in", ", ".join(cuda()) or "no folder")
+    if other_cuda():
+        say("other CUDA", f"{', '.join(other_cuda())}: not used, and no hindrance; see {GPU}")
     say("ONEDNN_MAX_CPU_ISA", ISA or "not set; the commands take AVX2")
 
 
@@ -232,8 +271,9 @@ def for_device(target: str, devices: tuple, reason: str) -> list:
         return needs
     if target == "GPU":
         needs += [] if first_lines("nvidia-smi", "-L") else ["NVIDIA's driver (nvidia-smi finds no GPU)"]
-        needs += [] if cuda() else ["CUDA 11.1 or 11.6 with cuDNN 8 (CUDA_HOME names its folder)"]
-        return needs or ["MindSpore's GPU plugin does not load; it needs CUDA 11.1 or 11.6 with cuDNN 8"]
+        needs += [f"a newer GPU than {name}: compute capability {OLDEST}.0 is needed" for name in too_old()]
+        needs += [f"pip install -r {GPU} ({len(lacking())} libraries of CUDA 11)"] if lacking() else []
+        return needs or ["MindSpore's part for GPUs does not load; compare the driver with docs/devices.md"]
     needs += [] if first_lines("npu-smi", "info", "-l") else ["the Ascend driver (npu-smi finds no device)"]
     needs += [] if ascend() else ["CANN (ASCEND_HOME_PATH names its folder)"]
     return needs or ["MindSpore's Ascend plugin does not load; its release notes name the CANN that it needs"]

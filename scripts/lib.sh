@@ -56,7 +56,8 @@ ensure_venv() {
         "$python" -m venv "$VENV" || fail "no virtual environment; on Debian: apt install python3-venv"
     fi
     echo "installing $1 (once)"
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$file" ||
+    # Without compiling all modules beforehand, which takes as long as the rest: Python does it for those that are used.
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-compile -r "$file" ||
         fail "the packages of $1 could not be installed"
     touch "$stamp"
 }

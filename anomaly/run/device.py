@@ -7,7 +7,9 @@ loaded when something asks for it: `ready`.
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
+from anomaly.run import cuda
 from anomaly.run.errors import DataError, first_line
 from anomaly.run.processes import launched
 
@@ -15,7 +17,7 @@ TARGETS = ("Ascend", "GPU", "CPU")  # best first
 # What MindSpore needs for a device, beside the device.
 NEEDS = {
     "Ascend": "Ascend's driver and CANN, in the version that MindSpore's release notes name",
-    "GPU": "NVIDIA's driver and, for MindSpore's GPU build, CUDA 11 (11.1 or 11.6) and cuDNN 8",
+    "GPU": "NVIDIA's driver, and the libraries of CUDA 11: pip install -r requirements-gpu.txt",
 }
 SIGNS = ("davinci[0-9]*", "nvidia*", "dxg")  # in /dev, of devices that MindSpore may know
 LOCK = threading.RLock()  # MindSpore computes for one thread at a time: two at once crash it
@@ -26,8 +28,7 @@ _used: list = []  # what MindSpore was told
 def best() -> str:
     if not any(next(Path("/dev").glob(sign), None) for sign in SIGNS):
         return "CPU"
-    import mindspore
-
+    mindspore = with_libraries()
     return next(target for target in TARGETS if mindspore.hal.is_available(target))
 
 
@@ -35,8 +36,7 @@ def use(target: str = "", device_id: int = 0) -> str:
     """The device asked for, or the best that is present; returns its name."""
     target = target or best()
     if target != "CPU":
-        import mindspore
-
+        mindspore = with_libraries()
         if not mindspore.hal.is_available(target):
             raise DataError(f"{unusable(target, 'MindSpore finds no such device here')}; or --device_target {best()}")
         if device_id >= mindspore.hal.device_count(target):
@@ -46,6 +46,14 @@ def use(target: str = "", device_id: int = 0) -> str:
     if target != "CPU" or launched():
         ready()
     return target
+
+
+def with_libraries() -> Any:
+    """MindSpore, which finds the libraries of GPUs only if they are there when it is loaded."""
+    cuda.preload()
+    import mindspore
+
+    return mindspore
 
 
 def unusable(target: str, reason: str) -> str:

@@ -86,3 +86,16 @@ def test_its_last_three_lines_are_those_of_the_readme(quickstart):
     [told] = [block.text.splitlines() for block in pages.blocks("README.md", "text") if "found in" in block.text]
     assert timeless(ended(project)) == timeless(told)
     assert (output / "report.html").is_file() and list(output.glob("*/sample"))
+
+
+def test_a_gpu_gets_its_libraries_first(tmp_path):
+    installed(tmp_path)
+    told = tmp_path / "told"
+    program(tmp_path / ".venv" / "bin" / "python", f'echo "$@" >> {told}\n[[ "$1" != - ]] || echo found\n')
+    command = ["bash", str(tmp_path / "scripts" / "quickstart.sh")]
+    assert subprocess.run([*command, "--device", "GPU"], capture_output=True).returncode == 0
+    install, *_, train, _ = told.read_text().splitlines()
+    assert install.startswith("-m pip install ") and install.endswith("requirements-gpu.txt")
+    assert train.startswith("patchcore/train.py ") and "--device_target GPU" in train
+    for words in (["--device", "TPU"], ["--device"], ["--other"]):
+        assert subprocess.run([*command, *words], capture_output=True).returncode == 2

@@ -72,7 +72,7 @@ def test_columns_are_straight_and_apart_however_long_a_name_is(bare, tmp_path):
 def test_packages_that_are_only_of_use_for_some_options_are_listed_and_are_tasks(bare, tmp_path):
     done = run("doctor.sh", cwd=tmp_path, PYTHON=bare)
     found = lines(done)
-    for name in ("openvino", "pyspng-seunglab", "nncf", "fastapi"):
+    for name in ("openvino", "pyspng-seunglab", "nncf", "fastapi", "nvidia-cublas-cu11"):
         assert found[name].startswith("missing")
     assert "Packages of requirements-speed.txt (optional: " in done.stdout
     assert "pip install -r requirements-speed.txt" in found["--precision bfloat16, PNG read faster"]
@@ -128,17 +128,19 @@ def test_a_python_that_is_missing_or_too_old_is_one_line(tmp_path):
 
 
 def test_what_the_drivers_say_is_shown(bare, tmp_path):
-    program(tmp_path / "bin" / "nvidia-smi", "echo 'NVIDIA A10, 470.1, 23028 MiB'\n")
+    program(tmp_path / "bin" / "nvidia-smi", "echo 'NVIDIA A10, 470.1, 8.6, 23028 MiB'\n")
     program(tmp_path / "bin" / "npu-smi", "echo; echo 'Total Count : 8'\n")
     (tmp_path / "cuda" / "lib64").mkdir(parents=True)
     (tmp_path / "cuda" / "lib64" / "libcudart.so.11.0").touch()
     path = f"{tmp_path}/bin:{environment()['PATH']}"
     found = lines(run("doctor.sh", PYTHON=bare, PATH=path, CUDA_HOME=tmp_path / "cuda", ASCEND_HOME_PATH="/cann"))
-    assert found["nvidia-smi"] == "NVIDIA A10, 470.1, 23028 MiB"
+    assert found["nvidia-smi"] == "NVIDIA A10, 470.1, 8.6, 23028 MiB"
     assert found["npu-smi"] == "Total Count : 8"
-    assert found["CUDA 11 libraries"].startswith(f"{tmp_path}/cuda/lib64")
+    assert found["CUDA 11 in"].startswith(f"{tmp_path}/cuda/lib64")
+    assert found["libraries of CUDA 11"].startswith("missing: libnvrtc.so.11.2, ")
     assert found["CANN (set_env.sh)"] == "/cann"
-    assert found["train, evaluate on GPU"] == found["train, evaluate on Ascend"] == "pip install -r requirements.txt"
+    assert found["train, evaluate on Ascend"] == "pip install -r requirements.txt"
+    assert found["train, evaluate on GPU"].startswith("pip install -r requirements.txt; pip install -r requirements-gpu.txt")
 
 
 @pytest.mark.parametrize(
@@ -196,11 +198,15 @@ def test_the_c_plus_plus_program_needs_tools_headers_and_an_engine(doctor, monke
     assert len(doctor.for_cpp()) == 1
 
 
-def test_a_device_that_mindspore_finds_is_ready_and_another_says_why_not(doctor, monkeypatch):
+def test_a_device_that_mindspore_finds_is_ready_and_another_says_why_not(doctor, monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "wanting", lambda *files: [])
     monkeypatch.setattr(doctor, "first_lines", lambda *command, **more: ["there"])
-    monkeypatch.setattr(doctor, "cuda", lambda: [])
+    monkeypatch.setattr(doctor, "library_folders", lambda: [])
     assert doctor.for_device("Ascend", ("Ascend", "CPU"), "") == []
-    assert doctor.for_device("GPU", ("CPU",), "") == ["CUDA 11.1 or 11.6 with cuDNN 8 (CUDA_HOME names its folder)"]
-    monkeypatch.setattr(doctor, "cuda", lambda: ["/cuda"])
-    assert "plugin does not load" in doctor.for_device("GPU", ("CPU",), "")[0]
+    assert doctor.for_device("GPU", ("CPU",), "") == ["pip install -r requirements-gpu.txt (10 libraries of CUDA 11)"]
+    for name in doctor.LIBRARIES:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(doctor, "library_folders", lambda: [tmp_path])
+    assert "part for GPUs does not load" in doctor.for_device("GPU", ("CPU",), "")[0]
+    monkeypatch.setattr(doctor, "first_lines", lambda *command, **more: ["Tesla K80, 470.1, 3.7, 11441 MiB"])
+    assert doctor.for_device("GPU", ("CPU",), "") == ["a newer GPU than Tesla K80: compute capability 6.0 is needed"]

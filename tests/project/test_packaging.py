@@ -44,7 +44,7 @@ def test_the_packages_needed_are_those_of_the_requirements():
 
 def test_the_extras_are_the_other_requirements():
     extras = project()["optional-dependencies"]
-    names = ("dev", "docs", "int8", "serve", "speed")
+    names = ("dev", "docs", "gpu", "int8", "serve", "speed")
     assert extras == {name: required(f"requirements-{name}.txt") for name in names}
 
 

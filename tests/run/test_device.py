@@ -23,7 +23,7 @@ def mindspore(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("target", "words"), [("GPU", ("CUDA 11", "cuDNN 8", "driver")), ("Ascend", ("CANN", "driver"))]
+    ("target", "words"), [("GPU", ("CUDA 11", "requirements-gpu.txt", "driver")), ("Ascend", ("CANN", "driver"))]
 )
 def test_a_device_that_is_not_there_names_what_it_needs(mindspore, target, words):
     with pytest.raises(DataError) as caught:
