@@ -1,81 +1,113 @@
 #include "args.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "error.h"
 
 const char kUsage[] =
     "Usage: anomaly_infer --model X.mindir|X.onnx --input FOLDER|FILE --output FOLDER\n"
-    "                     [--device ascend|gpu|cpu] [--device_id 0] [--preprocess y|n] [--warmup 10]\n"
-    "                     [--roi FOLDER]\n"
+    "                     [--json] [--device ascend|gpu|cpu] [--device_id 0] [--precision f32|bf16|int8]\n"
+    "                     [--threads N] [--at_once N] [--batch N] [--preprocess y|n] [--warmup 10] [--roi FOLDER]\n"
     "\n"
     "  --model       the exported model; the .json that was exported with it lies beside it\n"
     "  --input       photographs, or with --preprocess n the .bin files of preprocess.py\n"
-    "  --output      maps, heat maps, results.csv and test_perform_static.txt\n"
+    "  --output      maps, heat maps, results.csv and test_perform_static.txt; with --json it may be left out\n"
+    "  --json        a JSON object for each photograph on standard output, a line each, and nothing else\n"
     "  --device      cpu is the default for .onnx, ascend for .mindir\n"
     "  --device_id   which Ascend or GPU\n"
+    "  --precision   in which to compute, where the model leaves that open; default: as it was exported\n"
+    "  --threads     cores to use; default: all that this process may use\n"
+    "  --at_once     photographs in work at the same time; default: as many as threads, for a model of tiles at most 4.\n"
+    "                1 has each done as soon as possible, more get more done\n"
+    "  --batch       pictures that the model takes together, if it was exported with --batch_size dynamic; default: 1\n"
     "  --preprocess  y: read and resize photographs (default); n: take them as they are in .bin files\n"
     "  --warmup      runs of the model before time is taken\n"
     "  --roi         masks of where to look, each named as its photograph, for models that have one for each\n";
 
 namespace {
 
-int NumberOf(const std::string& option, const std::string& text) {
-  int value = 0;
-  const char* end = text.data() + text.size();
-  const auto found = std::from_chars(text.data(), end, value);
-  if (found.ec != std::errc() || found.ptr != end || value < 0) {
-    throw UsageError(option + " takes a whole number from 0, not '" + text + "'");
+using Take = std::function<void(const std::string& value)>;
+
+Take Path(std::filesystem::path* place) {
+  return [place](const std::string& value) { *place = value; };
+}
+
+Take NumberFrom(int least, const char* option, int* place) {
+  return [=](const std::string& text) {
+    const char* end = text.data() + text.size();
+    const auto found = std::from_chars(text.data(), end, *place);
+    if (found.ec != std::errc() || found.ptr != end || *place < least) {
+      throw UsageError(std::string(option) + " takes a whole number from " + std::to_string(least) + ", not '" + text +
+                       "'");
+    }
+  };
+}
+
+Take OneOf(std::vector<std::string> known, const char* option, std::string* place) {
+  return [=](const std::string& value) {
+    std::string words;
+    for (size_t i = 0; i < known.size(); ++i) {
+      words += (i == 0 ? "" : i + 1 == known.size() ? " or " : ", ") + known[i];
+    }
+    if (std::find(known.begin(), known.end(), value) == known.end()) {
+      throw UsageError(std::string(option) + " is " + words + ", not '" + value + "'");
+    }
+    *place = value;
+  };
+}
+
+void RequireWhole(const Args& args) {
+  if (args.model.empty()) throw UsageError("--model is missing");
+  if (args.input.empty()) throw UsageError("--input is missing");
+  if (args.output.empty() && !args.json) throw UsageError("--output is missing");
+  if (args.model.extension() != ".onnx" && args.model.extension() != ".mindir") {
+    throw UsageError("--model is a .mindir or a .onnx, not '" + args.model.string() + "'");
   }
-  return value;
 }
 
 }  // namespace
 
 Args ParseArgs(int argc, char** argv) {
   Args args;
+  Settings& settings = args.settings;
+  std::string preprocess;
+  const std::map<std::string, Take> options = {
+      {"--model", Path(&args.model)},
+      {"--input", Path(&args.input)},
+      {"--output", Path(&args.output)},
+      {"--roi", Path(&settings.roi)},
+      {"--device", OneOf({"ascend", "gpu", "cpu"}, "--device", &settings.device)},
+      {"--device_id", NumberFrom(0, "--device_id", &settings.device_id)},
+      {"--precision", OneOf({"f32", "bf16", "int8"}, "--precision", &settings.precision)},
+      {"--threads", NumberFrom(1, "--threads", &settings.threads)},
+      {"--at_once", NumberFrom(1, "--at_once", &settings.at_once)},
+      {"--batch", NumberFrom(1, "--batch", &settings.batch)},
+      {"--preprocess", OneOf({"y", "n"}, "--preprocess", &preprocess)},
+      {"--warmup", NumberFrom(0, "--warmup", &args.warmup)},
+  };
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
     if (option == "-h" || option == "--help") {
       args.help = true;
       return args;
     }
-    const bool known = option == "--model" || option == "--input" || option == "--output" || option == "--device" ||
-                       option == "--device_id" || option == "--preprocess" || option == "--warmup" ||
-                       option == "--roi";
-    if (!known) throw UsageError("unknown argument '" + option + "'");
-    if (i + 1 == argc || std::strncmp(argv[i + 1], "--", 2) == 0) throw UsageError(option + " needs a value");
-    const std::string value = argv[++i];
-    if (value.empty()) throw UsageError(option + " needs a value");
-    if (option == "--model") {
-      args.model = value;
-    } else if (option == "--input") {
-      args.input = value;
-    } else if (option == "--output") {
-      args.output = value;
-    } else if (option == "--roi") {
-      args.roi = value;
-    } else if (option == "--device") {
-      if (value != "ascend" && value != "gpu" && value != "cpu") {
-        throw UsageError("--device is ascend, gpu or cpu, not '" + value + "'");
-      }
-      args.device = value;
-    } else if (option == "--device_id") {
-      args.device_id = NumberOf(option, value);
-    } else if (option == "--preprocess") {
-      if (value != "y" && value != "n") throw UsageError("--preprocess is y or n, not '" + value + "'");
-      args.preprocess = value == "y";
-    } else {
-      args.warmup = NumberOf(option, value);
+    if (option == "--json") {
+      args.json = true;
+      continue;
     }
+    const auto known = options.find(option);
+    if (known == options.end()) throw UsageError("unknown argument '" + option + "'");
+    const bool given = i + 1 < argc && std::strncmp(argv[i + 1], "--", 2) != 0 && argv[i + 1][0] != '\0';
+    if (!given) throw UsageError(option + " needs a value");
+    known->second(argv[++i]);
   }
-  if (args.model.empty()) throw UsageError("--model is missing");
-  if (args.input.empty()) throw UsageError("--input is missing");
-  if (args.output.empty()) throw UsageError("--output is missing");
-  if (args.model.extension() != ".onnx" && args.model.extension() != ".mindir") {
-    throw UsageError("--model is a .mindir or a .onnx, not '" + args.model.string() + "'");
-  }
-  if (args.device.empty()) args.device = args.model.extension() == ".onnx" ? "cpu" : "ascend";
+  args.preprocess = preprocess != "n";
+  RequireWhole(args);
   return args;
 }

@@ -2,16 +2,16 @@
 #define ANOMALY_INFER_ARGS_H_
 
 #include <filesystem>
-#include <string>
+
+#include "settings.h"
 
 struct Args {
   std::filesystem::path model;
   std::filesystem::path input;
-  std::filesystem::path output;
-  std::filesystem::path roi;
-  std::string device;  // "ascend", "gpu" or "cpu"
-  int device_id = 0;
+  std::filesystem::path output;  // empty: nothing is written
+  Settings settings;
   bool preprocess = true;
+  bool json = false;
   int warmup = 10;
   bool help = false;
 };

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: bash ascend310_infer/build.sh
 #
-# Builds ascend310_infer/build/anomaly_infer with what is found of
+# Builds ascend310_infer/build/anomaly_infer, and libanomaly.so beside it, with what is found of
 #   OpenVINO         as a package of the Python named by PYTHON, else of .venv, else of python3
 #   MindSpore Lite   unpacked in the folder named by LITE_HOME, which holds runtime/include and runtime/lib
 # BUILD_DIR names another folder to build in.
@@ -52,6 +52,7 @@ log="$(cmake -S "$HERE" -B "$BUILD" ${openvino:+"-DOpenVINO_DIR=$openvino"} "-DL
     echo "$log" >&2
     ! grep -qE '(OpenCV|nlohmann_json)Config.cmake' <<<"$log" ||
         fail "cmake failed; on Debian: apt install libopencv-dev nlohmann-json3-dev"
+    ! grep -qE 'JPEG|DEFLATE' <<<"$log" || fail "cmake failed; on Debian: apt install libjpeg-dev libdeflate-dev"
     fail "cmake failed, see above"
 }
 grep -- '-- engines:' <<<"$log" | sed 's/^-- //'

@@ -1,28 +1,52 @@
 #include "engine.h"
 
+#include <mutex>
+
 #include "error.h"
 
 #ifdef WITH_OPENVINO
-std::unique_ptr<Engine> MakeOpenVinoEngine();
+std::unique_ptr<Engine> MakeOpenVinoEngine(const Settings& settings);
 #endif
 #ifdef WITH_LITE
 std::unique_ptr<Engine> MakeLiteEngine(const std::string& device, int device_id);
+
+namespace {
+
+// An engine that can do one thing at a time; threads wait for one another.
+class InTurn : public Engine {
+ public:
+  explicit InTurn(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
+
+  void Load(const std::filesystem::path& model, const ModelInfo& info) override { engine_->Load(model, info); }
+
+  void Run(const uint8_t* images, std::vector<float>* maps, std::vector<float>* scores) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    engine_->Run(images, maps, scores);
+  }
+
+  std::string Name() const override { return engine_->Name(); }
+
+ private:
+  std::unique_ptr<Engine> engine_;
+  std::mutex mutex_;
+};
+
+}  // namespace
 #endif
 
-std::unique_ptr<Engine> MakeEngine([[maybe_unused]] const std::string& device, [[maybe_unused]] int device_id,
-                                   const std::filesystem::path& model) {
+std::unique_ptr<Engine> MakeEngine([[maybe_unused]] const Settings& settings, const std::filesystem::path& model) {
   if (model.extension() == ".onnx") {
-    if (device != "cpu") {
-      throw Error(model.string() + ": .onnx runs on the cpu only; convert it to .mindir for --device " + device);
+    if (settings.device == "ascend") {
+      throw Error(model.string() + ": .onnx runs on cpu and gpu; convert it to .mindir for --device ascend");
     }
 #ifdef WITH_OPENVINO
-    return MakeOpenVinoEngine();
+    return MakeOpenVinoEngine(settings);
 #else
     throw Error(model.string() + ": .onnx needs OpenVINO, which is not in this build; install it and build again");
 #endif
   }
 #ifdef WITH_LITE
-  return MakeLiteEngine(device, device_id);
+  return std::make_unique<InTurn>(MakeLiteEngine(settings.device, settings.device_id));
 #else
   throw Error(model.string() + ": .mindir needs MindSpore Lite, which is not in this build; build with LITE_HOME");
 #endif

@@ -2,9 +2,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <openvino/openvino.hpp>
 #include <optional>
 
@@ -72,8 +74,19 @@ class QuietErrors {
   int kept_;
 };
 
+// What is computed for one run of the model, in one part or in two.
+struct Request {
+  std::optional<ov::InferRequest> before;  // up to the boundaries
+  ov::InferRequest rest;
+  bool busy = false;
+};
+
 class OpenVinoEngine : public Engine {
  public:
+  explicit OpenVinoEngine(const Settings& settings) : settings_(settings) {
+    if (settings.device == "gpu") device_ = "GPU." + std::to_string(settings.device_id);
+  }
+
   void Load(const std::filesystem::path& model, const ModelInfo& info) override {
     try {
       LoadOrThrow(model, info);
@@ -85,26 +98,65 @@ class OpenVinoEngine : public Engine {
   }
 
   void Run(const uint8_t* images, std::vector<float>* maps, std::vector<float>* scores) override {
+    Request* request = Take();
     try {
-      ov::InferRequest& first = before_ ? *before_ : request_;
+      ov::InferRequest& first = request->before ? *request->before : request->rest;
       std::memcpy(first.get_input_tensor().data<uint8_t>(), images, first.get_input_tensor().get_byte_size());
-      first.infer();
-      if (before_) request_.infer();
-      Copy(places_.map, maps);
-      Copy(places_.score, scores);
+      if (request->before) Wait(&*request->before);
+      Wait(&request->rest);
+      Copy(request->rest.get_output_tensor(places_.map), maps);
+      Copy(request->rest.get_output_tensor(places_.score), scores);
     } catch (const std::exception& error) {
+      Give(request);
       throw Error("inference failed" + Reason(error));
     }
+    Give(request);
   }
 
-  std::string Name() const override {
-    if (before_) return "OpenVINO, cpu, bfloat16";
-    return int8_ ? "OpenVINO, cpu, int8" : "OpenVINO, cpu";
-  }
+  std::string Name() const override { return "OpenVINO, " + settings_.device + precision_; }
 
  private:
   void LoadOrThrow(const std::filesystem::path& path, const ModelInfo& info) {
+    RequireDevice();
     const std::shared_ptr<ov::Model> model = Read(path);
+    Check(model.get(), info);
+    std::shared_ptr<ov::Model> before;
+    ov::ParameterVector starts;
+    if (info.precision == "bfloat16" && HasBfloat16()) {
+      before = CutOff(model.get(), &starts);
+      if (!before) throw Error("its .json says bfloat16, but no tensor in it is called boundary");
+    }
+    precision_ = before ? ", bfloat16" : info.precision == "int8" ? ", int8" : "";
+    requests_.resize(settings_.at_once);
+    if (!before) {
+      ov::CompiledModel whole = Compile(model, ov::element::f32);
+      for (Request& request : requests_) request.rest = whole.create_infer_request();
+      return;
+    }
+    ov::CompiledModel first = Compile(before, ov::element::bf16);
+    ov::CompiledModel second = Compile(std::make_shared<ov::Model>(model->get_results(), starts), ov::element::f32);
+    for (Request& request : requests_) {
+      request.before = first.create_infer_request();
+      request.rest = second.create_infer_request();
+      for (size_t i = 0; i < starts.size(); ++i) {
+        request.rest.set_input_tensor(i, request.before->get_output_tensor(i));
+      }
+    }
+  }
+
+  void RequireDevice() {
+    if (device_ == "CPU") return;
+    std::string found;
+    for (const std::string& name : core_.get_available_devices()) {
+      if (name == device_ || (name == "GPU" && settings_.device_id == 0)) return;
+      found += (found.empty() ? "" : ", ") + name;
+    }
+    throw Error("--device gpu --device_id " + std::to_string(settings_.device_id) +
+                ": OpenVINO finds no such Intel GPU here, only " + found);
+  }
+
+  // The model is for what the info says.
+  void Check(ov::Model* model, const ModelInfo& info) {
     if (model->inputs().size() != 1) throw Error("has more than one input");
     const ov::PartialShape wanted{info.batch_size, info.size.height, info.size.width, 3};
     const ov::PartialShape found = model->input().get_partial_shape();
@@ -121,33 +173,28 @@ class OpenVinoEngine : public Engine {
       shapes.push_back(ToVector(output.get_shape()));
     }
     places_ = FindOutputs(shapes, info);
-    int8_ = info.precision == "int8";
-    if (info.precision == "bfloat16" && HasBfloat16()) {
-      ov::ParameterVector starts;
-      const std::shared_ptr<ov::Model> before = CutOff(model.get(), &starts);
-      if (!before) throw Error("its .json says bfloat16, but no tensor in it is called boundary");
-      before_ = Compile(before, ov::element::bf16);
-      request_ = Compile(std::make_shared<ov::Model>(model->get_results(), starts), ov::element::f32);
-      for (size_t i = 0; i < starts.size(); ++i) request_.set_input_tensor(i, before_->get_output_tensor(i));
-      return;
-    }
-    request_ = Compile(model, ov::element::f32);
   }
 
   bool HasBfloat16() {
-    const auto able = core_.get_property("CPU", ov::device::capabilities);
-    const bool found = std::find(able.begin(), able.end(), "BF16") != able.end();
-    if (!found) std::fprintf(stderr, "note: no bfloat16 here: in float32, with slightly other scores\n");
-    return found;
+    const auto able = core_.get_property(device_, ov::device::capabilities);
+    if (std::find(able.begin(), able.end(), "BF16") != able.end()) return true;
+    if (settings_.precision == "bf16") throw Error("--precision bf16: there is no bfloat16 on this " + settings_.device);
+    std::fprintf(stderr, "note: no bfloat16 here: in float32, with slightly other scores\n");
+    return false;
   }
 
   // Without the hint, processors that have bfloat16 use it, and scores differ from those the threshold is for. What is
-  // quantised in the file runs in integers with any hint.
-  ov::InferRequest Compile(const std::shared_ptr<ov::Model>& model, ov::element::Type precision) {
-    return core_
-        .compile_model(model, "CPU", ov::hint::inference_precision(precision),
-                       ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY))
-        .create_infer_request();
+  // quantised in the file runs in integers with any hint. One request has all threads; several have their share each,
+  // and keep to them better than one that splits every layer.
+  ov::CompiledModel Compile(const std::shared_ptr<ov::Model>& model, ov::element::Type precision) {
+    ov::AnyMap properties = {ov::hint::inference_precision(precision),
+                             ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY)};
+    if (device_ == "CPU") {
+      properties.insert(ov::inference_num_threads(settings_.threads));
+      properties.insert(ov::num_streams(std::min(settings_.at_once, settings_.threads)));
+      properties.insert(ov::hint::enable_cpu_pinning(false));  // other threads decode and draw meanwhile
+    }
+    return core_.compile_model(model, device_, properties);
   }
 
   std::shared_ptr<ov::Model> Read(const std::filesystem::path& path) {
@@ -155,21 +202,44 @@ class OpenVinoEngine : public Engine {
     return core_.read_model(path.string());
   }
 
-  void Copy(size_t index, std::vector<float>* values) {
-    const ov::Tensor tensor = request_.get_output_tensor(index);
+  static void Wait(ov::InferRequest* request) {
+    request->start_async();
+    request->wait();
+  }
+
+  static void Copy(const ov::Tensor& tensor, std::vector<float>* values) {
     values->assign(tensor.data<const float>(), tensor.data<const float>() + tensor.get_size());
   }
 
+  // A request that nobody uses; while there is none, this waits.
+  Request* Take() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    const auto is_free = [](const Request& request) { return !request.busy; };
+    auto found = requests_.end();
+    given_.wait(lock, [&] { return (found = std::find_if(requests_.begin(), requests_.end(), is_free)) != requests_.end(); });
+    found->busy = true;
+    return &*found;
+  }
+
+  void Give(Request* request) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    request->busy = false;
+    given_.notify_one();
+  }
+
+  Settings settings_;
+  std::string device_ = "CPU";  // as OpenVINO calls it
   ov::Core core_;
-  std::optional<ov::InferRequest> before_;  // up to the boundaries, where the model is in two parts
-  ov::InferRequest request_;
-  bool int8_ = false;
+  std::string precision_;  // for people, unless it is the usual one
   Places places_;
+  std::mutex mutex_;
+  std::condition_variable given_;
+  std::vector<Request> requests_;
 };
 
 }  // namespace
 
-std::unique_ptr<Engine> MakeOpenVinoEngine() {
+std::unique_ptr<Engine> MakeOpenVinoEngine(const Settings& settings) {
   unsetenv("ONEDNN_MAX_CPU_ISA");  // a cap that MindSpore needs: under it bfloat16 has no kernels
-  return std::make_unique<OpenVinoEngine>();
+  return std::make_unique<OpenVinoEngine>(settings);
 }

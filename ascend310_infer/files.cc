@@ -15,6 +15,8 @@ std::vector<unsigned char> ReadFile(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error(path.string() + ": cannot be read (" + std::strerror(errno) + ")");
   std::vector<unsigned char> data;
+  const std::uintmax_t size = std::filesystem::file_size(path, failed);
+  if (!failed) data.reserve(size);
   char block[1 << 16];
   while (file.read(block, sizeof(block)) || file.gcount() > 0) data.insert(data.end(), block, block + file.gcount());
   if (file.bad()) throw Error(path.string() + ": cannot be read (" + std::strerror(errno) + ")");

@@ -5,10 +5,13 @@
 #include <cstring>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
+#include <string_view>
 #include <tuple>
 
 #include "error.h"
 #include "files.h"
+#include "jpeg.h"
+#include "png.h"
 
 namespace fs = std::filesystem;
 
@@ -34,18 +37,8 @@ fs::path PhotographName(fs::path name, bool photographs) {
 
 // Decoders fill in what is missing of a file that was cut off; such a picture would be called anomalous.
 bool IsCutOff(const std::vector<unsigned char>& data) {
-  const auto last = [&data](const std::string& text) {
-    const auto found = std::find_end(data.begin(), data.end(), text.begin(), text.end(),
-                                     [](unsigned char a, char b) { return a == static_cast<unsigned char>(b); });
-    return found == data.end() ? std::ptrdiff_t{-1} : found - data.begin();
-  };
-  const auto begins = [&data](const std::string& text) {
-    return data.size() >= text.size() && std::memcmp(data.data(), text.data(), text.size()) == 0;
-  };
-  if (begins("\x89PNG")) return last("IEND") < 0;
-  // A thumbnail has an end marker as well, but it lies before the last scan of the picture.
-  if (begins("\xff\xd8\xff")) return last("\xff\xd9") < last("\xff\xda") || last("\xff\xda") < 0;
-  return false;
+  const std::string_view text(reinterpret_cast<const char*>(data.data()), data.size());
+  return text.substr(0, 4) == "\x89PNG" && text.rfind("IEND") == text.npos;
 }
 
 // OpenCV would turn them into an image that is all white. Of the formats that are read only TIFF can hold them.
@@ -55,9 +48,13 @@ bool HoldsFloats(const std::vector<unsigned char>& data) {
   return tiff && cv::imdecode(data, cv::IMREAD_ANYDEPTH | cv::IMREAD_ANYCOLOR).depth() > CV_16U;
 }
 
-cv::Mat Decode(const fs::path& path, int flags) {
-  const std::vector<unsigned char> data = ReadFile(path);
+std::vector<unsigned char> ContentOf(const fs::path& path) {
+  std::vector<unsigned char> data = ReadFile(path);
   if (data.empty()) throw Error(path.string() + ": the file is empty; replace or remove it");
+  return data;
+}
+
+cv::Mat Decode(const std::vector<unsigned char>& data, const fs::path& path, int flags) {
   cv::Mat image;
   try {
     if (!IsCutOff(data) && !HoldsFloats(data)) image = cv::imdecode(data, flags);
@@ -66,6 +63,16 @@ cv::Mat Decode(const fs::path& path, int flags) {
   }
   if (image.empty()) throw Error(path.string() + ": not an image of 8 or 16 bits, or truncated; replace or remove it");
   return image;
+}
+
+// Pixels of a JPEG that is whole; empty for anything else.
+cv::Mat DecodeIfJpeg(const std::vector<unsigned char>& data, const fs::path& path) {
+  if (!IsJpeg(data)) return {};
+  try {
+    return DecodeJpeg(data);
+  } catch (const std::exception& error) {  // of OpenCV, where memory is short
+    throw Error(path.string() + ": damaged (" + OneLine(error.what()) + "); replace or remove it");
+  }
 }
 
 }  // namespace
@@ -97,13 +104,19 @@ std::vector<Input> FindInputs(const fs::path& input, const fs::path& output, boo
 }
 
 cv::Mat ReadPhotograph(const fs::path& path) {
-  cv::Mat image = Decode(path, cv::IMREAD_COLOR);
+  const std::vector<unsigned char> data = ContentOf(path);
+  cv::Mat image = DecodeIfJpeg(data, path);
+  if (image.empty()) image = DecodePng(data);
+  if (!image.empty()) return image;
+  image = Decode(data, path, cv::IMREAD_COLOR);
   cv::cvtColor(image, image, cv::COLOR_BGR2RGB);
   return image;
 }
 
 cv::Mat ReadMask(const fs::path& path) {
-  const cv::Mat values = Decode(path, cv::IMREAD_ANYCOLOR | cv::IMREAD_ANYDEPTH);
+  const std::vector<unsigned char> data = ContentOf(path);
+  DecodeIfJpeg(data, path);  // whether it is whole
+  const cv::Mat values = Decode(data, path, cv::IMREAD_ANYCOLOR | cv::IMREAD_ANYDEPTH);
   const std::string suffix = LowerSuffix(path);
   const bool lossy = suffix == ".jpg" || suffix == ".jpeg" || suffix == ".webp";
   std::vector<cv::Mat> channels;

@@ -1,8 +1,6 @@
 #ifndef ANOMALY_INFER_INFERENCE_H_
 #define ANOMALY_INFER_INFERENCE_H_
 
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,54 +8,41 @@
 #include "engine.h"
 #include "error.h"
 #include "image_io.h"
+#include "in_order.h"
+#include "judge.h"
 #include "results.h"
-#include "tiles.h"
 #include "timing.h"
-#include "view.h"
 
-// Judges images, one batch after the other, and writes what is found.
+// Judges photographs, several at the same time, and writes what is found, in their order.
 class Inference {
  public:
-  Inference(const Args& args, const ModelInfo& info, Engine* engine);
+  // `settings`: those of the arguments, completed. All must outlive this.
+  Inference(const Args& args, const Settings& settings, const ModelInfo& info, Engine* engine);
 
   // Returns the exit code.
   int Run(const std::vector<Input>& inputs);
 
  private:
-  struct Loaded {
+  // What has become of one photograph.
+  struct Outcome {
     Input input;
-    View view;
+    std::string error;  // empty: it has been judged
+    Judgement judgement;
   };
 
-  size_t Batch() const { return static_cast<size_t>(info_.batch_size); }
-  size_t ImageBytes() const { return static_cast<size_t>(info_.size.height) * info_.size.width * 3; }
-
+  // The photographs `first` to `last`; what is returned adds what was found to the results.
+  Rest Work(const std::vector<Input>& inputs, size_t first, size_t last);
   View Read(const Input& input) const;
   void WarmUp();
-  void RunModel();
-  void RunTimed();
-
-  void Judge(const std::vector<Loaded>& batch);
-  void JudgeWhole(const std::vector<Loaded>& batch);
-  void JudgeInTiles(const Loaded& loaded);
-
-  // An image of the batch in which the model looks at it, and what it has found there.
-  void Put(size_t place, const cv::Mat& picture);
-  cv::Mat MapAt(size_t place);
-
-  // The values of a whole image.
-  void Add(const Loaded& loaded, cv::Mat map, float score);
-  void Report(const Error& error);
+  void Report(const Outcome& outcome);
   std::string Times(double whole) const;
 
   const Args& args_;
+  const Settings& settings_;
   const ModelInfo& info_;
   Engine* engine_;
+  Judge judge_;
   Results results_;
-  std::optional<Tiles> tiles_;
-  std::vector<uint8_t> pixels_;
-  std::vector<float> maps_;
-  std::vector<float> scores_;
   Latencies runs_;    // the model alone, a batch at a time
   Latencies images_;  // from file to results
   int code_ = 0;

@@ -1,34 +1,44 @@
 // Judges images with an exported model: see README.md.
 
+#include <malloc.h>
+
+#include <algorithm>
 #include <iostream>
+#include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
 
 #include "args.h"
-#include "engine.h"
 #include "error.h"
 #include "inference.h"
+#include "opening.h"
 
 namespace {
 
-// The options must be those that the model is for, and its regions must be there.
-void FitTogether(const Args& args, ModelInfo* info) {
-  const std::string model = args.model.string();
-  if (!args.preprocess) {
-    if (info->overlap) {
-      throw Error(model + ": a model of tiles takes photographs as they are: give them with --preprocess y");
-    }
-    if (!args.roi.empty()) throw Error("--roi: what preprocess.py has written is painted already; leave it out");
-    return;
-  }
-  const std::filesystem::path folder = info->roi.Folder();
-  if (!args.roi.empty()) {
-    if (folder.empty()) throw Error(model + ": has no region for each photograph in a folder; leave --roi out");
-    if (!std::filesystem::is_directory(args.roi)) throw Error(args.roi.string() + ": no such folder");
-    info->roi.UseFolder(args.roi);
-  } else if (!folder.empty() && !std::filesystem::is_directory(folder)) {
-    throw Error(model + ": has a region for each photograph, in " + folder.string() +
-                ", which is not here; --roi names the folder");
-  }
+constexpr int kMostOfTiles = 4;  // photographs of tiles may be large, and each of them is whole in memory
+
+// As many pieces of work at the same time as keep all threads busy, unless it is said how many.
+int AtOnce(int wanted, int threads, const ModelInfo& info, size_t photographs) {
+  const size_t together = info.overlap ? 1 : static_cast<size_t>(info.batch_size);
+  const size_t pieces = (photographs + together - 1) / together;
+  const int most = wanted > 0 ? wanted : info.overlap ? std::min(threads, kMostOfTiles) : threads;
+  return static_cast<int>(std::clamp<size_t>(pieces, 1, most));
+}
+
+// Photographs come and go; their memory is kept for the next one instead of being asked for each time.
+void KeepMemory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 28);
+  mallopt(M_TRIM_THRESHOLD, 1 << 28);
+}
+
+int Run(const Args& args) {
+  const ModelInfo info =
+      args.preprocess ? ReadInfo(args.model, args.settings) : ReadInfoForPrepared(args.model, args.settings);
+  const std::vector<Input> inputs = FindInputs(args.input, args.output, args.preprocess);
+  Settings settings = Complete(args.settings, args.model);
+  settings.at_once = AtOnce(args.settings.at_once, settings.threads, info, inputs.size());
+  cv::setNumThreads(std::max(1, settings.threads / settings.at_once));
+  const std::unique_ptr<Engine> engine = OpenEngine(args.model, info, settings);
+  return Inference(args, settings, info, engine.get()).Run(inputs);
 }
 
 }  // namespace
@@ -36,22 +46,12 @@ void FitTogether(const Args& args, ModelInfo* info) {
 int main(int argc, char** argv) {
   // What a decoder thinks of a bad file is said in this program's own line.
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+  KeepMemory();
   try {
     const Args args = ParseArgs(argc, argv);
-    if (args.help) {
-      std::cout << kUsage;
-      return 0;
-    }
-    ModelInfo info = ReadModelInfo(args.model);
-    FitTogether(args, &info);
-    const std::vector<Input> inputs = FindInputs(args.input, args.output, args.preprocess);
-    const std::unique_ptr<Engine> engine = MakeEngine(args.device, args.device_id, args.model);
-    try {
-      engine->Load(args.model, info);
-    } catch (const Error& error) {
-      throw Error(args.model.string() + ": " + error.what());
-    }
-    return Inference(args, info, engine.get()).Run(inputs);
+    if (!args.help) return Run(args);
+    std::cout << kUsage;
+    return 0;
   } catch (const UsageError& error) {
     std::cerr << "error: " << error.what() << "\n" << kUsage;
     return 2;

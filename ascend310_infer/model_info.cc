@@ -57,7 +57,8 @@ ModelInfo Parse(const Json& json) {
   if (kept != info.size) throw Error("size does not follow from resize and crop");
   if (kept.height > info.resize.height || kept.width > info.resize.width) throw Error("crop is larger than resize");
   ReadViews(input, &info);
-  if (input.at("batch_size") != "dynamic") info.batch_size = input.at("batch_size").get<int>();
+  info.any_batch = input.at("batch_size") == "dynamic";
+  if (!info.any_batch) info.batch_size = input.at("batch_size").get<int>();
   if (info.batch_size < 1) throw Error("batch_size is below 1");
   info.map = ReadSize(json.at("outputs").at("map").at("shape"));
   if (info.map != info.size) throw Error("the map has another size than the input");

@@ -35,7 +35,8 @@ struct ModelInfo {
   std::optional<double> overlap;  // of a model of tiles, whose windows are of this size: the part that two share
   bool keep_aspect = false;       // photographs are fitted into `resize` with their proportions
   RegionOfInterest roi;
-  int batch_size = 1;  // a model with a dynamic one gets images one at a time
+  bool any_batch = false;  // whether the number of images that the model takes at once is open; then it is
+  int batch_size = 1;      // one at a time, unless another is chosen
   Size map;
   // float32; bfloat16, up to the tensors called boundary, where the processor has it; int8, where the file says so
   std::string precision = "float32";

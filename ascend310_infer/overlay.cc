@@ -10,24 +10,26 @@ const cv::Scalar kRed(220, 30, 30);
 int LineWidth(const cv::Mat& picture) { return std::max(1, std::min(picture.rows, picture.cols) / 200); }
 
 // 0 to 1, 0.5 at the threshold; where there is none, this map's own range.
-cv::Mat Levels(const cv::Mat& map, const Scale& scale) {
-  cv::Mat levels;
-  map.convertTo(levels, CV_64F);
-  if (!scale.threshold) {
-    double low = 0;
+class Levels {
+ public:
+  Levels(const cv::Mat& map, const Scale& scale) : scale_(scale) {
     double high = 0;
-    cv::minMaxLoc(levels, &low, &high);
-    return (levels - low) / std::max(high - low, 1e-12);
+    if (!scale.threshold) cv::minMaxLoc(map, &low_, &high);
+    range_ = std::max(high - low_, 1e-12);
   }
-  for (double& level : cv::Mat_<double>(levels)) level = scale.Normalise(level);
-  return levels;
-}
 
-cv::Mat Heat(const cv::Mat& levels) {
-  cv::Mat grey(levels.size(), CV_8U);
-  std::transform(levels.begin<double>(), levels.end<double>(), grey.begin<uchar>(),
-                 [](double level) { return static_cast<uchar>(std::clamp(level * 255, 0.0, 255.0)); });
-  cv::Mat colours;
+  double Of(float value) const { return scale_.threshold ? scale_.Normalise(value) : (value - low_) / range_; }
+
+ private:
+  const Scale& scale_;
+  double low_ = 0;
+  double range_ = 1;
+};
+
+// RGB for each of 256 levels.
+cv::Mat Colours() {
+  cv::Mat grey(1, 256, CV_8U), colours;
+  for (int i = 0; i < 256; ++i) grey.at<uchar>(i) = static_cast<uchar>(i);
   cv::applyColorMap(grey, colours, cv::COLORMAP_JET);
   cv::cvtColor(colours, colours, cv::COLOR_BGR2RGB);
   return colours;
@@ -36,16 +38,19 @@ cv::Mat Heat(const cv::Mat& levels) {
 }  // namespace
 
 cv::Mat Overlay(const cv::Mat& image, const cv::Mat& map, const Scale& scale) {
-  const cv::Mat levels = Levels(map, scale);
-  const cv::Mat heat = Heat(levels);
+  static const cv::Mat colours = Colours();
+  const Levels levels(map, scale);
   cv::Mat blended = image.clone();
   for (int y = 0; y < image.rows; ++y) {
+    const float* values = map.ptr<float>(y);
+    cv::Vec3b* pixels = blended.ptr<cv::Vec3b>(y);
     for (int x = 0; x < image.cols; ++x) {
-      const double strength = 0.6 * std::clamp((levels.at<double>(y, x) - 0.3) / 0.2, 0.0, 1.0);
-      auto& pixel = blended.at<cv::Vec3b>(y, x);
-      const auto& colour = heat.at<cv::Vec3b>(y, x);
+      const double level = levels.Of(values[x]);
+      const double strength = 0.6 * std::clamp((level - 0.3) / 0.2, 0.0, 1.0);
+      if (strength == 0) continue;
+      const auto& colour = colours.at<cv::Vec3b>(static_cast<uchar>(std::clamp(level * 255, 0.0, 255.0)));
       for (int c = 0; c < 3; ++c) {
-        pixel[c] = cv::saturate_cast<uchar>(pixel[c] * (1 - strength) + colour[c] * strength);
+        pixels[x][c] = cv::saturate_cast<uchar>(pixels[x][c] * (1 - strength) + colour[c] * strength);
       }
     }
   }

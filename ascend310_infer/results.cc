@@ -1,7 +1,7 @@
 #include "results.h"
 
 #include <cstdio>
-#include <opencv2/imgcodecs.hpp>
+#include <nlohmann/json.hpp>
 #include <opencv2/imgproc.hpp>
 #include <vector>
 
@@ -9,6 +9,7 @@
 #include "files.h"
 #include "number.h"
 #include "overlay.h"
+#include "png.h"
 #include "regions.h"
 
 namespace fs = std::filesystem;
@@ -25,40 +26,67 @@ std::string CsvField(const std::string& text) {
   return quoted + "\"";
 }
 
+// Names of files may hold bytes that are no UTF-8.
+std::string JsonText(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// At once, for whoever waits for it at the other end of a pipe.
+void SayLine(const std::string& line) {
+  if (std::printf("%s\n", line.c_str()) < 0 || std::fflush(stdout) != 0) {
+    throw OutputError("standard output: cannot be written");
+  }
+}
+
 }  // namespace
 
-Results::Results(const fs::path& folder, const ModelInfo& info, bool draws)
-    : folder_(folder), info_(info), draws_(draws) {
+Results::Results(const fs::path& folder, const ModelInfo& info, bool draws, bool json)
+    : folder_(folder), info_(info), draws_(draws), json_(json) {
+  if (folder_.empty()) return;
   for (const char* name : {kTable, kTimes}) {
     WriteFile(folder_ / name, "", 0);  // finds out now, not after the work, whether the folder can be written to
     fs::remove(folder_ / name);
   }
 }
 
-void Results::Add(const fs::path& name, const cv::Mat& map, float score, const View& view) {
-  const std::string verdict = info_.image.Verdict(score);
-  std::vector<Region> regions;
-  if (verdict == "ANOMALOUS") regions = FindRegions(map, info_.pixel, view.frame, view.photograph);
+void Results::WriteFiles(const fs::path& name, const Judgement& judgement, const View& view) const {
+  if (folder_.empty()) return;
+  const cv::Mat& map = judgement.map;
   WriteFile(folder_ / (name.string() + ".bin"), map.data, map.total() * map.elemSize());
-  if (draws_) {
-    cv::Mat picture = Overlay(view.picture, map, info_.pixel);
-    DrawBoxes(regions, &picture);
-    cv::cvtColor(picture, picture, cv::COLOR_RGB2BGR);
-    if (info_.random_backbone) {
-      cv::putText(picture, "RANDOM BACKBONE", {6, 18}, cv::FONT_HERSHEY_SIMPLEX, 0.45, {30, 30, 220}, 1, cv::LINE_AA);
-    }
-    std::vector<unsigned char> png;
-    cv::imencode(".png", picture, png);
-    WriteFile(folder_ / (name.string() + ".heat.png"), png.data(), png.size());
+  if (draws_) Draw(name, judgement, view);
+}
+
+void Results::Draw(const fs::path& name, const Judgement& judgement, const View& view) const {
+  cv::Mat picture = Overlay(view.picture, judgement.map, info_.pixel);
+  DrawBoxes(judgement.regions, &picture);
+  if (info_.random_backbone) {
+    cv::putText(picture, "RANDOM BACKBONE", {6, 18}, cv::FONT_HERSHEY_SIMPLEX, 0.45, {220, 30, 30}, 1, cv::LINE_AA);
   }
-  const std::string normalised = info_.image.threshold ? Number(info_.image.Normalise(score)) : "";
-  lines_ += CsvField(name.string()) + "," + Number(score) + "," + normalised + "," + verdict + "," +
-            CsvField(ToJson(regions)) + "\n";
-  const double shown = info_.image.threshold ? info_.image.Normalise(score) : score;
-  std::printf("%-9s  %.4f  %s\n", verdict.c_str(), shown, name.string().c_str());
+  const std::vector<unsigned char> png = EncodePng(picture);
+  WriteFile(folder_ / (name.string() + ".heat.png"), png.data(), png.size());
+}
+
+void Results::Add(const Input& input, const Judgement& judgement) {
+  const std::string name = input.name.string(), score = Number(judgement.score);
+  const std::string normalised = judgement.normalised ? Number(*judgement.normalised) : "";
+  const std::string regions = ToJson(judgement.regions);
+  lines_ += CsvField(name) + "," + score + "," + normalised + "," + judgement.verdict + "," + CsvField(regions) + "\n";
+  if (json_) {
+    const std::string threshold = info_.image.threshold ? Number(*info_.image.threshold) : "null";
+    SayLine("{\"path\":" + JsonText(input.path.string()) + ",\"verdict\":\"" + judgement.verdict + "\",\"score\":" +
+            score + ",\"normalised\":" + (normalised.empty() ? "null" : normalised) + ",\"threshold\":" + threshold +
+            ",\"regions\":" + regions + "}");
+  } else {
+    std::printf("%-9s  %.4f  %s\n", judgement.verdict, judgement.normalised.value_or(judgement.score), name.c_str());
+  }
+}
+
+void Results::AddError(const Input& input, const std::string& error) {
+  if (json_) SayLine("{\"path\":" + JsonText(input.path.string()) + ",\"error\":" + JsonText(error) + "}");
 }
 
 void Results::KeepTable() noexcept {
+  if (folder_.empty()) return;
   try {
     WriteFile(folder_ / kTable, lines_.data(), lines_.size());
   } catch (const std::exception&) {  // what went wrong before is what is told
@@ -66,6 +94,7 @@ void Results::KeepTable() noexcept {
 }
 
 void Results::Finish(const std::string& times) {
+  if (folder_.empty()) return;
   WriteFile(folder_ / kTable, lines_.data(), lines_.size());
   WriteFile(folder_ / kTimes, times.data(), times.size());
 }

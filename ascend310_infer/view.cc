@@ -5,6 +5,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "nearest.h"
+#include "shrink.h"
 
 namespace {
 
@@ -38,8 +39,9 @@ cv::Mat Placed(const cv::Mat& image, cv::Rect inner, const cv::Scalar& fill, con
 cv::Mat Resized(const cv::Mat& photograph, cv::Size size) {
   if (photograph.size() == size) return photograph;
   const bool shrinks = size.height <= photograph.rows && size.width <= photograph.cols;
+  if (shrinks) return Shrunk(photograph, size);
   cv::Mat resized;
-  cv::resize(photograph, resized, size, 0, 0, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR);
+  cv::resize(photograph, resized, size, 0, 0, cv::INTER_LINEAR);
   return resized;
 }
 

@@ -33,7 +33,7 @@ run_infer() {
     want_category "$CATEGORY"
     [[ "$CATEGORY" != all ]] || usage_error "CATEGORY: all; a model is of one of them"
     want_number DEVICE_ID "$id"
-    [[ "$model" != *.onnx || "$device" == CPU ]] || usage_error "DEVICE_TYPE: $device; a .onnx is for CPU"
+    [[ "$model" != *.onnx || "$device" != Ascend ]] || usage_error "DEVICE_TYPE: $device; a .onnx is for CPU and GPU"
     OUTPUT="${CHOSEN[output_dir]:-$ROOT/output/infer/$method}"
     folder="$OUTPUT/$CATEGORY"
     want_file "$model"

@@ -5,7 +5,7 @@
 # Runs an exported model with the C++ program over the test photographs of CATEGORY, in four steps: preprocess, build,
 # infer, accuracy. The first that fails ends it, with the end of its log.
 #   METHOD           patchcore, padim or fastflow
-#   MODEL_PATH       a .mindir, or a .onnx (CPU only), with its .json beside it
+#   MODEL_PATH       a .mindir, or a .onnx (CPU, or Intel's GPU), with its .json beside it
 #   NEED_PREPROCESS  y: prepare the photographs; n: take those that an earlier run has prepared
 #   DEVICE_TYPE      Ascend, GPU or CPU
 #   --output_dir     default: output/infer/METHOD in the project; gets acc_CATEGORY.log and the other logs, and

@@ -1,0 +1,169 @@
+#include "png.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include <libdeflate.h>
+
+namespace {
+
+constexpr unsigned char kSignature[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+constexpr size_t kMost = size_t{1} << 30;  // pixels, as OpenCV has it
+
+uint32_t Number(const unsigned char* at) {
+  return uint32_t{at[0]} << 24 | uint32_t{at[1]} << 16 | uint32_t{at[2]} << 8 | at[3];
+}
+
+struct Content {
+  size_t height = 0;
+  size_t width = 0;
+  size_t channels = 0;
+  std::vector<unsigned char> packed;
+};
+
+// False where it is another kind of PNG, or damaged.
+bool ReadChunks(const std::vector<unsigned char>& data, Content* content) {
+  if (data.size() < 8 || std::memcmp(data.data(), kSignature, 8) != 0) return false;
+  for (size_t at = 8; at + 12 <= data.size();) {
+    const size_t length = Number(&data[at]);
+    if (length > data.size() - at - 12) return false;
+    const unsigned char* body = &data[at + 8];
+    if (libdeflate_crc32(0, &data[at + 4], length + 4) != Number(body + length)) return false;
+    const std::string kind(reinterpret_cast<const char*>(&data[at + 4]), 4);
+    at += length + 12;
+    if (kind == "IHDR" && length == 13) {
+      content->width = Number(body);
+      content->height = Number(body + 4);
+      content->channels = body[9] == 0 ? 1 : body[9] == 2 ? 3 : 0;
+      const bool usual = body[8] == 8 && body[10] == 0 && body[11] == 0 && body[12] == 0 && content->channels > 0;
+      const bool sized = content->width > 0 && content->height > 0 && content->width < kMost / content->height;
+      if (!usual || !sized) return false;
+    } else if (kind == "IDAT") {
+      content->packed.insert(content->packed.end(), body, body + length);
+    } else if (kind == "IEND") {
+      return content->channels > 0;
+    } else if (kind == "tRNS" || kind == "eXIf") {  // to be turned, or in part not there
+      return false;
+    }
+  }
+  return false;
+}
+
+int Paeth(int left, int up, int corner) {
+  const int to_left = std::abs(up - corner), to_up = std::abs(left - corner);
+  const int to_corner = std::abs(left + up - 2 * corner);
+  return to_left <= to_up && to_left <= to_corner ? left : to_up <= to_corner ? up : corner;
+}
+
+void AddNumber(size_t value, std::vector<unsigned char>* data) {
+  for (int shift = 24; shift >= 0; shift -= 8) data->push_back(static_cast<unsigned char>(value >> shift));
+}
+
+void AddChunk(const char* kind, const std::vector<unsigned char>& body, std::vector<unsigned char>* data) {
+  AddNumber(body.size(), data);
+  const size_t start = data->size();
+  data->insert(data->end(), kind, kind + 4);
+  data->insert(data->end(), body.begin(), body.end());
+  AddNumber(libdeflate_crc32(0, data->data() + start, data->size() - start), data);
+}
+
+// Each row as the difference to the pixel on the left, which is what can be packed well.
+std::vector<unsigned char> Lines(const cv::Mat& picture) {
+  const size_t row = 3 * static_cast<size_t>(picture.cols);
+  std::vector<unsigned char> lines;
+  lines.reserve((row + 1) * picture.rows);
+  for (int y = 0; y < picture.rows; ++y) {
+    const unsigned char* pixels = picture.ptr(y);
+    lines.push_back(1);
+    for (size_t i = 0; i < row; ++i) {
+      lines.push_back(static_cast<unsigned char>(i < 3 ? pixels[i] : pixels[i] - pixels[i - 3]));
+    }
+  }
+  return lines;
+}
+
+// What a byte was written as the difference to, by what is to the left, above, and above on the left.
+template <int kFilter>
+int Expected(int left, int up, int corner) {
+  if constexpr (kFilter == 1) return left;
+  if constexpr (kFilter == 2) return up;
+  if constexpr (kFilter == 3) return (left + up) / 2;
+  if constexpr (kFilter == 4) return Paeth(left, up, corner);
+  return 0;
+}
+
+// What each pixel waits for is kept at hand.
+template <int kFilter, int kChannels>
+void Restore(const unsigned char* up, unsigned char* row, size_t size) {
+  int left[kChannels] = {}, corner[kChannels] = {};
+  for (size_t i = 0; i < size; i += kChannels) {
+    for (int c = 0; c < kChannels; ++c) {
+      left[c] = (row[i + c] + Expected<kFilter>(left[c], up[i + c], corner[c])) & 255;
+      corner[c] = up[i + c];
+      row[i + c] = static_cast<unsigned char>(left[c]);
+    }
+  }
+}
+
+// False for a filter that there is not.
+template <int kChannels>
+bool Restore(int filter, const unsigned char* up, unsigned char* row, size_t size) {
+  if (filter == 1) Restore<1, kChannels>(up, row, size);
+  if (filter == 2) Restore<2, kChannels>(up, row, size);
+  if (filter == 3) Restore<3, kChannels>(up, row, size);
+  if (filter == 4) Restore<4, kChannels>(up, row, size);
+  return filter <= 4;
+}
+
+}  // namespace
+
+cv::Mat DecodePng(const std::vector<unsigned char>& data) {
+  Content content;
+  if (!ReadChunks(data, &content)) return {};
+  const size_t row = content.width * content.channels, size = (row + 1) * content.height;
+  if (size / 1100 > content.packed.size()) return {};  // more than can be packed in there
+  const std::unique_ptr<unsigned char[]> lines(new unsigned char[size]);
+  const std::unique_ptr<libdeflate_decompressor, decltype(&libdeflate_free_decompressor)> unpacker(
+      libdeflate_alloc_decompressor(), libdeflate_free_decompressor);
+  size_t found = 0;
+  if (libdeflate_zlib_decompress(unpacker.get(), content.packed.data(), content.packed.size(), lines.get(), size,
+                                 &found) != LIBDEFLATE_SUCCESS ||
+      found != size) {
+    return {};
+  }
+  cv::Mat image(static_cast<int>(content.height), static_cast<int>(content.width), CV_8UC3);
+  const std::vector<unsigned char> none(row, 0);
+  const unsigned char* up = none.data();
+  for (size_t y = 0; y < content.height; ++y) {
+    unsigned char* line = lines.get() + y * (row + 1);
+    const bool known = content.channels == 3 ? Restore<3>(line[0], up, line + 1, row)
+                                             : Restore<1>(line[0], up, line + 1, row);
+    if (!known) return {};
+    up = line + 1;
+    unsigned char* pixels = image.ptr(static_cast<int>(y));
+    if (content.channels == 3) {
+      std::memcpy(pixels, up, row);
+    } else {
+      for (size_t x = 0; x < row; ++x) pixels[3 * x] = pixels[3 * x + 1] = pixels[3 * x + 2] = up[x];
+    }
+  }
+  return image;
+}
+
+std::vector<unsigned char> EncodePng(const cv::Mat& picture) {
+  const std::vector<unsigned char> lines = Lines(picture);
+  const std::unique_ptr<libdeflate_compressor, decltype(&libdeflate_free_compressor)> packer(
+      libdeflate_alloc_compressor(1), libdeflate_free_compressor);
+  std::vector<unsigned char> packed(libdeflate_zlib_compress_bound(packer.get(), lines.size()));
+  packed.resize(libdeflate_zlib_compress(packer.get(), lines.data(), lines.size(), packed.data(), packed.size()));
+  std::vector<unsigned char> head, data(kSignature, kSignature + sizeof(kSignature));
+  AddNumber(picture.cols, &head);
+  AddNumber(picture.rows, &head);
+  head.insert(head.end(), {8, 2, 0, 0, 0});  // bits, RGB, and the only way there is of packing
+  AddChunk("IHDR", head, &data);
+  AddChunk("IDAT", packed, &data);
+  AddChunk("IEND", {}, &data);
+  return data;
+}
