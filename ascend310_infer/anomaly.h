@@ -9,9 +9,9 @@
  *
  * Errors: what fails returns NULL, and anomaly_message() says why in one line. No exception leaves the library.
  *
- * Threads: a model may be used by several threads at once; `at_once` of them run at the same time, others wait for their
- * turn. A message is that of the last call of its own thread. A model is freed when no thread uses it any more; results
- * stay valid after that.
+ * Threads: a model may be used by several threads at once; `at_once` of them run at the same time, others wait for
+ * their turn. A message is that of the last call of its own thread. A model is freed when no thread uses it any more;
+ * results stay valid after that.
  */
 #ifndef ANOMALY_H_
 #define ANOMALY_H_

@@ -23,7 +23,7 @@ const char kUsage[] =
     "  --device_id   which Ascend or GPU\n"
     "  --precision   in which to compute, where the model leaves that open; default: as it was exported\n"
     "  --threads     cores to use; default: all that this process may use\n"
-    "  --at_once     photographs in work at the same time; default: as many as threads, for a model of tiles at most 4.\n"
+    "  --at_once     photographs in work at the same time; default: as many as threads, of tiles at most 4;\n"
     "                1 has each done as soon as possible, more get more done\n"
     "  --batch       pictures that the model takes together, if it was exported with --batch_size dynamic; default: 1\n"
     "  --preprocess  y: read and resize photographs (default); n: take them as they are in .bin files\n"

@@ -19,16 +19,15 @@ class Engine {
   // engine do not name the model; who calls it does.
   virtual void Load(const std::filesystem::path& model, const ModelInfo& info) = 0;
 
-  // `images`: info.batch_size images, uint8 NHWC. Fills as many maps, one after the other, and scores. Engines that come
-  // from MakeEngine may be called by several threads at once.
+  // `images`: info.batch_size images, uint8 NHWC. Fills as many maps, one after the other, and scores. What MakeEngine
+  // makes may be called by several threads at once.
   virtual void Run(const uint8_t* images, std::vector<float>* maps, std::vector<float>* scores) = 0;
 
   // For people: library and device.
   virtual std::string Name() const = 0;
 };
 
-// The engine for this kind of model on this device, by settings that are complete. Throws Error if there is none in this
-// build.
+// The engine for this kind of model on this device, by settings that are complete. Throws Error if this build has none.
 std::unique_ptr<Engine> MakeEngine(const Settings& settings, const std::filesystem::path& model);
 
 // What engines share: shapes as text, and which output is which.

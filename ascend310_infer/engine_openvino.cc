@@ -178,7 +178,7 @@ class OpenVinoEngine : public Engine {
   bool HasBfloat16() {
     const auto able = core_.get_property(device_, ov::device::capabilities);
     if (std::find(able.begin(), able.end(), "BF16") != able.end()) return true;
-    if (settings_.precision == "bf16") throw Error("--precision bf16: there is no bfloat16 on this " + settings_.device);
+    if (settings_.precision == "bf16") throw Error("--precision bf16: this " + settings_.device + " has no bfloat16");
     std::fprintf(stderr, "note: no bfloat16 here: in float32, with slightly other scores\n");
     return false;
   }
@@ -216,7 +216,10 @@ class OpenVinoEngine : public Engine {
     std::unique_lock<std::mutex> lock(mutex_);
     const auto is_free = [](const Request& request) { return !request.busy; };
     auto found = requests_.end();
-    given_.wait(lock, [&] { return (found = std::find_if(requests_.begin(), requests_.end(), is_free)) != requests_.end(); });
+    given_.wait(lock, [&] {
+      found = std::find_if(requests_.begin(), requests_.end(), is_free);
+      return found != requests_.end();
+    });
     found->busy = true;
     return &*found;
   }

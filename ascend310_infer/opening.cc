@@ -75,7 +75,9 @@ ModelInfo ReadInfo(const fs::path& model, const Settings& settings) {
   ModelInfo info = ReadChosen(model, settings);
   const fs::path folder = info.roi.Folder();
   if (!settings.roi.empty()) {
-    if (folder.empty()) throw Error(model.string() + ": has no region for each photograph in a folder; leave --roi out");
+    if (folder.empty()) {
+      throw Error(model.string() + ": has no region for each photograph in a folder; leave --roi out");
+    }
     if (!fs::is_directory(settings.roi)) throw Error(settings.roi.string() + ": no such folder");
     info.roi.UseFolder(settings.roi);
   } else if (!folder.empty() && !fs::is_directory(folder)) {

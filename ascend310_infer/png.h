@@ -4,8 +4,8 @@
 #include <opencv2/core.hpp>
 #include <vector>
 
-// The pixels of what most PNGs are, of 8 bits, grey or in colour, as RGB and in less time than other readers take; empty for
-// everything else, also for what is damaged: the other readers say what is wrong.
+// The pixels of what most PNGs are, of 8 bits, grey or in colour, as RGB and in less time than other readers take;
+// empty for everything else, also for what is damaged: the other readers say what is wrong.
 cv::Mat DecodePng(const std::vector<unsigned char>& data);
 
 // A picture in RGB as the content of a PNG.

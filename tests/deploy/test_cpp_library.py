@@ -1,4 +1,4 @@
-"""The C++ program as a library with a C interface: installed, found by another project, called from C and from Python."""
+"""The C++ program as a library in C: installed, found by another project, called from C and from Python."""
 
 import ctypes
 import shutil

@@ -147,7 +147,8 @@ def test_pngs_of_all_kinds_have_the_pixels_of_python(program, model, tmp_path):
     """Filters of rows are chosen by what they are good for: noise, ramps and drawings have them all."""
     ramp = np.add.outer(np.arange(48), np.arange(64)).astype(np.uint8)
     smooth = cv2.GaussianBlur(picture(48, 64), (0, 0), 3)
-    for name, pixel in {"noise": picture(48, 64), "ramp": cv2.merge([ramp, 2 * ramp, 3 * ramp]), "smooth": smooth}.items():
+    drawn = {"noise": picture(48, 64), "ramp": cv2.merge([ramp, 2 * ramp, 3 * ramp]), "smooth": smooth}
+    for name, pixel in drawn.items():
         whole = Image.fromarray(pixel)
         for mode in ("RGB", "L", "RGBA", "P", "LA"):
             for level in (0, 1, 9):
