@@ -17,7 +17,7 @@ struct anomaly_model {
         engine(OpenEngine(path, info, Complete(settings, path))),
         judge(path.string(), info, engine.get()),
         runs_on(engine->Name()) {
-    judge.WarmUp();
+    if (!info.proof) judge.WarmUp();
   }
 
   ModelInfo info;

@@ -14,6 +14,7 @@ const char kUsage[] =
     "Usage: anomaly_infer --model X.mindir|X.onnx --input FOLDER|FILE --output FOLDER\n"
     "                     [--json] [--device ascend|gpu|cpu] [--device_id 0] [--precision f32|bf16|int8]\n"
     "                     [--threads N] [--at_once N] [--batch N] [--preprocess y|n] [--warmup 10] [--roi FOLDER]\n"
+    "                     [--self_check y|n]\n"
     "\n"
     "  --model       the exported model; the .json that was exported with it lies beside it\n"
     "  --input       photographs, or with --preprocess n the .bin files of preprocess.py\n"
@@ -28,6 +29,8 @@ const char kUsage[] =
     "  --batch       pictures that the model takes together, if it was exported with --batch_size dynamic; default: 1\n"
     "  --preprocess  y: read and resize photographs (default); n: take them as they are in .bin files\n"
     "  --warmup      runs of the model before time is taken\n"
+    "  --self_check  y: the model has to give for a known picture what it gave when it was exported (default);\n"
+    "                n: it is run all the same\n"
     "  --roi         masks of where to look, each named as its photograph, for models that have one for each\n";
 
 namespace {
@@ -76,7 +79,7 @@ void RequireWhole(const Args& args) {
 Args ParseArgs(int argc, char** argv) {
   Args args;
   Settings& settings = args.settings;
-  std::string preprocess;
+  std::string preprocess, self_check;
   const std::map<std::string, Take> options = {
       {"--model", Path(&args.model)},
       {"--input", Path(&args.input)},
@@ -89,6 +92,7 @@ Args ParseArgs(int argc, char** argv) {
       {"--at_once", NumberFrom(1, "--at_once", &settings.at_once)},
       {"--batch", NumberFrom(1, "--batch", &settings.batch)},
       {"--preprocess", OneOf({"y", "n"}, "--preprocess", &preprocess)},
+      {"--self_check", OneOf({"y", "n"}, "--self_check", &self_check)},
       {"--warmup", NumberFrom(0, "--warmup", &args.warmup)},
   };
   for (int i = 1; i < argc; ++i) {
@@ -108,6 +112,8 @@ Args ParseArgs(int argc, char** argv) {
     known->second(argv[++i]);
   }
   args.preprocess = preprocess != "n";
+  settings.self_check = self_check != "n";
+  args.asks_for_proof = self_check == "y";
   RequireWhole(args);
   return args;
 }

@@ -12,6 +12,7 @@ struct Args {
   Settings settings;
   bool preprocess = true;
   bool json = false;
+  bool asks_for_proof = false;  // whether --self_check y was given
   int warmup = 10;
   bool help = false;
 };

@@ -12,7 +12,7 @@ std::vector<unsigned char> ReadFile(const std::filesystem::path& path);
 // The file appears under its name only when it is complete; folders are made. Throws OutputError.
 void WriteFile(const std::filesystem::path& path, const void* data, size_t size);
 
-// SHA-256 in lower-case hexadecimal. Throws Error.
-std::string Sha256(const std::filesystem::path& path);
+// SHA-256 in lower-case hexadecimal.
+std::string Sha256Of(std::vector<unsigned char> data);
 
 #endif  // ANOMALY_INFER_FILES_H_

@@ -71,7 +71,7 @@ cv::Mat DecodeIfJpeg(const std::vector<unsigned char>& data, const fs::path& pat
   try {
     return DecodeJpeg(data);
   } catch (const std::exception& error) {  // of OpenCV, where memory is short
-    throw Error(path.string() + ": damaged (" + OneLine(error.what()) + "); replace or remove it");
+    throw Error(path.string() + ": damaged or truncated (" + OneLine(error.what()) + "); replace or remove it");
   }
 }
 

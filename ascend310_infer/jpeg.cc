@@ -15,19 +15,20 @@
 namespace {
 
 constexpr unsigned kMost = 1u << 30;  // pixels, as OpenCV has it
-constexpr int kFew = 64;  // bytes that some cameras leave between the last pixels and the end
 
-struct Trouble {
+// What is kept beside what the library knows.
+struct Notes {
   jpeg_error_mgr manager;  // the first member: the library knows this alone
   jmp_buf back;
+  int orientation = 1;
   char reason[JMSG_LENGTH_MAX] = "";
 };
 
-Trouble* Of(j_common_ptr state) { return reinterpret_cast<Trouble*>(state->err); }
+Notes* Of(j_common_ptr state) { return reinterpret_cast<Notes*>(state->err); }
 
 void Keep(j_common_ptr state) {
-  Trouble* trouble = Of(state);
-  if (trouble->reason[0] == '\0') trouble->manager.format_message(state, trouble->reason);
+  Notes* notes = Of(state);
+  if (notes->reason[0] == '\0') notes->manager.format_message(state, notes->reason);
 }
 
 void Fail(j_common_ptr state) {
@@ -38,11 +39,8 @@ void Fail(j_common_ptr state) {
 // Of the warnings, those that say nothing of the pixels do not count.
 void Warn(j_common_ptr state, int level) {
   if (level >= 0) return;
-  const jpeg_error_mgr& manager = *state->err;
-  const int code = manager.msg_code;
-  if (code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR) return;
-  if (code == JWRN_EXTRANEOUS_DATA && manager.msg_parm.i[0] <= kFew) return;
-  Keep(state);
+  const int code = state->err->msg_code;
+  if (code != JWRN_ADOBE_XFORM && code != JWRN_JFIF_MAJOR) Keep(state);
 }
 
 // Which way up the photograph is, from 1 to 8 as EXIF counts; 1 where nothing says so.
@@ -79,38 +77,39 @@ void Turn(int orientation, cv::Mat* image) {
 }
 
 // False where the library has given up, or where going on has no point.
-bool Decode(const std::vector<unsigned char>& data, jpeg_decompress_struct* state, Trouble* trouble, cv::Mat* image) {
-  if (setjmp(trouble->back) != 0) return false;
+bool Decode(const std::vector<unsigned char>& data, jpeg_decompress_struct* state, Notes* notes, cv::Mat* image) {
+  if (setjmp(notes->back) != 0) return false;
   jpeg_create_decompress(state);
   jpeg_mem_src(state, data.data(), data.size());
   jpeg_save_markers(state, JPEG_APP0 + 1, 0xffff);
   jpeg_read_header(state, TRUE);
+  notes->orientation = Orientation(state->marker_list);  // the end takes the list away
   if (state->num_components != 4) state->out_color_space = JCS_RGB;
   jpeg_start_decompress(state);
   if (state->output_width > kMost / state->output_height) {
-    std::snprintf(trouble->reason, sizeof(trouble->reason), "of too many pixels");
+    std::snprintf(notes->reason, sizeof(notes->reason), "of too many pixels");
     return false;
   }
   image->create(static_cast<int>(state->output_height), static_cast<int>(state->output_width),
                 CV_8UC(state->output_components));
-  while (state->output_scanline < state->output_height && trouble->reason[0] == '\0') {
+  while (state->output_scanline < state->output_height && notes->reason[0] == '\0') {
     JSAMPROW row = image->ptr(static_cast<int>(state->output_scanline));
     jpeg_read_scanlines(state, &row, 1);
   }
-  if (trouble->reason[0] == '\0') jpeg_finish_decompress(state);
-  return trouble->reason[0] == '\0';
+  if (notes->reason[0] == '\0') jpeg_finish_decompress(state);
+  return notes->reason[0] == '\0';
 }
 
 struct Reader {
   Reader() {
-    state.err = jpeg_std_error(&trouble.manager);
-    trouble.manager.error_exit = Fail;
-    trouble.manager.emit_message = Warn;
+    state.err = jpeg_std_error(&notes.manager);
+    notes.manager.error_exit = Fail;
+    notes.manager.emit_message = Warn;
   }
   ~Reader() { jpeg_destroy_decompress(&state); }
 
   jpeg_decompress_struct state{};
-  Trouble trouble;
+  Notes notes;
 };
 
 }  // namespace
@@ -122,8 +121,8 @@ bool IsJpeg(const std::vector<unsigned char>& data) {
 cv::Mat DecodeJpeg(const std::vector<unsigned char>& data) {
   Reader reader;
   cv::Mat image;
-  if (!Decode(data, &reader.state, &reader.trouble, &image)) throw Error(reader.trouble.reason);
+  if (!Decode(data, &reader.state, &reader.notes, &image)) throw Error(reader.notes.reason);
   if (image.channels() != 3) return {};
-  Turn(Orientation(reader.state.marker_list), &image);
+  Turn(reader.notes.orientation, &image);
   return image;
 }

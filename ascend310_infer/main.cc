@@ -33,6 +33,9 @@ void KeepMemory() {
 int Run(const Args& args) {
   const ModelInfo info =
       args.preprocess ? ReadInfo(args.model, args.settings) : ReadInfoForPrepared(args.model, args.settings);
+  if (args.asks_for_proof && !info.proof) {
+    std::cerr << "note: " << args.model.string() << " was exported before models had a proof; it is run without one\n";
+  }
   const std::vector<Input> inputs = FindInputs(args.input, args.output, args.preprocess);
   Settings settings = Complete(args.settings, args.model);
   settings.at_once = AtOnce(args.settings.at_once, settings.threads, info, inputs.size());

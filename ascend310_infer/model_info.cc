@@ -66,10 +66,24 @@ ModelInfo Parse(const Json& json) {
   if (precision != "float32" && precision != "bfloat16" && precision != "int8") {
     throw Error("computes in " + precision + ", which is not known here; build a newer anomaly_infer");
   }
-  info.precision = precision;
+  info.precision = info.exported_precision = precision;
+  if (json.contains("proof")) info.proof = Proof::Read(json.at("proof"), info.size.height, info.size.width);
   info.image = ReadScale(json, "threshold", "unit");
   info.pixel = ReadScale(json, "pixel_threshold", "pixel_unit");
   return info;
+}
+
+// The checksum is of the file with zeros in its place; what an earlier version wrote has none.
+void RequireWhole(const Json& json, const std::vector<unsigned char>& text) {
+  if (!json.contains("checksum")) return;
+  const std::string written = json.at("checksum").get<std::string>();
+  const std::string blank(64, '0');
+  std::string content(text.begin(), text.end());
+  const size_t place = content.find(written);
+  if (place != content.npos) content.replace(place, written.size(), blank);
+  if (Sha256Of({content.begin(), content.end()}) != written) {
+    throw Error("changed since it was written (checksum differs); export the model again");
+  }
 }
 
 }  // namespace
@@ -93,6 +107,7 @@ ModelInfo ReadModelInfo(const std::filesystem::path& model) {
   std::string expected;
   try {
     const Json json = Json::parse(text);
+    RequireWhole(json, text);
     info = Parse(json);
     expected = json.at("sha256").value("onnx", std::string());
   } catch (const Json::exception& error) {
@@ -101,7 +116,7 @@ ModelInfo ReadModelInfo(const std::filesystem::path& model) {
     throw Error(path.string() + ": " + error.what());
   }
   // converter_lite makes a .mindir out of the .onnx that the checksum is of, so only the .onnx can be compared.
-  if (model.extension() == ".onnx" && Sha256(model) != expected) {
+  if (model.extension() == ".onnx" && Sha256Of(ReadFile(model)) != expected) {
     throw Error(model.string() + ": is not the file that " + path.filename().string() +
                 " was written for (sha256 differs); export it again");
   }

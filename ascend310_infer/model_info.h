@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "proof.h"
 #include "roi.h"
 
 struct Size {
@@ -40,6 +41,8 @@ struct ModelInfo {
   Size map;
   // float32; bfloat16, up to the tensors called boundary, where the processor has it; int8, where the file says so
   std::string precision = "float32";
+  std::string exported_precision = "float32";  // the same, unless another was chosen
+  std::optional<Proof> proof;                  // none in models that were exported before there was one
   Scale image;
   Scale pixel;
 };

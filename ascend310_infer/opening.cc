@@ -3,7 +3,9 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <thread>
+#include <vector>
 
 #include "error.h"
 
@@ -41,6 +43,18 @@ ModelInfo ReadChosen(const fs::path& model, const Settings& settings) {
   ChoosePrecision(model, settings.precision, &info);
   ChooseBatch(model, settings.batch, &info);
   return info;
+}
+
+// Runs the picture of the proof through the engine.
+void Prove(const ModelInfo& info, Engine* engine) {
+  const size_t bytes = info.proof->picture.total() * 3;
+  std::vector<uint8_t> pixels;
+  for (int i = 0; i < info.batch_size; ++i) {
+    pixels.insert(pixels.end(), info.proof->picture.data, info.proof->picture.data + bytes);
+  }
+  std::vector<float> maps, scores;
+  engine->Run(pixels.data(), &maps, &scores);
+  info.proof->Require(maps.data(), info.map.width, scores.at(0), info.exported_precision);
 }
 
 }  // namespace
@@ -100,6 +114,7 @@ std::unique_ptr<Engine> OpenEngine(const fs::path& model, const ModelInfo& info,
   std::unique_ptr<Engine> engine = MakeEngine(settings, model);
   try {
     engine->Load(model, info);
+    if (settings.self_check && info.proof) Prove(info, engine.get());
   } catch (const Error& error) {
     throw Error(model.string() + ": " + error.what());
   }

@@ -12,6 +12,7 @@ struct Settings {
   int threads = 0;            // 0: as many as there are cores for this process
   int at_once = 0;            // photographs in work at the same time; 0: chosen by their number
   int batch = 0;              // pictures that the model takes together; 0: as the model's .json says
+  bool self_check = true;     // whether the model has to prove itself
   std::filesystem::path roi;  // the folder of masks, for models that have one for each photograph; empty: their own
 };
 

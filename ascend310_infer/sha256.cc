@@ -44,8 +44,7 @@ void Block(const unsigned char* data, std::array<uint32_t, 8>* state) {
 
 }  // namespace
 
-std::string Sha256(const std::filesystem::path& path) {
-  std::vector<unsigned char> data = ReadFile(path);
+std::string Sha256Of(std::vector<unsigned char> data) {
   const uint64_t bits = uint64_t{data.size()} * 8;
   data.push_back(0x80);
   while (data.size() % 64 != 56) data.push_back(0);

@@ -8,6 +8,7 @@ from typing import Any, Optional, Union
 import cv2
 import numpy as np
 
+from anomaly.data import jpeg
 from anomaly.run.errors import DataError
 from anomaly.run.files import replacing
 
@@ -62,6 +63,8 @@ def decoded(content: bytes, path: Path) -> np.ndarray:
     """The same from what stands in a file. `path`: what an error calls it."""
     fast = content.endswith(PNG_END) and TURNED not in content and _has_pyspng()
     image = _decode_png(content) if fast else None
+    if content.startswith(jpeg.START):
+        image = jpeg.decode(content, path)
     return cv2.cvtColor(_decode(content, path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB) if image is None else image
 
 
@@ -98,7 +101,10 @@ def size_of(path: Path) -> tuple:
 
 def read_mask(path: Path) -> np.ndarray:
     """A mask as bool, H W: what is not black. In a lossy format, where black is not kept exactly, the upper half."""
-    values = _decode(content_of(path), path, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    content = content_of(path)
+    if content.startswith(jpeg.START):
+        jpeg.decode(content, path)  # whether it is whole
+    values = _decode(content, path, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     marked = values > (127 if path.suffix.lower() in LOSSY else 0)
     return marked if marked.ndim == 2 else marked.any(axis=2)
 

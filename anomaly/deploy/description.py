@@ -10,6 +10,8 @@ from typing import Any, Optional
 import numpy as np
 
 from anomaly.data.transform import Transform
+from anomaly.deploy import proof, seal
+from anomaly.deploy.proof import Proof
 from anomaly.deploy.view import count, transform_of, views
 from anomaly.detector import Fitted
 from anomaly.engines.choice import FLOAT32, PRECISIONS
@@ -17,7 +19,7 @@ from anomaly.engines.frozen import IMAGE
 from anomaly.measure.calibration import NONE, UNSCALED, Calibration, Choice, Scale, Scales, calibration_of, changed
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError, UsageError
-from anomaly.run.files import is_name, read_json, require_own, sha256, write_json
+from anomaly.run.files import is_name, read_json, require_own, sha256
 
 PLAIN_VERSION = 1  # where every picture shows the photograph, as every reader knows it
 FORMAT_VERSION = 2  # with tiles, proportions kept, or a region
@@ -25,6 +27,7 @@ SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "AIR": ".air"}
 INPUT = IMAGE
 OUTPUTS = ("map", "score", "normalised")
 DYNAMIC = "dynamic"
+PROOF = "proof"
 COLOUR = "RGB"
 PACKAGES = ("mindspore", "numpy", "opencv-python-headless")
 
@@ -45,6 +48,7 @@ class Description:
     checksums: dict  # by the ending of the model's file
     source: Path  # where the description stands
     content: dict  # the whole of it
+    proof: Optional[Proof] = None
 
     def at(self, chosen: dict) -> Scales:
         """What the file says holds, unless options ask for another threshold."""
@@ -98,18 +102,19 @@ def _text(value: Any) -> str:
 
 
 def describe(detector: Fitted, category: str, *, batch: Optional[int]) -> dict:
-    scales = detector.scales
+    scales, size = detector.scales, detector.transform.size
     return {
         **common(detector.backbone, detector.transform, batch=batch),
         "method": detector.method,
         "category": category,
         "precision": detector.config.precision,
         "remark": detector.remark,
-        "outputs": {"map": {"shape": list(detector.transform.size)}, "score": {}, "normalised": {}},
+        "outputs": {"map": {"shape": list(size)}, "score": {}, "normalised": {}},
         **threshold(scales),
         "good_scores": detector.calibration.scores.tolist(),
         "good_peaks": detector.calibration.peaks.tolist(),
         "good_names": list(detector.calibration.names),
+        PROOF: proof.made(size, detector.score),
     }
 
 
@@ -141,7 +146,7 @@ def write(model: Path, about: dict) -> None:
         for suffix in sorted(sums.keys() - {own}):
             print(f"note: {model.stem}.{suffix} was exported otherwise; {path.name} no longer describes it", flush=True)
         sums = {own: sums[own]}
-    write_json(path, {**about, "sha256": sums})
+    seal.write(path, {**about, "sha256": sums})
 
 
 def require_place(model: Path) -> None:
@@ -160,7 +165,7 @@ def require_place(model: Path) -> None:
 
 
 def same_model(one: Any, other: dict) -> bool:
-    return isinstance(one, dict) and all(one.get(key) == other[key] for key in other)
+    return isinstance(one, dict) and all(one.get(key) == other[key] for key in other if key != PROOF)
 
 
 def read(model: Path) -> Description:
@@ -168,20 +173,20 @@ def read(model: Path) -> Description:
     for file in (model, beside(model)):
         if not file.is_file():
             raise DataError(f"{file}: no such file; export.py writes a model and its .json side by side")
-    return parse(read_json(beside(model)), beside(model), model=model)
+    return parse(seal.read(beside(model)), beside(model), model=model)
 
 
 def read_beside(path: Path) -> Optional[Description]:
     """Of a .json that lies beside a model; None for any other."""
     try:
-        return parse(read_json(path), path, model=path)
+        return parse(seal.read(path), path, model=path)
     except DataError:
         return None
 
 
 def keep(about: Description, choice: Choice) -> Path:
     """Writes another threshold into a description."""
-    write_json(about.source, {**about.content, **threshold(about.calibration.at(choice))})
+    seal.write(about.source, {**about.content, **threshold(about.calibration.at(choice))})
     return about.source
 
 
@@ -216,6 +221,7 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
             dict(info["sha256"]),
             source,
             info,
+            proof.parse(info.get(PROOF), tuple(info["input"]["size"])),
         )
     except UsageError as error:  # of what is no option here
         raise DataError(f"{damaged} ({error})") from None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly.deploy import description
+from anomaly.deploy import description, proof
 from anomaly.deploy.description import OUTPUTS, Description
 from anomaly.detector import Detector
 from anomaly.engines import open_vino
@@ -70,8 +70,9 @@ def load(path: Path, target: str = "", *, device_id: int = 0) -> Exported:
     about = description.read(path)
     if about.checksums.get(path.suffix[1:]) != sha256(path):
         raise DataError(f"{path}: is not the model that {about.source.name} describes; export it again")
+    _require_consistent(about)
     run, runs_on = _open(path, about, target=target, device_id=device_id)
-    return Exported(
+    found = Exported(
         method=about.method,
         backbone=about.backbone,
         transform=about.known_transform,
@@ -84,3 +85,19 @@ def load(path: Path, target: str = "", *, device_id: int = 0) -> Exported:
         path=path,
         run=run,
     )
+    if about.proof:
+        proof.require(about.proof, found.score(about.proof.picture[None]), precision=about.precision, name=str(path))
+    return found
+
+
+def _require_consistent(about: Description) -> None:
+    """The threshold, which other programs read, is the one that follows from the scores, which Python reads."""
+    if len(about.calibration.scores) < 2:
+        return
+    wanted, here = about.calibration.at(about.scales.choice), about.scales
+    pairs = [(each.threshold, each.unit) for scales in (wanted, here) for each in (scales.image, scales.pixel)]
+    if not np.allclose(pairs[:2], pairs[2:], rtol=1e-6, atol=0, equal_nan=True):
+        raise DataError(
+            f"{about.source}: its threshold is not the one that follows from its scores of good photographs; "
+            "`anomaly threshold` puts it right, or export the model again"
+        )

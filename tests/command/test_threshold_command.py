@@ -62,7 +62,7 @@ def test_a_model_beside_it_that_fell_behind_is_brought_up(toy, folder):
     assert f"{made.with_suffix('.json')} has another threshold" in result.out
     assert commands.run(main, "threshold", folder, "--value", "5").code == 0
     assert json.loads(made.with_suffix(".json").read_text())["threshold"] == 5
-    other = json.loads(before)
+    other = commands.unsealed(made.with_suffix(".json"))
     other["good_scores"][0] *= 2
     made.with_suffix(".json").write_text(json.dumps(other))
     assert "of another training" in commands.run(main, "threshold", folder, "--value", "6").out
@@ -77,6 +77,8 @@ def test_numbers_that_somebody_edited_are_put_right(folder):
     before = json.loads(path.read_text())
     for wrong in (1.0, None):
         path.write_text(json.dumps({**before, "threshold": wrong}))
+        assert f"{path}: damaged" in commands.run(main, "threshold", folder).out  # by its checksum
+        path.write_text(json.dumps({**commands.unsealed(path), "threshold": wrong}))
         assert "has another threshold" in commands.run(main, "threshold", folder).out
         assert commands.run(main, "threshold", made, "--false_alarm_rate", "0.01").code == 0
         assert json.loads(path.read_text()) == before

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from commands import CPU, RANDOM, picture, run, write
+from commands import CPU, RANDOM, picture, run, unsealed, write
 from cpp import export, judge, one_error, pixels, table
 
 from anomaly.data import roi
@@ -349,7 +349,7 @@ def with_view(model: Path, folder: Path, view: Transform) -> Path:
     """A copy that is described as looking at photographs in another way."""
     copy = folder / "model.onnx"
     shutil.copy(model, copy)
-    about = json.loads(model.with_suffix(".json").read_text())
+    about = unsealed(model.with_suffix(".json"))
     about.update(description.common(Backbone("resnet18", "", True), view, batch=3))
     copy.with_suffix(".json").write_text(json.dumps(about))
     return copy
@@ -375,7 +375,7 @@ def test_patchcore(program, tiled, gears, tmp_path, view):
         "threshold": between(np.array([each.score for each in found]), 0.2, 0.8),
         "pixel_threshold": between(np.concatenate([each.map.ravel() for each in found]), 0.9, 0.99),
     }
-    about = json.loads(model.with_suffix(".json").read_text())
+    about = {**unsealed(model.with_suffix(".json")), "good_scores": [], "good_peaks": [], "good_names": []}
     model.with_suffix(".json").write_text(json.dumps({**about, **limits}))
     found = agree(program, model, gears, tmp_path / "out", rtol=1e-3).values()
     assert {each.verdict: bool(each.regions) for each in found} == {NORMAL: False, ANOMALOUS: True}

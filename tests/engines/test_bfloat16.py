@@ -7,6 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from commands import unsealed
 
 import anomaly
 from anomaly import methods
@@ -86,7 +87,7 @@ def test_another_precision_is_another_training(fitted):
 
 def test_a_precision_that_is_not_known_is_refused(fitted, program, tmp_path):
     _, _, target = fitted
-    about = json.loads(description.beside(target).read_text())
+    about = unsealed(description.beside(target))
     copy = tmp_path / "gear.onnx"
     copy.write_bytes(target.read_bytes())
     description.beside(copy).write_text(json.dumps({**about, "precision": "float8"}))

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,11 @@ def write(path: Path, image: np.ndarray, *settings) -> Path:
 def picture(height: int = 64, width: int = 64, seed: int = 0) -> np.ndarray:
     """Noise that no format can make small."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def unsealed(path: Path) -> dict:
+    """A description without its checksum, as an earlier version wrote it; what is changed in it is read."""
+    return {key: value for key, value in json.loads(path.read_text()).items() if key != "checksum"}
 
 
 def listing(folder: Path) -> dict:

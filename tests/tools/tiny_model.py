@@ -52,6 +52,7 @@ def write(
         "method": "patchcore",
         "category": category,
         "remark": "",
+        "outputs": {"map": {"shape": [SIDE, SIDE]}, "score": {}, "normalised": {}},
         "good_scores": good.tolist(),
         "good_peaks": good.tolist(),
         "good_names": [],
