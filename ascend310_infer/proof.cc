@@ -74,5 +74,5 @@ void Proof::Require(const float* values, int width, float found, const std::stri
   throw Error("gives other numbers here than the detector that it was exported from: its map is off by " +
               Text("%.2g", off) + " of its range, its score is " + Text("%.6g", found) + " instead of " +
               Text("%.6g", score) + " (" + precision + " allows " + Text("%g", limit) +
-              "); a converter or a device has changed the model, export it again (--self_check n runs it anyway)");
+              "); a converter or a device has changed the model, export it again");
 }
