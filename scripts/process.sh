@@ -131,14 +131,24 @@ become() {
     exec "$@" >>"$log" 2>&1
 }
 
-# with_workers FOLDER COMMAND...: msrun; if it fails, the last lines of each worker, which its own output may lack.
+# What msrun says of itself.
+OF_MSRUN='/^\[(INFO|WARNING|ERROR)\]/d; /^Start (scheduler|worker) process/d; /^Traceback/,/^[A-Za-z.]*Error: /d'
+
+# with_workers FOLDER COMMAND...: msrun, whose own words go to msrun.log; if it fails, the last lines of each worker.
 with_workers() {
     local folder="$1" log code
     shift
     trap : "${SIGNALS[@]}"
     rm -f -- "$folder"/worker_*.log "$folder/scheduler.log"
-    "$@" && return
-    code=$?
+    echo "logs: $folder"
+    set +e
+    "$@" 2>&1 | (
+        trap '' "${SIGNALS[@]}"
+        tee -- "$folder/msrun.log" | sed --unbuffered --regexp-extended "$OF_MSRUN"
+    )
+    code="${PIPESTATUS[0]}"
+    set -e
+    [[ "$code" -ne 0 ]] || return 0
     for log in "$folder"/worker_*.log; do
         [[ ! -f "$log" ]] || printf '\n== %s ends with:\n%s\n' "$log" "$(tail -n 15 -- "$log")"
     done

@@ -6,7 +6,7 @@
 # Trains METHOD (patchcore, padim, fastflow) by msrun, in DEVICE_NUM processes on as many Ascend devices.
 # With several machines start it on each, with the same --node_num, --master_addr and --master_port, and a
 # --node_rank from 0 on.
-# Logs: output/METHOD/train_CATEGORY/{env,train,scheduler,worker_NUMBER}.log
+# Logs: output/METHOD/train_CATEGORY/{env,train,msrun,scheduler,worker_NUMBER}.log
 # In place of DATASET_PATH may stand --good FOLDER, with --bad, --masks and --test_good as wanted: folders, files or
 # quoted patterns of your own. Each takes one and may be given several times; CATEGORY is then the name to save under.
 # --background starts it, says where its log is and leaves it alone; --dry_run only shows the command.

@@ -29,7 +29,9 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> int:
     device.use(config.device_target, config.device_id)
     device.end_in_order()
     ranks = join()
-    return common.each(names, lambda name: train(chosen, name, ranks=ranks), output=chosen.output)
+    code = common.each(names, lambda name: train(chosen, name, ranks=ranks), output=chosen.output)
+    ranks.finish()
+    return code
 
 
 def train(chosen: Chosen, name: str, *, ranks: Ranks) -> Optional[dict]:

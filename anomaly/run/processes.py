@@ -7,10 +7,13 @@ import atexit
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
+
+from anomaly.run.alive import Watch
 
 PIECE = 1 << 22  # numbers sent at once
 LINGER = 3  # seconds; on a CPU what a process sent last is lost if it ends at once
@@ -20,6 +23,12 @@ LINGER = 3  # seconds; on a CPU what a process sent last is lost if it ends at o
 class Ranks:
     rank: int = 0
     size: int = 1
+    watch: Optional[Watch] = field(default=None, compare=False)
+
+    def finish(self) -> None:
+        """Each process calls it when it has done its part; one that ends before that ends all."""
+        if self.watch:
+            self.watch.finish()
 
     @property
     def writes(self) -> bool:
@@ -101,6 +110,11 @@ def launched() -> bool:
     return "MS_ROLE" in os.environ
 
 
+def address() -> tuple:
+    """Where the first process waits for the others: on the machine of the scheduler, at the port after its own."""
+    return os.environ.get("MS_SCHED_HOST", "127.0.0.1"), int(os.environ["MS_SCHED_PORT"]) + 1
+
+
 def join() -> Ranks:
     """Call it after the device is set."""
     if not launched():
@@ -111,7 +125,8 @@ def join() -> Ranks:
     communication.init()
     if communication.get_rank():
         atexit.register(time.sleep, LINGER)
-    ranks = Ranks(communication.get_rank(), communication.get_group_size())
+    rank, size = communication.get_rank(), communication.get_group_size()
+    ranks = Ranks(rank, size, Watch(rank, size, address=address()) if size > 1 else None)
     mindspore.set_auto_parallel_context(
         parallel_mode=mindspore.ParallelMode.DATA_PARALLEL, gradients_mean=True, device_num=ranks.size
     )

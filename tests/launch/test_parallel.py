@@ -1,8 +1,11 @@
 """Two processes on one training of PatchCore or PaDiM leave what one leaves; FastFlow's test is in test_fastflow.py."""
 
+import contextlib
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,33 +13,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import CPU, RANDOM, state_of
-from shell import free_port
+from machines import Machines, launched, possible, together
+from shell import ROOT, alive, environment, until
 
 from anomaly.run.processes import Ranks
 from padim.src.gaussian import Gaussians
 from patchcore.src.config import Config
 from patchcore.src.memory_bank import MemoryBank
 
-ROOT = Path(__file__).resolve().parents[2]
-SIZE = ("--backbone", "resnet18", "--resize", "64", "--crop", "none", "--category", "gear", *RANDOM, *CPU)
+SIZE = ("--backbone", "resnet18", "--resize", "64", "--crop", "none")
+ONE = ("--category", "gear", *RANDOM, *CPU)
 
 
 def train(method, processes, toy, output, *options) -> Path:
     """In processes of their own, also a single one: all with one thread, so that they compute the same."""
-    command = [ROOT / method / "train.py", "--dataset_path", toy, "--output_dir", output, *SIZE, *options]
     if processes > 1:
-        msrun = [Path(sys.executable).with_name("msrun"), f"--worker_num={processes}", "--join=True"]
-        more = [f"--local_worker_num={processes}", f"--master_port={free_port()}", f"--log_dir={output}/log"]
-        command = [*msrun, *more, *command]
-    else:
-        command = [sys.executable, *command]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
-    output.mkdir()
-    command = [str(part) for part in command]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=150, cwd=output)
-    logs = "".join(path.read_text() for path in output.glob("log/worker_*.log"))
-    assert done.returncode == 0, logs[-3000:] + done.stdout[-500:] + done.stderr[-1000:]
+        return together(method, toy, output, (*SIZE, *options))
+    command = [sys.executable, ROOT / method / "train.py", "--dataset_path", toy, "--output_dir", output]
+    command = [str(part) for part in (*command, *ONE, *SIZE, *options)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(OMP_NUM_THREADS=1), timeout=150)
+    assert done.returncode == 0, done.stdout[-500:] + done.stderr[-1000:]
     return output / "gear"
 
 
@@ -88,6 +84,32 @@ def test_padim_has_the_same_gaussians(five, tmp_path, dimensions, low_rank):
     np.testing.assert_allclose(forms[1], forms[0], atol=1e-5 * np.abs(forms[0]).max())
     np.testing.assert_allclose(record(two)["good_scores"], record(one)["good_scores"], rtol=1e-4)
     assert figures(two) == pytest.approx(figures(one), rel=1e-4)
+
+
+def test_a_process_that_dies_ends_the_others_and_they_name_it(five, tmp_path):
+    """The second one, on another machine where that is possible, in the middle of the training."""
+    outputs = [tmp_path / "first", tmp_path / "second"]
+    with Machines() if possible() else contextlib.nullcontext() as machines:
+        started = launched(machines, "padim", five, outputs, (*SIZE, "--embedding_dim", "20"))
+        log = outputs[1 if machines else 0] / "gear" / ".train.1.log"
+        until(log.is_file, seconds=120)
+        [process] = {pid for pid in of_training(five) if b"\0RANK_ID=1\0" in Path(f"/proc/{pid}/environ").read_bytes()}
+        os.kill(process, signal.SIGKILL)
+        said = [each.communicate(timeout=60)[0] for each in started]
+    assert all(each.returncode not in (0, None) for each in started)
+    assert re.search(r"error: process 1 of 2, on \S+, has ended, so this one ends too", said[0]), said[0]
+    until(lambda: not any(map(alive, of_training(five))))
+
+
+def of_training(data: Path) -> list:
+    """Processes that were told of these photographs."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (place / "cmdline").read_bytes()
+            if str(data).encode() in words and b"train.py" in words:
+                found.append(int(place.name))
+    return found
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])

@@ -13,7 +13,7 @@ import mindspore
 import numpy as np
 import pytest
 from commands import CPU, RANDOM, run, write
-from shell import free_port
+from machines import together
 
 from anomaly.data.samples import Sample
 from anomaly.engines.frozen import IMAGE, Frozen
@@ -258,12 +258,5 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(toy, tmp_path):
 
 
 def test_two_processes_give_the_loss_of_one(toy, tmp_path, six_epochs):
-    msrun = Path(sys.executable).with_name("msrun")
-    command = [msrun, "--worker_num=2", "--local_worker_num=2", f"--master_port={free_port()}", "--join=True"]
-    command += [f"--log_dir={tmp_path / 'log'}", ROOT / "fastflow" / "train.py", "--dataset_path", toy]
-    command += ["--category", "gear", "--output_dir", tmp_path / "out", *OPTIONS, "--num_epochs", "6"]
-    environment = {**os.environ, "PATH": f"{msrun.parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, env=environment, timeout=150)
-    logs = "".join(path.read_text() for path in (tmp_path / "log").glob("worker_*.log"))
-    assert done.returncode == 0, logs[-2000:] + done.stdout[-500:]
+    together("fastflow", toy, tmp_path / "out", (*SMALL, "--train_batch_size", "4", "--num_epochs", "6"))
     np.testing.assert_allclose(curve(tmp_path / "out"), curve(six_epochs), rtol=1e-4)
