@@ -20,7 +20,7 @@ from anomaly.deploy.exported import Exported
 from anomaly.measure.calibration import changed
 from anomaly.methods import Method
 from anomaly.networks.registry import Backbone
-from anomaly.run.errors import DataError, UsageError
+from anomaly.run.errors import DataError, UsageError, tell
 from anomaly.run.files import HOME
 from anomaly.run.flags import Parser, add_flags, given
 from anomaly.run.options import EXPORT, untrained
@@ -193,6 +193,8 @@ def each(names: list, run: Callable, *, output: Path) -> int:
 
     The page in `output` that links the reports of all categories is written for several, and kept up to date for one.
     """
+    if page.NAME in names:
+        raise DataError(f"{output / page.NAME}: is where the results of all go; give the category another name")
     if len(names) > 1:
         page.require_place(output)
     found: dict[str, dict] = {}
@@ -205,7 +207,7 @@ def each(names: list, run: Callable, *, output: Path) -> int:
         except DataError as error:
             if len(names) == 1:
                 raise
-            print(f"error: {error}", file=sys.stderr)
+            tell(error)
             failed[name] = str(error)
             continue
         if results:  # of several processes only one has any

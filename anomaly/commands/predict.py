@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
@@ -24,9 +23,10 @@ from anomaly.measure.calibration import ANOMALOUS
 from anomaly.measure.judgement import Judgement
 from anomaly.methods import Method
 from anomaly.run import device
-from anomaly.run.errors import DataError, UsageError
+from anomaly.run.errors import DataError, UsageError, tell
 from anomaly.run.files import claim, write_json, write_text
 from anomaly.run.options import PREDICT
+from anomaly.run.streams import shown
 from anomaly.run.threads import Background
 from anomaly.show import maps, pictures
 from anomaly.show.captions import with_caption
@@ -101,7 +101,7 @@ def predict(chosen: Chosen, detector: Detector, *, asked: Asked, config: Config,
 
     def report(error: DataError) -> None:
         unreadable.append(error)
-        print(f"error: {error}", file=sys.stderr)
+        tell(error)
 
     judging = Judging(
         detector, asked.samples, config.batch_size, config.workers, with_photographs=bool(wanted), on_error=report
@@ -165,7 +165,7 @@ def write(kind: str, value: str, *, judgement: Judgement, place: Path, mark: str
 def line(judgement: Judgement) -> str:
     """The normalised score, or without a threshold the raw one."""
     value = judgement.score if judgement.normalised is None else judgement.normalised
-    return f"{judgement.verdict:9}  {value:.4f}  {judgement.sample.path}"
+    return f"{judgement.verdict:9}  {value:.4f}  {shown(judgement.sample.path)}"
 
 
 def row(judgement: Judgement, detector: Detector, *, contours: bool) -> dict:

@@ -21,13 +21,14 @@ from anomaly.detector import Detector
 from anomaly.line import aside
 from anomaly.line.arrivals import PATIENCE, Arrivals
 from anomaly.line.drift import WINDOW, Drift
-from anomaly.line.journal import Journal, shown
+from anomaly.line.journal import Journal
 from anomaly.line.uploads import Limits
 from anomaly.line.watching import Watch
 from anomaly.measure.judgement import Judgement
 from anomaly.run import device
-from anomaly.run.errors import DataError, UsageError
+from anomaly.run.errors import DataError, Terminated, UsageError
 from anomaly.run.flags import Parser
+from anomaly.run.streams import shown
 
 INTERVAL = 1.0
 MEGAPIXELS = 200.0
@@ -106,7 +107,7 @@ def follow(
     also: Optional[Callable[[Judgement], None]] = None,
     apart: tuple = (),
 ) -> None:
-    """Until a signal comes, which is raised as KeyboardInterrupt when the photographs at hand are written down.
+    """Until a signal comes, which is raised when the photographs at hand are written down.
 
     `also` is called with each judgement, in threads; `apart`: folders of results, which are not watched.
     """
@@ -115,6 +116,7 @@ def follow(
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     folder = Path(os.path.abspath(folder))  # so that results stay true where the program is started elsewhere
+    stop, came = stopped_by_signals()
     with Journal(results) as journal:
         apart = tuple(each.resolve() for each in (*apart, *(put_aside or ())[:1]))
         if folder.resolve() in apart:
@@ -131,20 +133,26 @@ def follow(
             limits=Limits(megabytes, megapixels),
             aside=put_aside,
             also=also,
-            stop=stopped_by_signals(),
+            stop=stop,
         )
         tell(f"watching {shown(folder)}; {len(journal.done)} photographs are in {shown(results)}")
         watch.run(interval, once=once)
         tell(f"{watch.count} photographs were written down")
-        if watch.stop.is_set():
-            raise KeyboardInterrupt
+        if came:
+            raise Terminated if came[0] == signal.SIGTERM else KeyboardInterrupt
 
 
-def stopped_by_signals() -> Event:
-    stop = Event()
+def stopped_by_signals() -> tuple:
+    """An event, and the numbers of the signals that have set it."""
+    stop, came = Event(), []
+
+    def note(number: int, _: object) -> None:
+        came.append(number)
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+        signal.signal(number, note)
+    return stop, came
 
 
 def say(line: str) -> None:

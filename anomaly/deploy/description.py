@@ -231,14 +231,20 @@ def parse(info: Any, source: Path, *, model: Path) -> Description:
 
 def _choice(info: dict) -> Choice:
     value, source = info.get("threshold_chosen"), info.get("threshold_source", "")
-    rate, robust = float(info["false_alarm_rate"]), bool(info.get("robust_threshold", False))
-    return Choice(rate, None if value is None else float(value), robust, str(source))
+    rate, robust = _real(info["false_alarm_rate"]), bool(info.get("robust_threshold", False))
+    return Choice(rate, None if value is None else _real(value), robust, str(source))
+
+
+def _real(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise TypeError("no number")
+    return float(value)
 
 
 def _scale(info: dict, kind: str) -> Scale:
     if info[f"{kind}threshold"] is None:
         return UNSCALED
-    limit, unit = float(info[f"{kind}threshold"]), float(info[f"{kind}unit"])
+    limit, unit = _real(info[f"{kind}threshold"]), _real(info[f"{kind}unit"])
     if not np.isfinite([limit, unit]).all() or unit <= 0:
         raise ValueError("no scale")
     return Scale(limit, unit)

@@ -125,7 +125,7 @@ def load(found: State, config: Config, *, backbone: Backbone) -> Ensemble:
     method, members = methods.get(found.method), []
     for number, (own, part) in enumerate(zip(config.members, backbone.parts)):
         with found.file(f"{place(number)}/{RECORD}"):  # it has the checksums of the member's other files
-            member = state.read(found.folder / place(number))
+            member = state.read(found.folder / place(number), pending=found.pending and found.pending / place(number))
         open_to_choice = {name: getattr(own, name) for name in ("batch_size", "workers", "engine")}
         members.append(method.load(member, open_to_choice, backbone=part))
     return replace(of(config, backbone, members=tuple(members)), category=found.folder.name)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
-from anomaly.deploy.state import CONFIG, FORMAT_VERSION, NETWORK, RECORD, read, write
+from anomaly.deploy.state import CONFIG, FORMAT_VERSION, NETWORK, RECORD, forget, read, write
 from anomaly.detector import Fitted
 from anomaly.run import options
 from anomaly.run.errors import DataError
@@ -21,7 +21,7 @@ def saving(folder: Path, detector: Fitted, *, details: Optional[dict] = None) ->
     """
     folder = Path(folder)
     before = files_of(folder)
-    with replacing_together(folder, last=RECORD) as place:
+    with replacing_together(folder, last=RECORD, first=forget) as place:
         yield place
         _complete(place, detector, details or {})
     for name in before - files_of(folder):  # of another kind of training

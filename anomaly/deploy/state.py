@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import yaml
@@ -26,8 +26,10 @@ from anomaly.measure.calibration import Calibration, calibration_of
 from anomaly.networks.registry import Backbone
 from anomaly.run import options
 from anomaly.run.errors import DataError
-from anomaly.run.files import finish, read_json, require_own, sha256, write_json, write_text
+from anomaly.run.files import begins, finish, read_json, replacing_together, require_own, sha256, write_json, write_text
 from anomaly.run.progress import log
+from anomaly.show.report.page import HEAD
+from anomaly.show.tables import CSV_HEADER
 
 RECORD = "state.json"
 CONFIG = "config.yaml"
@@ -62,6 +64,12 @@ class State:
 
     folder: Path
     record: dict
+    pending: Optional[Path] = None  # where what a kill kept from being moved lies, if it cannot be moved now
+
+    def place(self, name: str) -> Path:
+        """Where one of its files lies."""
+        moved = self.pending is None or not (self.pending / name).exists()
+        return (self.folder if moved or self.pending is None else self.pending) / name
 
     @property
     def method(self) -> str:
@@ -76,13 +84,13 @@ class State:
         names = self.record.get("good_names", ())
         try:
             return calibration_of(self.record["good_scores"], self.record["good_peaks"], names=names)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise DataError(f"{self.folder / RECORD}: damaged; train again") from None
 
     def options(self, cls: type) -> dict:
         """With which it was trained."""
         if "options" in self.record:
-            if (self.folder / CONFIG).is_file() and sha256(self.folder / CONFIG) != self.record["config"]:
+            if self.place(CONFIG).is_file() and sha256(self.place(CONFIG)) != self.record["config"]:
                 log.warning(
                     "note: %s was edited after training and is not looked at; `anomaly threshold` chooses another "
                     "threshold, and flags whatever else is open",
@@ -95,7 +103,7 @@ class State:
     @contextmanager
     def file(self, name: str) -> Iterator[Any]:
         """The bytes of one of its files, mapped into memory, after they have been checked."""
-        path, wanted = self.folder / name, self.record["files"].get(name)
+        path, wanted = self.place(name), self.record["files"].get(name)
         try:
             with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 if hashlib.sha256(content).hexdigest() == wanted:
@@ -103,16 +111,32 @@ class State:
                     return
         except (OSError, ValueError):  # ValueError: an empty file
             pass
-        if json_of(self.folder / RECORD) not in (None, self.record):
+        if json_of(self.place(RECORD)) not in (None, self.record):
             raise DataError(f"{self.folder}: another training has just replaced what was there; run this again")
         raise DataError(f"{path}: missing or changed since training; train again")
 
     def array(self, name: str) -> np.ndarray:
+        """Of numbers, all of which are finite."""
         with self.file(name) as content:
             try:
-                return np.load(content, allow_pickle=False)
-            except (ValueError, EOFError):
-                raise DataError(f"{self.folder / name}: missing or damaged; train again") from None
+                found = np.load(content, allow_pickle=False)
+            except (ValueError, EOFError, OverflowError, MemoryError):
+                raise self.damaged(name) from None
+        if found.dtype.kind not in "fiu" or not found.size or not np.isfinite(found).all():
+            raise self.damaged(name)
+        return found
+
+    def damaged(self, name: str) -> DataError:
+        return DataError(f"{self.folder / name}: missing or damaged; train again")
+
+    @property
+    def images(self) -> list:
+        """What is known of the photographs of training, as data/trained_on.py has it; earlier versions knew nothing."""
+        found = self.details.get("images", [])
+        known = isinstance(found, list) and all(isinstance(image, dict) for image in found)
+        if known and all(isinstance(image.get(key), str) for image in found for key in ("path", "sha256")):
+            return found
+        raise self.damaged(RECORD)
 
     def network(self, backbone: Backbone) -> Backbone:
         """The network as this state wants it: in int8 with the graph of training."""
@@ -140,24 +164,57 @@ def trained_in(output: Path) -> list:
     return sorted(path.parent.name for path in output.glob(f"*/{RECORD}"))
 
 
-def read(folder: Path) -> State:
+def read(folder: Path, *, pending: Optional[Path] = None) -> State:
     """The record in a folder of a category that something was trained on."""
     folder = Path(folder)
-    path = folder / RECORD
-    finish(folder, last=RECORD)
+    pending = finish(folder, last=RECORD, first=forget) or pending
+    path = State(folder, {}, pending).place(RECORD)
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no file; move it away and train again")
     if not path.is_file():
         others = trained_in(folder.parent)
         hint = f"trained there: {', '.join(others)}" if others else "run train.py first"
         raise DataError(f"{folder}: holds no trained state ({hint})")
     record = read_json(path)
-    if not isinstance(record, dict) or any(key not in record for key in KEYS) or not isinstance(record["files"], dict):
+    if not isinstance(record, dict) or any(key not in record for key in KEYS) or not _is_record(record):
         raise DataError(f"{path}: damaged; train again")
     version = record.get("format_version", 1)
     if version not in range(1, FORMAT_VERSION + 1):
         raise DataError(f"{path}: of format {version}; this version knows those up to {FORMAT_VERSION}")
     if version > 1 and record.get("checksum") != checksum(record):
         raise DataError(f"{path}: changed since training; train again")
-    return State(folder, record)
+    return State(folder, record, pending)
+
+
+def _is_record(record: dict) -> bool:
+    """Whether everything in it is of its kind."""
+    texts = (record["method"], record["backbone"], record["fingerprint"], record.get("config", ""))
+    files = record["files"]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(record["random_backbone"], bool):
+        return False
+    if not isinstance(files, dict) or not all(isinstance(digest, str) for digest in files.values()):
+        return False
+    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in files):
+        return False
+    scores = (record["good_scores"], record["good_peaks"])
+    numbers = all(isinstance(each, list) and all(type(n) in (int, float) for n in each) for each in scores)
+    names = record.get("good_names", [])
+    named = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return numbers and named and isinstance(record["details"], dict) and ("options" in record) == ("config" in record)
+
+
+# What an evaluation leaves, and how it begins.
+RESULTS = {"results.json": ('{\n  "method"',), "results.csv": (CSV_HEADER,), "report.html": (HEAD,)}
+
+
+def forget(place: Path) -> None:
+    """Before the state at a place is moved to the folder above: the results of another detector there go."""
+    new, old = (json_of(folder / RECORD) for folder in (place, place.parent))
+    if isinstance(new, dict) and isinstance(old, dict) and new.get("good_scores") == old.get("good_scores"):
+        return  # the same one with another threshold
+    for name, heads in RESULTS.items():
+        if begins(place.parent / name, heads):
+            (place.parent / name).unlink()
 
 
 def with_options(found: State, chosen: dict) -> Path:
@@ -174,11 +231,11 @@ def with_options(found: State, chosen: dict) -> Path:
     record["options"] = {**record["options"], **chosen}
     path = found.folder / CONFIG
     if path.is_file() and sha256(path) == record["config"]:
-        text = options.to_yaml(record["options"])
-        record["config"] = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
-        made = write(found.folder, record)
-        write_text(path, text)
-        return made
+        with replacing_together(found.folder, last=RECORD, first=forget) as place:
+            write_text(place / CONFIG, options.to_yaml(record["options"]))
+            record["config"] = sha256(place / CONFIG)
+            write(place, record)
+        return found.folder / RECORD
     return write(found.folder, record)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from anomaly.data import roi
 from anomaly.data.tiles import Tiles
 from anomaly.data.transform import Transform
+from anomaly.run.options import LARGEST
 
 
 def views(transform: Transform) -> dict:
@@ -32,6 +33,6 @@ def _size(sides: Any) -> tuple:
 
 
 def count(number: Any) -> int:
-    if type(number) is not int or number < 1:
+    if type(number) is not int or not 1 <= number <= LARGEST:
         raise ValueError("no number of pixels or images")
     return number

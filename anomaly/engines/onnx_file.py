@@ -13,7 +13,7 @@ from mindspore import onnx as exporter
 
 from anomaly.engines import int8, mending
 from anomaly.networks.cells import Erf
-from anomaly.run import device
+from anomaly.run import device, leftovers
 from anomaly.run.errors import DataError, first_line
 
 BATCH = "batch"  # what an ONNX file calls an axis of any length
@@ -23,7 +23,7 @@ BATCH = "batch"  # what an ONNX file calls an axis of any length
 def plain_folder(parent: Path) -> Iterator[tuple]:
     """A temporary folder, and a path to it with no sign that MindSpore refuses to write to."""
     parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".export.") as folder:
+    with tempfile.TemporaryDirectory(dir=parent, prefix=f"{leftovers.name('export')}_") as folder:
         number = os.open(folder, os.O_RDONLY)
         try:
             yield Path(folder), f"/proc/self/fd/{number}"

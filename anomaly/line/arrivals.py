@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from anomaly.data.images import SUFFIXES
-from anomaly.line.journal import Seen, shown
+from anomaly.line.journal import Seen
+from anomaly.run.streams import shown
 
 PATIENCE = 30.0  # seconds
 

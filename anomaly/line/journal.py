@@ -19,6 +19,7 @@ from typing import NamedTuple, Optional
 
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import require_own, writing
+from anomaly.run.streams import shown, unshown
 
 COLUMNS = (
     "path",
@@ -52,16 +53,6 @@ class Seen(NamedTuple):
 
     def same(self, size: int, modified: int) -> bool:
         return (self.size, self.modified) == (size, modified)
-
-
-def shown(name: object) -> str:
-    """A path on one line: as it is, or, where it holds what cannot be printed, in quotes and with escapes."""
-    text = str(name)
-    return text if text.isprintable() and not text.startswith('"') else json.dumps(text)
-
-
-def unshown(text: str) -> str:
-    return json.loads(text) if text.startswith('"') else text
 
 
 def is_line_of_ours(line: bytes) -> bool:

@@ -17,11 +17,12 @@ from anomaly.detector import Detector, Judging
 from anomaly.line import aside
 from anomaly.line.arrivals import Arrivals, Waiting
 from anomaly.line.drift import Drift
-from anomaly.line.journal import UNREADABLE, Journal, Seen, shown
+from anomaly.line.journal import UNREADABLE, Journal, Seen
 from anomaly.line.uploads import Limits, Refused, photograph
 from anomaly.measure.calibration import ANOMALOUS
 from anomaly.measure.judgement import Judgement
 from anomaly.run.errors import DataError, explain
+from anomaly.run.streams import shown
 
 BEHIND = 10.0  # seconds that a complete photograph may wait
 REMIND = 60.0  # seconds between two lines that say so

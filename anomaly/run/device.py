@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anomaly.run import cuda
-from anomaly.run.errors import DataError, first_line
+from anomaly.run.errors import DataError, Terminated, first_line
 from anomaly.run.processes import launched
 
 TARGETS = ("Ascend", "GPU", "CPU")  # best first
@@ -79,7 +79,11 @@ def current() -> str:
 
 
 def end_in_order() -> None:
-    """For commands: while MindSpore computes, it turns Ctrl-C into SIGTERM; both are to end a command alike."""
+    """For commands: SIGTERM ends them as Ctrl-C does, which MindSpore turns into SIGTERM while it computes."""
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _terminated)
+
+
+def _terminated(*_: object) -> None:
+    raise Terminated

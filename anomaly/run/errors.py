@@ -1,15 +1,20 @@
 """What can go wrong on the user's side, each as one line that names the file or option and says what to do."""
 
-import os
 import sys
 import traceback
 from collections.abc import Callable
+
+from anomaly.run import leftovers, streams
 
 
 class DataError(Exception):
     """Something is wrong with a file, a folder or a device. Exit code 1."""
 
     exit_code = 1
+
+
+class Terminated(KeyboardInterrupt):
+    """A SIGTERM has come, which ends a command as Ctrl-C does, with another exit code."""
 
 
 class UsageError(DataError):
@@ -25,19 +30,35 @@ def first_line(error: Exception, length: int = 120) -> str:
 
 def guarded(main: Callable) -> int:
     """Runs a command; what the user can mend is one line and an exit code, 2 for usage and 1 for the rest."""
+    streams.mend()
+    code, line = _ended(main)
+    reason = streams.trouble()
+    if reason and not line:
+        code, line = code or 1, f"standard output: cannot be written: {reason}"
+    if line:
+        tell(line)
+    return code
+
+
+def tell(error: object) -> None:
+    """One line on standard error."""
+    print(f"error: {streams.one_line(leftovers.settled(str(error)))}", file=sys.stderr)
+
+
+def _ended(main: Callable) -> tuple:
+    """Exit code and, where something went wrong, one line."""
     try:
-        return main() or 0
+        return main() or 0, ""
+    except SystemExit as stop:  # of argparse, which has said what was asked for
+        return int(stop.code or 0), ""
+    except Terminated:
+        return 143, "stopped"
     except KeyboardInterrupt:
-        code, line = 130, "stopped"
-    except BrokenPipeError:  # whoever read the output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 130, "stopped"
     except Exception as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
-        code, line = explain(error)
-    print(f"error: {line}", file=sys.stderr)
-    return code
+        return explain(error)
 
 
 def explain(error: Exception) -> tuple:

@@ -1,17 +1,20 @@
 """Files appear under their final name only when they are complete."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, Optional
 
+from anomaly.run import leftovers
 from anomaly.run.errors import DataError, first_line
+from anomaly.run.leftovers import PENDING
 from anomaly.run.lock import Busy, locked
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -41,7 +44,7 @@ def writing(path: Path) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`, with its suffix, and moves it there if the block succeeds."""
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(leftovers.name(path.stem, path.suffix))
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -59,7 +62,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     path = Path(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f"{leftovers.name(path.name)}_", dir=path.parent))
         try:
             yield temporary
             temporary.chmod(0o755)
@@ -69,23 +72,29 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-PENDING, PENDING_LOCK = ".saving", ".saving.lock"  # in a folder whose files are being replaced
+PENDING_LOCK = f"{PENDING}.lock"
 PATIENCE = 10.0  # seconds, for a process that is moving files
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def _nothing(place: Path) -> None:
+    pass
 
 
 @contextmanager
-def replacing_together(folder: Path, *, last: str) -> Iterator[Path]:
+def replacing_together(folder: Path, *, last: str, first: Callable[[Path], None] = _nothing) -> Iterator[Path]:
     """Yields a folder for new files, which then replace those of the same names in `folder` as if in one step.
 
     `last`: the file that says what the others are, without which nothing is replaced. A crash before it is written
-    leaves what was there; one after it is mended by `finish`.
+    leaves what was there; one after it is mended by `finish`. `first`: is called with that folder before its files
+    are moved, and after a crash once more.
     """
     folder = Path(folder)
     place = folder / PENDING
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder, PENDING_LOCK):
-            _move(place, last=last)
+            _move(place, last=last, first=first)
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir()
             try:
@@ -93,27 +102,36 @@ def replacing_together(folder: Path, *, last: str) -> Iterator[Path]:
             except BaseException:
                 shutil.rmtree(place, ignore_errors=True)
                 raise
-            _move(place, last=last)
+            _move(place, last=last, first=first)
             shutil.rmtree(place, ignore_errors=True)
 
 
-def finish(folder: Path, *, last: str) -> None:
-    """Does what a crash has kept `replacing_together` from; while a process is at that, it is waited for."""
+def finish(folder: Path, *, last: str, first: Callable[[Path], None] = _nothing) -> Optional[Path]:
+    """Does what a crash has kept `replacing_together` from; while a process is at that, it is waited for.
+
+    Where nothing can be moved, as on a disk that is only read: the folder of what would go before that in `folder`.
+    """
     start = time.monotonic()
     while (folder / PENDING / last).is_file():
         try:
-            with writing(folder), locked(folder, PENDING_LOCK):
-                _move(folder / PENDING, last=last)
+            with locked(folder, PENDING_LOCK):
+                _move(folder / PENDING, last=last, first=first)
         except Busy:
             if time.monotonic() - start > PATIENCE:
                 raise
             time.sleep(0.02)
+        except OSError as error:
+            if error.errno in READ_ONLY:
+                return folder / PENDING
+            raise DataError(f"{folder}: cannot be written: {error.strerror}") from None
+    return None
 
 
-def _move(place: Path, *, last: str) -> None:
+def _move(place: Path, *, last: str, first: Callable[[Path], None]) -> None:
     """Files to where they belong, once all of them are there."""
     folder = place.parent
     if (place / last).is_file():
+        first(place)
         for path in sorted(path for path in place.rglob("*") if path.is_file() and path != place / last):
             final = folder / path.relative_to(place)
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -174,11 +192,16 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8", errors="surrogateescape"))
+        text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+        return json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON ({first_line(error)})") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
 
 
 def sha256(path: Path) -> str:

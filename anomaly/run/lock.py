@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from anomaly.run import leftovers
 from anomaly.run.errors import DataError
 
 FILE = ".lock"
@@ -19,12 +20,16 @@ class Busy(DataError):
 
 @contextmanager
 def locked(folder: Path, name: str = FILE) -> Iterator[None]:
-    """Refuses, naming the process, where another one holds the folder. `name`: of the file, one for each purpose."""
+    """Refuses, naming the process, where another one holds the folder. `name`: of the file, one for each purpose.
+
+    What killed processes have left in the folder goes.
+    """
     path = folder / name
     file = _held(path)
     try:
         os.ftruncate(file, 0)
         os.pwrite(file, str(os.getpid()).encode(), 0)
+        leftovers.clear((folder,))
         yield
     finally:
         path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from typing import Optional
 
 import numpy as np
 
+from anomaly.run import leftovers
 from anomaly.run.errors import DataError
 from anomaly.run.progress import log
 
@@ -77,7 +78,7 @@ class Scratch:
         self.count = 0
         self.folder: Optional[tempfile.TemporaryDirectory] = None
         if self.kind == "file":
-            self.folder = tempfile.TemporaryDirectory(prefix=".features.", dir=folder)
+            self.folder = tempfile.TemporaryDirectory(prefix=f"{leftovers.name('features')}_", dir=folder)
             log.info("features: %.1f GB in a file below %s", needed / GB, folder)
 
     @staticmethod

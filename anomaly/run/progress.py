@@ -38,7 +38,7 @@ def logging_to(path: Path, append: bool = False) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     require_own(path, is_own=_is_log(path))
     screen = logging.StreamHandler(sys.stdout)
-    file = LogFile(path, mode="a" if append else "w", encoding="utf-8")
+    file = LogFile(path, mode="a" if append else "w", encoding="utf-8", errors="surrogateescape")
     screen.setFormatter(logging.Formatter("%(message)s"))
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.setLevel(logging.INFO)

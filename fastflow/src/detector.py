@@ -166,7 +166,7 @@ def assemble(
 def load(found: State, config: Config, *, backbone: Backbone) -> FastFlow:
     flows = build_flows(config)
     names = [name for name in found.record["files"] if name.endswith(".ckpt")]
-    path = found.folder / (names[0] if names else checkpoint(found.folder.name))
+    path = found.place(names[0] if names else checkpoint(found.folder.name))
     with found.file(path.name):  # checked while it is read
         try:
             parameters = mindspore.load_checkpoint(str(path))
@@ -177,4 +177,4 @@ def load(found: State, config: Config, *, backbone: Backbone) -> FastFlow:
         raise DataError(f"{path}: is not the flow that {found.folder / state.CONFIG} describes; train again")
     mindspore.load_param_into_net(flows, parameters)
     made = assemble(config, backbone, flows=flows, calibration=found.calibration)
-    return replace(made, category=found.folder.name, images=found.details.get("images", []))
+    return replace(made, category=found.folder.name, images=found.images)

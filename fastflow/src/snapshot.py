@@ -1,6 +1,7 @@
 """The full state of a training, so that an interrupted one goes on as if nothing had happened."""
 
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -25,6 +26,14 @@ def restore(cell: nn.Cell, arrays: dict) -> None:
         if array.shape != tuple(parameter.shape):
             raise DataError(f"a training state of another network ({parameter.name}); leave --resume out")
         parameter.set_data(Tensor(array, parameter.dtype))
+
+
+def write(path: Path, arrays: dict) -> None:
+    """As np.savez does it, which on a full disk leaves an open file that complains later."""
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
+        for name, array in arrays.items():
+            with packed.open(f"{name}.npy", "w", force_zip64=True) as part:
+                np.lib.format.write_array(part, np.asanyarray(array), allow_pickle=False)
 
 
 @dataclass
@@ -54,8 +63,7 @@ class Progress:
         arrays = {f"optimizer/{parameter.name}": parameter.asnumpy() for parameter in optimizer.get_parameters()}
         arrays.update({f"flow/{parameter.name}": parameter.asnumpy() for parameter in flows.get_parameters()})
         arrays.update({f"best/{name}": array for name, array in (self.best or {}).items()})
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, record=np.array(json.dumps(record)), **arrays)
+        write(path, {"record": np.array(json.dumps(record)), **arrays})
 
     @staticmethod
     def load(path: Path, key: dict, *, flows: nn.Cell, optimizer: nn.Cell) -> "Progress":

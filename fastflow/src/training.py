@@ -12,7 +12,7 @@ from mindspore import Tensor, nn
 from mindspore import dtype as mstype
 
 from anomaly.run import device, memory
-from anomaly.run.errors import DataError
+from anomaly.run.errors import DataError, Terminated
 from anomaly.run.job import Job
 from anomaly.run.progress import log
 from fastflow.src import history
@@ -86,7 +86,8 @@ def stop_on_signal():
     """Ctrl-C (which MindSpore turns into SIGTERM while it computes) is noted, and acted upon after the step."""
     asked = []
     before = {
-        number: signal.signal(number, lambda *_: asked.append(True)) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, lambda number, _: asked.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
         yield asked
@@ -196,7 +197,7 @@ class Training:
             if stop:
                 self._save()
                 log.info("stopped in epoch %d after step %d; --resume goes on", progress.epoch + 1, progress.step)
-                raise KeyboardInterrupt
+                raise Terminated if stop[0] == signal.SIGTERM else KeyboardInterrupt
         return progress.loss / len(self.index)
 
     def _step(self, index: np.ndarray) -> float:

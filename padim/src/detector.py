@@ -1,5 +1,6 @@
 """PaDiM as a whole: photographs in, anomaly maps and image scores out."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,12 +191,12 @@ def calibrate(gaussians: Gaussians, anomaly_map: AnomalyMap, *, features: Iterab
 
 
 def load(found: State, config: Config, *, backbone: Backbone) -> PaDiM:
-    positions, images = embedding(backbone, config), found.details["images"]
+    positions, images = embedding(backbone, config), found.images
     return PaDiM(
         **common(config, backbone, calibration=found.calibration),
         category=found.folder.name,
         embedding=positions,
-        gaussians=Gaussians.load(found, len(images)),
+        gaussians=Gaussians.load(found, len(images), shape=(math.prod(positions.grid), config.embedding_dim)),
         anomaly_map=AnomalyMap(positions.grid, config.transform.size),
         images=images,
     )

@@ -110,8 +110,15 @@ class Gaussians:
                 np.save(temporary, array)
 
     @staticmethod
-    def load(state: State, count: int) -> "Gaussians":
+    def load(state: State, count: int, *, shape: Optional[tuple] = None) -> "Gaussians":
+        """`shape`: P D, as the embedding has it."""
         mean, factor, eigenvalues = (state.array(name) for name in FILES)
+        rows = factor.shape[1] if factor.ndim == 3 else 0
+        positions, dimensions = shape or (*mean.shape, 0, 0)[:2]
+        wanted = ((positions, dimensions), (positions, rows, dimensions), (positions, rows))
+        for name, array, size in zip(FILES, (mean, factor, eigenvalues), wanted):
+            if array.shape != size or array.dtype.kind != "f":
+                raise state.damaged(name)
         return Gaussians(mean, factor, eigenvalues, count)
 
 

@@ -165,10 +165,10 @@ def load(found: State, config: Config, *, backbone: Backbone) -> PatchCore:
     patches = embedding(backbone, config, fewer=fewer)
     return PatchCore(
         **common(config, backbone, calibration=found.calibration),
-        remark=found.details.get("remark", ""),
+        remark=str(found.details.get("remark", "")),
         category=found.folder.name,
         embedding=patches,
         bank=MemoryBank.load(found, config),
         anomaly_map=AnomalyMap(patches.grid, config.transform.size),
-        images=found.details.get("images", []),
+        images=found.images,
     )

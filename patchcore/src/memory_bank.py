@@ -109,7 +109,12 @@ class MemoryBank:
                 flat = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
             except (RuntimeError, AttributeError):
                 raise DataError(f"{state.folder / INDEX}: damaged or not a flat index; train again") from None
-        return MemoryBank(flat.reshape(index.ntotal, index.d).copy(), state.array(ROWS), config.k, config.score)
+        vectors, rows = flat.reshape(index.ntotal, index.d).copy(), state.array(ROWS)
+        if not vectors.size or not np.isfinite(vectors).all():
+            raise state.damaged(INDEX)
+        if rows.shape != vectors.shape[:1] or rows.dtype.kind != "i":
+            raise state.damaged(ROWS)
+        return MemoryBank(vectors, rows, config.k, config.score)
 
 
 def top_of(patches: int, kind: str) -> int:

@@ -331,8 +331,8 @@ def test_a_full_disk(toy, tmp_path, monkeypatch, name):
     """The file itself leads to a device that is always full."""
 
     @contextmanager
-    def full(folder, *, last):
-        with replacing_together(folder, last=last) as place:
+    def full(folder, **more):
+        with replacing_together(folder, **more) as place:
             temporary_of(place / name).symlink_to(FULL)
             yield place
 

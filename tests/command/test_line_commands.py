@@ -42,7 +42,7 @@ def test_killed_again_and_again_it_has_a_line_of_every_photograph_and_none_twice
     found = killed.tried(model, contents, number=60, kills=2, seconds=2, folder=tmp_path)
     assert found["killed"] == [-signal.SIGKILL] * 2
     assert (found["lines"], found["twice"], found["moved"], found["left"]) == (60, 0, 15, 45)
-    assert found["exit code"] == 130
+    assert found["exit code"] == 143
 
 
 def test_watch_says_what_it_does_and_goes_on(model, pictures, tmp_path):
@@ -101,7 +101,7 @@ def test_predict_watches_too(trained, toy, tmp_path):
     thread.join()
     for number, handler in zip((signal.SIGINT, signal.SIGTERM), before):
         signal.signal(number, handler)
-    assert result.code == 130 and len(result.out.splitlines()) == 2
+    assert result.code == 143 and len(result.out.splitlines()) == 2
     assert {path.name for path in (trained[0] / "gear" / "masks").iterdir()} >= {"0.png", "1.png"}
     assert run(predict.main, *words, "--save_json", results, "--fail_on_anomaly").code == 2
 

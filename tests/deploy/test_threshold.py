@@ -97,7 +97,7 @@ def test_a_threshold_that_is_none_is_refused(exported, tmp_path, change):
     shutil.copy(exported, tmp_path / "a.onnx")
     about = unsealed(exported.with_suffix(".json"))
     (tmp_path / "a.json").write_text(json.dumps({**about, **change}))
-    with pytest.raises(anomaly.DataError, match=r"a\.json: damaged"):
+    with pytest.raises(anomaly.DataError, match=r"a\.json: (damaged|not valid JSON)"):
         anomaly.load(tmp_path / "a.onnx")
 
 
@@ -123,7 +123,7 @@ def test_what_does_not_belong_together_is_refused(exported, tmp_path, change):
     place = about["input"] if change.keys() <= about["input"].keys() else about
     place.update(change)
     (tmp_path / "a.json").write_text(json.dumps(about))
-    with pytest.raises(anomaly.DataError, match=r"a\.json: damaged"):
+    with pytest.raises(anomaly.DataError, match=r"a\.json: (damaged|not valid JSON)"):
         anomaly.load(tmp_path / "a.onnx")
 
 

@@ -66,7 +66,7 @@ def test_a_watch_judges_all_that_is_there_and_ends_when_it_is_told_to(page, numb
     lines = [process.stdout.readline() for _ in range(12)]  # photographs
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and out == "", err
+    assert process.returncode == 143 and out == "", err
     assert {line.split()[0] for line in lines} == {"NORMAL", "ANOMALOUS"}
     results = page / next(word for word in words if word.endswith((".csv", ".jsonl")))
     assert len(results.read_text().splitlines()) == 12 + (results.suffix == ".csv")

@@ -7,8 +7,9 @@ import os
 import pytest
 
 from anomaly.line import journal
-from anomaly.line.journal import HEADER, Journal, Seen, shown, unshown
+from anomaly.line.journal import HEADER, Journal, Seen
 from anomaly.run.errors import DataError, UsageError
+from anomaly.run.streams import shown, unshown
 
 NAMES = [
     "a.png",

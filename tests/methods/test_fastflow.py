@@ -148,7 +148,8 @@ def test_ctrl_c_saves_and_going_on_gives_the_same_weights(toy, tmp_path, six_epo
     with monkeypatch.context() as patch:
         patch.setattr(training.Training, "_step", step)
         stopped = train(toy, tmp_path, "--num_epochs", "6")
-    assert stopped.code == 130 and "stopped in epoch 3 after step 1" in stopped.out
+    assert stopped.code in (130, 143)  # MindSpore turns Ctrl-C into SIGTERM while it computes
+    assert "stopped in epoch 3 after step 1" in stopped.out
     result = train(toy, tmp_path, "--num_epochs", "6", "--resume")
     assert result.code == 0 and "going on after epoch 2, step 1" in result.out
     assert_same(weights(tmp_path), weights(six_epochs))

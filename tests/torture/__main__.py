@@ -6,6 +6,7 @@ is a failure.
 """
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import families
 import runner
+import soak
 import world as worlds
 
 
@@ -25,6 +27,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="cases whose names begin so")
     parser.add_argument("--short", action="store_true", help="a selection that takes less than a minute")
     parser.add_argument("--jobs", type=int, default=2, help="cases at once (default: %(default)s)")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="watch and serve for so long instead")
     parser.add_argument("--list", action="store_true", help="say the names of the cases and end")
     return parser.parse_args()
 
@@ -45,6 +48,8 @@ def run(args: argparse.Namespace, folder: Path, *, began: float) -> int:
     if args.list:
         print("\n".join(case.name for case in chosen))
         return 0
+    if args.soak:
+        return soaked(folder, 60 * args.soak)
     runner.load_everything()
     world = worlds.build(folder / "world")
     prepare(world, {need for case in chosen for need in case.needs}, folder=folder)
@@ -55,6 +60,14 @@ def run(args: argparse.Namespace, folder: Path, *, began: float) -> int:
         print(f"{family:12}{count:6} cases, {bad[family]} failed")
     print(f"{len(chosen)} cases, {len(failed)} failed, {time.monotonic() - began:.0f} s")
     return 1 if failed else 0
+
+
+def soaked(folder: Path, seconds: float) -> int:
+    worlds.build(folder / "world")
+    found = soak.run(folder / "world", folder=folder / "soak", seconds=seconds)
+    said = soak.wrong(found)
+    print("\n".join([json.dumps(found, indent=2), *said]))
+    return 1 if said else 0
 
 
 def prepare(world: worlds.World, needs: set, *, folder: Path) -> None:

@@ -90,6 +90,8 @@ def called(case: Case, place: Path) -> int:
     if case.memory:
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + case.memory, used + case.memory))
+    if case.file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (case.file, case.file))
     from anomaly.__main__ import main
 
     sys.argv[:] = ["anomaly", *map(str, case.words)]
@@ -124,9 +126,37 @@ def tried(case: Case, world: World, *, place: Path) -> list:
     """What is wrong with a case."""
     for name in ("tmp", "home"):
         (place / name).mkdir(parents=True)
+    if case.free < 0:
+        return _tried(case, world, place=place)
+    (place / "out").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place / "out")]
+    subprocess.run(mount, check=True, capture_output=True)
+    try:
+        return _tried(case, world, place=place)
+    finally:
+        subprocess.run(["umount", "-l", str(place / "out")], check=True, capture_output=True)
+
+
+def fill(folder: Path, free: int) -> None:
+    """Until so many bytes are left on the disk of a folder."""
+    with open(folder / "filler", "wb") as file:
+        file.write(bytes(max(0, shutil.disk_usage(folder).free - free)))
+
+
+def can_mount() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True)
+        if done.returncode == 0:
+            subprocess.run(["umount", folder], check=True)
+        return done.returncode == 0
+
+
+def _tried(case: Case, world: World, *, place: Path) -> list:
     for part in case.needs:
         world.put(part, place)
     case.prepare(place)
+    if case.free >= 0:
+        fill(place / "out", case.free)
     before = snapshot(place)
     if case.program:
         done = process(case, place)

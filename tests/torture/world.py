@@ -38,11 +38,30 @@ class World:
     def has(self, part: str) -> bool:
         return (self.folder / part).exists() or (self.folder / f"{part}.json").is_file()
 
+    def send(self) -> None:
+        """What preprocess.py writes, and beside it what a device would send back."""
+        import numpy as np
+
+        from anomaly.commands import command
+
+        words = ("--dataset_path", GOLDEN / "photographs", "--category", "gear", "--output_dir", self.folder / "sent")
+        command("preprocess", "padim")([str(word) for word in (*words, "--resize", "32", "--crop", "none")])
+        back = self.folder / "sent" / "back"
+        back.mkdir()
+        names = [f"{number:03}" for number in range(PHOTOGRAPHS)]
+        for number, name in enumerate(names):
+            np.full((32, 32), number, np.float32).tofile(back / f"{name}.bin")
+        lines = [f"{name}.bin,{number}" for number, name in enumerate(names)]
+        (back / "results.csv").write_text("\n".join(["name,score", *lines]) + "\n")
+
     def make(self, part: str) -> None:
         """What needs MindSpore: a golden state as it is written today, or its model as ONNX."""
         from anomaly.commands import command
         from anomaly.deploy.loading import load
 
+        if part == "sent":
+            self.send()
+            return
         kind, method = part.split("/")
         if kind == "out":
             load(GOLDEN / method / "gear", device_target="CPU").save(self.folder / part / "gear")

@@ -3,11 +3,13 @@
 from case import Case
 from world import METHODS
 
-from families import images, options
+from families import folders, images, limits, options, records, streams
 
-FAMILIES = (images, options)
-SHORT = 40  # cases of each family in the short form, of the first method
-WHOLE = {f"out/{method}": images.predict(method) for method in METHODS}  # what is learnt from a part while it is whole
+FAMILIES = (images, options, records, folders, streams, limits)
+SHORT = 14  # cases of each family in the short form, of the first method
+WHOLE = {
+    part: words for method in METHODS for part, words in records.wholes(method).items()
+}  # what is learnt from a part while it is whole
 
 
 def chosen(only: str, *, short: bool) -> list[Case]:
