@@ -51,7 +51,7 @@ class World:
         names = [f"{number:03}" for number in range(PHOTOGRAPHS)]
         for number, name in enumerate(names):
             np.full((32, 32), number, np.float32).tofile(back / f"{name}.bin")
-        lines = [f"{name}.bin,{number}" for number, name in enumerate(names)]
+        lines = [f"{name},{number}" for number, name in enumerate(names)]
         (back / "results.csv").write_text("\n".join(["name,score", *lines]) + "\n")
 
     def make(self, part: str) -> None:
