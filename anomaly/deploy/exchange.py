@@ -95,6 +95,8 @@ def _is_index(index: Any) -> bool:
 def read_scores(result_dir: Path) -> dict:
     """The names in the device's table, without the ending of a .bin -> the scores."""
     path = result_dir / TABLE
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no file; run anomaly_infer again")
     try:
         with open(path, newline="", encoding="utf-8") as file:
             scores = {row["name"]: float(row["score"]) for row in csv.DictReader(file)}
@@ -109,6 +111,8 @@ def read_scores(result_dir: Path) -> dict:
 
 
 def read_map(path: Path, size: tuple) -> np.ndarray:
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no file; run anomaly_infer again")
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -10,7 +10,6 @@ Format 3 has the options, and the names of the photographs that were scored.
 """
 
 import hashlib
-import json
 import mmap
 import os
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from typing import Any, Optional
 import numpy as np
 import yaml
 
+from anomaly.deploy.record import KEYS, checksum, is_whole
 from anomaly.measure.calibration import Calibration, calibration_of
 from anomaly.networks.registry import Backbone
 from anomaly.run import options
@@ -35,13 +35,6 @@ RECORD = "state.json"
 CONFIG = "config.yaml"
 NETWORK = "network.int8.onnx"
 FORMAT_VERSION = 3
-KEYS = ("method", "backbone", "random_backbone", "fingerprint", "good_scores", "good_peaks", "files", "details")
-
-
-def checksum(record: dict) -> str:
-    """Of everything in a record but the checksum itself."""
-    kept = {key: value for key, value in record.items() if key != "checksum"}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, ensure_ascii=True, allow_nan=False).encode()).hexdigest()
 
 
 def write(folder: Path, record: dict) -> Path:
@@ -176,7 +169,7 @@ def read(folder: Path, *, pending: Optional[Path] = None) -> State:
         hint = f"trained there: {', '.join(others)}" if others else "run train.py first"
         raise DataError(f"{folder}: holds no trained state ({hint})")
     record = read_json(path)
-    if not isinstance(record, dict) or any(key not in record for key in KEYS) or not _is_record(record):
+    if not is_whole(record):
         raise DataError(f"{path}: damaged; train again")
     version = record.get("format_version", 1)
     if version not in range(1, FORMAT_VERSION + 1):
@@ -184,23 +177,6 @@ def read(folder: Path, *, pending: Optional[Path] = None) -> State:
     if version > 1 and record.get("checksum") != checksum(record):
         raise DataError(f"{path}: changed since training; train again")
     return State(folder, record, pending)
-
-
-def _is_record(record: dict) -> bool:
-    """Whether everything in it is of its kind."""
-    texts = (record["method"], record["backbone"], record["fingerprint"], record.get("config", ""))
-    files = record["files"]
-    if not all(isinstance(text, str) for text in texts) or not isinstance(record["random_backbone"], bool):
-        return False
-    if not isinstance(files, dict) or not all(isinstance(digest, str) for digest in files.values()):
-        return False
-    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in files):
-        return False
-    scores = (record["good_scores"], record["good_peaks"])
-    numbers = all(isinstance(each, list) and all(type(n) in (int, float) for n in each) for each in scores)
-    names = record.get("good_names", [])
-    named = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    return numbers and named and isinstance(record["details"], dict) and ("options" in record) == ("config" in record)
 
 
 # What an evaluation leaves, and how it begins.

@@ -152,7 +152,7 @@ def can_mount() -> bool:
 
 
 def _tried(case: Case, world: World, *, place: Path) -> list:
-    for part in case.needs:
+    for part in dict.fromkeys(case.needs):
         world.put(part, place)
     case.prepare(place)
     if case.free >= 0:

@@ -292,7 +292,8 @@ WHOLE_FILES = {
 def replace_file(where: str, kind: str, place: Path) -> None:
     path, content = place / where, WHOLE_FILES[kind]
     if kind == "cut":
-        path.write_bytes(path.read_bytes()[:100])
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
     elif content is None:
         path.unlink()
         path.mkdir() if kind == "folder" else os.mkfifo(path)
