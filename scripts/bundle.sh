@@ -7,7 +7,7 @@
 #   --with_weights  put the weights in pretrained/ into it too
 set -euo pipefail
 # shellcheck source=scripts/launch.sh
-source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/launch.sh"
 
 # What would not work there: it needs the tests, or another method.
 LEFT_OUT=(scripts/bundle.sh scripts/bundle.md scripts/bundle_CN.md scripts/run_tests.sh scripts/run_torture.sh

@@ -6,7 +6,7 @@
 # Exit code 0 if training is possible on some device, else 1.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib.sh"
 want_help "$@"
 [[ $# -eq 0 ]] || usage_error "doctor.sh takes no arguments"
 

@@ -2,7 +2,7 @@
 # The four steps from an exported model to its accuracy on a device; run_infer_cpp.sh and run_infer_310.sh call them.
 
 # shellcheck source=scripts/launch.sh
-source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/launch.sh"
 
 # step NAME COMMAND...: runs it into NAME_<category>.log; the first that fails ends everything, with the end of its log.
 step() {

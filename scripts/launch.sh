@@ -2,9 +2,9 @@
 # What the launchers share: arguments, checks, the command. Each launcher is one call of it.
 
 # shellcheck source=scripts/lib.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib.sh"
 # shellcheck source=scripts/process.sh
-source "$(dirname "${BASH_SOURCE[0]}")/process.sh"
+source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/process.sh"
 METHODS=() # the folders that have what anomaly/methods.py asks of a method
 for detector in "$ROOT"/*/src/detector.py; do
     [[ ! -f "$detector" ]] || METHODS=("$(basename "${detector%/src/detector.py}")" "${METHODS[@]}")

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the scripts share. Source it; it runs nothing by itself.
 
-ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+ROOT="$(cd "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd)"
 VENV="$ROOT/.venv"
 
 # Prints the Python to use: the user's choice, else the project's own, else the system's.

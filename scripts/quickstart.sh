@@ -7,7 +7,7 @@
 #   --device   default: CPU. For GPU it also installs the libraries of requirements-gpu.txt (3.1 GB)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib.sh"
 want_help "$@"
 DEVICE=CPU
 if [[ "${1:-}" == --device ]]; then

@@ -9,7 +9,7 @@
 # LITE_HOME in the environment names the folder of MindSpore Lite.
 set -euo pipefail
 # shellcheck source=scripts/infer.sh
-source "$(dirname "${BASH_SOURCE[0]}")/infer.sh"
+source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/infer.sh"
 want_help "$@"
 parse "--dry_run" "--output_dir" "$@"
 want_words 4 5

@@ -14,7 +14,7 @@
 # PYTHON and LITE_HOME in the environment name the Python and the MindSpore Lite to use, BUILD_DIR where to build.
 set -euo pipefail
 # shellcheck source=scripts/infer.sh
-source "$(dirname "${BASH_SOURCE[0]}")/infer.sh"
+source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/infer.sh"
 want_help "$@"
 parse "--dry_run" "--output_dir" "$@"
 want_words 6 7

@@ -9,5 +9,5 @@
 # --background starts it, says where its log is and leaves it alone; --dry_run only shows the command.
 set -euo pipefail
 # shellcheck source=scripts/launch.sh
-source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/launch.sh"
 run_standalone train CPU "$@"

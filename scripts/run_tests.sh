@@ -7,7 +7,7 @@
 # Ends with what was left out and why, and with the time.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib.sh"
 want_help "$@"
 
 DEBIAN=(g++ cmake make libopencv-dev nlohmann-json3-dev chromium chromium-driver)

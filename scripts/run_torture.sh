@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Usage: bash scripts/run_torture.sh [--only NAME] [--jobs N] [--list]
+# Usage: bash scripts/run_torture.sh [--only NAME] [--jobs N] [--list] [--soak MINUTES]
 #
 # Breaks the program on purpose: every command with damaged photographs, wrong options, damaged files and folders, each
-# with what has to come of it. Prints what went otherwise, and the counts. Takes about ten minutes; exit code 1 if
+# with what has to come of it. Prints what went otherwise, and the counts. Takes about half an hour; exit code 1 if
 # anything went otherwise.
 # --only: cases whose names begin so, such as images/watch. --jobs: cases at once. --list: the names of all cases.
+# --soak: watch and serve for so many minutes instead, with damaged photographs among good ones.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib.sh"
 want_help "$@"
 
 ensure_venv requirements-dev.txt

@@ -16,6 +16,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LOSSY = (".jpg", ".jpeg", ".webp")
 ORIENTATION, SIDEWAYS = 0x0112, 5  # in a photograph's EXIF; from this value on it lies on its side
 PNG_END = b"IEND\xaeB`\x82"  # of a whole file
+WEBP, MOVES = b"WEBPVP8X", 0x02  # in the head of a WebP, and the bit there of one with several pictures
 TURNED = b"eXIf"  # what the fast reader of PNG does not look at, and so may leave lying on its side
 
 
@@ -40,6 +41,8 @@ def content_of(path: Path) -> bytes:
 
 def _decode(content: bytes, path: Path, flags: int) -> np.ndarray:
     data = np.frombuffer(content, np.uint8)
+    if content[8:16] == WEBP and content[20:21] and content[20] & MOVES:
+        raise DataError(f"{path}: is an animation; save the picture that is meant")
     if data.size == 0:
         raise DataError(f"{path}: the file is empty; replace or remove it")
     # libpng would print a line of its own about a PNG that was cut off.

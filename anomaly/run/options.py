@@ -122,6 +122,8 @@ class Options:
             object.__setattr__(self, spec.name, parse(spec, getattr(self, spec.name), where=spec.name))
 
 
+MOST_BRACKETS = 1000  # of a list of options; YAML is slow where they are nested deeply
+
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 
@@ -154,6 +156,8 @@ def explained(spec: dataclasses.Field) -> str:
 
 
 def from_yaml(cls: type[Options], path: Path) -> dict:
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(f"{path}: is no file")
     try:
         return from_text(cls, Path(path).read_bytes(), path=path)
     except OSError as error:
@@ -163,9 +167,12 @@ def from_yaml(cls: type[Options], path: Path) -> dict:
 def from_text(cls: type[Options], text: bytes, *, path: Path) -> dict:
     """The options in a YAML file of this content."""
     try:
-        return from_values(cls, yaml.safe_load(text.decode("utf-8")) or {}, path=path)
-    except (yaml.YAMLError, UnicodeDecodeError):
+        if text.count(b"[") + text.count(b"{") > MOST_BRACKETS:
+            raise yaml.YAMLError
+        values = yaml.safe_load(text.decode("utf-8")) or {}
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: no UTF-8, or a number of thousands of digits
         raise UsageError(f"{path}: not valid YAML") from None
+    return from_values(cls, values, path=path)
 
 
 def from_values(cls: type[Options], values: Any, *, path: Path) -> dict:

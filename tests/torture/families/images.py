@@ -87,6 +87,7 @@ BAD: dict[str, Callable[[Path], None]] = {
     "too_few_rows": partial(replaced, content=png(40, 40, bytes(121))),
     "floats": lambda path: replaced(path, encoded(".tiff", np.ones((40, 40), np.float32))),
     "jpeg_cut": lambda path: replaced(path, encoded(".jpg", picture())[:700]),
+    "animation": lambda path: pillow(path, "WEBP", save_all=True, append_images=[Image.new("RGB", (40, 40))]),
     "svg": partial(replaced, content=b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
     "html": partial(replaced, content=b"<html><script>alert(1)</script></html>"),
     "gzip": partial(replaced, content=b"\x1f\x8b" + bytes(50)),
