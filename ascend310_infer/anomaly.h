@@ -38,7 +38,7 @@ typedef struct anomaly_options {
   size_t size;           /* sizeof(anomaly_options), so that later versions can add to it */
   const char *device;    /* "cpu", "gpu" or "ascend" */
   int device_id;         /* which GPU or Ascend */
-  const char *precision; /* "f32", "bf16" or "int8" */
+  const char *precision; /* "f32", "bf16", "int8", or on an Ascend "f16" */
   int threads;           /* cores to use */
   int at_once;           /* photographs that are judged at the same time, if as many threads ask for it; 0: one */
   const char *roi;       /* folder of masks, for a model that has one for each photograph */

@@ -12,7 +12,7 @@
 
 const char kUsage[] =
     "Usage: anomaly_infer --model X.mindir|X.onnx --input FOLDER|FILE --output FOLDER\n"
-    "                     [--json] [--device ascend|gpu|cpu] [--device_id 0] [--precision f32|bf16|int8]\n"
+    "                     [--json] [--device ascend|gpu|cpu] [--device_id 0] [--precision f32|f16|bf16|int8]\n"
     "                     [--threads N] [--at_once N] [--batch N] [--preprocess y|n] [--warmup 10] [--roi FOLDER]\n"
     "                     [--self_check y|n]\n"
     "\n"
@@ -22,7 +22,7 @@ const char kUsage[] =
     "  --json        a JSON object for each photograph on standard output, a line each, and nothing else\n"
     "  --device      cpu is the default for .onnx, ascend for .mindir\n"
     "  --device_id   which Ascend or GPU\n"
-    "  --precision   in which to compute, where the model leaves that open; default: as it was exported\n"
+    "  --precision   in which to compute, where the model leaves that open (f16: on an Ascend); default: as it was exported\n"
     "  --threads     cores to use; default: all that this process may use\n"
     "  --at_once     photographs in work at the same time; default: as many as threads, of tiles at most 4;\n"
     "                1 has each done as soon as possible, more get more done\n"
@@ -87,7 +87,7 @@ Args ParseArgs(int argc, char** argv) {
       {"--roi", Path(&settings.roi)},
       {"--device", OneOf({"ascend", "gpu", "cpu"}, "--device", &settings.device)},
       {"--device_id", NumberFrom(0, "--device_id", &settings.device_id)},
-      {"--precision", OneOf({"f32", "bf16", "int8"}, "--precision", &settings.precision)},
+      {"--precision", OneOf({"f32", "f16", "bf16", "int8"}, "--precision", &settings.precision)},
       {"--threads", NumberFrom(1, "--threads", &settings.threads)},
       {"--at_once", NumberFrom(1, "--at_once", &settings.at_once)},
       {"--batch", NumberFrom(1, "--batch", &settings.batch)},

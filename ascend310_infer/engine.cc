@@ -1,5 +1,8 @@
 #include "engine.h"
 
+#include <dlfcn.h>
+
+#include <cstdlib>
 #include <mutex>
 
 #include "error.h"
@@ -7,8 +10,6 @@
 #ifdef WITH_OPENVINO
 std::unique_ptr<Engine> MakeOpenVinoEngine(const Settings& settings);
 #endif
-#ifdef WITH_LITE
-std::unique_ptr<Engine> MakeLiteEngine(const std::string& device, int device_id);
 
 namespace {
 
@@ -31,8 +32,31 @@ class InTurn : public Engine {
   std::mutex mutex_;
 };
 
+// MindSpore Lite is large: it takes half a second to load, which judging with another engine need not wait for. So its
+// engine is a library of its own, which lies where what this is a part of does, or where that was installed.
+std::filesystem::path FindLite() {
+  Dl_info self;
+  if (dladdr(reinterpret_cast<void*>(&FindLite), &self) == 0) return {};
+  const std::filesystem::path here = std::filesystem::canonical(self.dli_fname).parent_path();
+  for (const std::filesystem::path& folder : {here, here / LIBRARIES}) {
+    if (std::filesystem::exists(folder / kLiteLibrary)) return folder / kLiteLibrary;
+  }
+  return {};
+}
+
+std::unique_ptr<Engine> MakeLiteEngine(const Settings& settings, const std::filesystem::path& model) {
+  const std::filesystem::path library = FindLite();
+  if (library.empty()) {
+    throw Error(model.string() + ": .mindir needs MindSpore Lite, which is not in this build; build with LITE_HOME");
+  }
+  setenv("GLOG_v", "3", 0);  // of what Lite tells, errors
+  void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* make = handle == nullptr ? nullptr : dlsym(handle, kLiteMaker);
+  if (make == nullptr) throw Error(library.string() + ": cannot be loaded (" + OneLine(dlerror()) + ")");
+  return std::unique_ptr<Engine>(reinterpret_cast<LiteMaker*>(make)(settings));
+}
+
 }  // namespace
-#endif
 
 std::unique_ptr<Engine> MakeEngine([[maybe_unused]] const Settings& settings, const std::filesystem::path& model) {
   if (model.extension() == ".onnx") {
@@ -45,31 +69,5 @@ std::unique_ptr<Engine> MakeEngine([[maybe_unused]] const Settings& settings, co
     throw Error(model.string() + ": .onnx needs OpenVINO, which is not in this build; install it and build again");
 #endif
   }
-#ifdef WITH_LITE
-  return std::make_unique<InTurn>(MakeLiteEngine(settings.device, settings.device_id));
-#else
-  throw Error(model.string() + ": .mindir needs MindSpore Lite, which is not in this build; build with LITE_HOME");
-#endif
-}
-
-std::string ShapeText(const std::vector<int64_t>& shape) {
-  std::string text;
-  for (int64_t side : shape) text += (text.empty() ? "" : "x") + (side < 0 ? "?" : std::to_string(side));
-  return text.empty() ? "a single number" : text;
-}
-
-Places FindOutputs(const std::vector<std::vector<int64_t>>& shapes, const ModelInfo& info) {
-  const int64_t batch = info.batch_size;
-  const std::vector<int64_t> map = {batch, info.map.height, info.map.width};
-  std::vector<size_t> maps, scores;
-  std::string found;
-  for (size_t i = 0; i < shapes.size(); ++i) {
-    found += (i == 0 ? "" : " and ") + ShapeText(shapes[i]);
-    if (shapes[i] == map) maps.push_back(i);
-    if (shapes[i] == std::vector<int64_t>{batch} || shapes[i] == std::vector<int64_t>{batch, 1}) scores.push_back(i);
-  }
-  if (maps.size() == 1 && (scores.size() == 1 || scores.size() == 2) && maps.size() + scores.size() == shapes.size()) {
-    return {maps[0], scores[0]};
-  }
-  throw Error("gives " + found + " instead of a map " + ShapeText(map) + " and a score " + ShapeText({batch}));
+  return std::make_unique<InTurn>(MakeLiteEngine(settings, model));
 }

@@ -30,6 +30,11 @@ class Engine {
 // The engine for this kind of model on this device, by settings that are complete. Throws Error if this build has none.
 std::unique_ptr<Engine> MakeEngine(const Settings& settings, const std::filesystem::path& model);
 
+// The library that MindSpore Lite's engine is, and the function in it that makes one.
+inline constexpr char kLiteLibrary[] = "libanomaly_lite.so";
+inline constexpr char kLiteMaker[] = "anomaly_make_lite_engine";
+using LiteMaker = Engine*(const Settings& settings);
+
 // What engines share: shapes as text, and which output is which.
 std::string ShapeText(const std::vector<int64_t>& shape);
 

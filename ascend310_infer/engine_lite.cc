@@ -1,31 +1,56 @@
 #include <cstring>
+#include <type_traits>
 
 #include "engine.h"
 #include "error.h"
 #include "include/api/context.h"
 #include "include/api/model.h"
 
+namespace mindspore {
+class GPUDeviceInfo;  // for versions that do not know it
+}
+
 namespace {
 
 namespace ms = mindspore;
 
-std::shared_ptr<ms::Context> MakeContext(const std::string& device, int device_id) {
-  auto context = std::make_shared<ms::Context>();
-  if (device == "ascend") {
-    // The same for 310 and 310P: the .mindir was converted for one of them.
-    auto ascend = std::make_shared<ms::AscendDeviceInfo>();
-    ascend->SetDeviceID(static_cast<uint32_t>(device_id));
-    context->MutableDeviceInfo().push_back(ascend);
-  } else if (device == "gpu") {
-    auto gpu = std::make_shared<ms::GPUDeviceInfo>();
+// GPUDeviceInfo is in no MindSpore Lite from 2.9 on.
+template <typename Info, typename = void>
+struct IsKnown : std::false_type {};
+template <typename Info>
+struct IsKnown<Info, std::void_t<decltype(sizeof(Info))>> : std::true_type {};
+
+template <typename Info>
+std::shared_ptr<ms::DeviceInfoContext> GpuInfo(int device_id) {
+  if constexpr (IsKnown<Info>::value) {
+    auto gpu = std::make_shared<Info>();
     gpu->SetDeviceID(static_cast<uint32_t>(device_id));
     gpu->SetEnableFP16(false);
-    context->MutableDeviceInfo().push_back(gpu);
+    return gpu;
   } else {
-    auto cpu = std::make_shared<ms::CPUDeviceInfo>();
-    cpu->SetEnableFP16(false);
-    context->MutableDeviceInfo().push_back(cpu);
+    throw Error("runs on no GPU with this MindSpore Lite; versions before 2.9 have one");
   }
+}
+
+std::shared_ptr<ms::DeviceInfoContext> DeviceInfo(const Settings& settings) {
+  if (settings.device == "ascend") {
+    // The same for 310, 310P and 910: a .mindir that was converted for one of them runs on no other.
+    auto ascend = std::make_shared<ms::AscendDeviceInfo>();
+    ascend->SetDeviceID(static_cast<uint32_t>(settings.device_id));
+    // Unless it is told otherwise, an Ascend computes in float16.
+    ascend->SetPrecisionMode(settings.precision == "f16" ? "enforce_fp16" : "enforce_fp32");
+    return ascend;
+  }
+  if (settings.device == "gpu") return GpuInfo<ms::GPUDeviceInfo>(settings.device_id);
+  auto cpu = std::make_shared<ms::CPUDeviceInfo>();
+  cpu->SetEnableFP16(false);
+  return cpu;
+}
+
+std::shared_ptr<ms::Context> MakeContext(const Settings& settings) {
+  auto context = std::make_shared<ms::Context>();
+  context->SetThreadNum(settings.threads);
+  context->MutableDeviceInfo().push_back(DeviceInfo(settings));
   return context;
 }
 
@@ -35,11 +60,11 @@ void Check(const ms::Status& status, const std::string& what) {
 
 class LiteEngine : public Engine {
  public:
-  LiteEngine(const std::string& device, int device_id) : device_(device), device_id_(device_id) {}
+  explicit LiteEngine(const Settings& settings) : settings_(settings) {}
 
   void Load(const std::filesystem::path& model, const ModelInfo& info) override {
     info_ = info;
-    Check(model_.Build(model.string(), ms::kMindIR, MakeContext(device_, device_id_)), "cannot be loaded");
+    Check(model_.Build(model.string(), ms::kMindIR, MakeContext(settings_)), "cannot be loaded");
     std::vector<ms::MSTensor> inputs = model_.GetInputs();
     if (inputs.size() != 1) throw Error("has not exactly one input");
     const std::vector<int64_t> wanted = {info.batch_size, info.size.height, info.size.width, 3};
@@ -69,7 +94,8 @@ class LiteEngine : public Engine {
   }
 
   std::string Name() const override {
-    return "MindSpore Lite, " + device_ + (device_ == "cpu" ? "" : " " + std::to_string(device_id_));
+    const std::string number = settings_.device == "cpu" ? "" : " " + std::to_string(settings_.device_id);
+    return "MindSpore Lite, " + settings_.device + number + (settings_.precision == "f16" ? ", float16" : "");
   }
 
  private:
@@ -82,14 +108,11 @@ class LiteEngine : public Engine {
     values->assign(first, first + tensor.DataSize() / sizeof(float));
   }
 
-  std::string device_;
-  int device_id_;
+  Settings settings_;
   ModelInfo info_;
   ms::Model model_;
 };
 
 }  // namespace
 
-std::unique_ptr<Engine> MakeLiteEngine(const std::string& device, int device_id) {
-  return std::make_unique<LiteEngine>(device, device_id);
-}
+extern "C" Engine* anomaly_make_lite_engine(const Settings& settings) { return new LiteEngine(settings); }

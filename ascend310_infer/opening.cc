@@ -18,7 +18,12 @@ std::string LongName(const std::string& precision) {
   return precision == "f32" ? "float32" : precision == "bf16" ? "bfloat16" : precision;
 }
 
-void ChoosePrecision(const fs::path& model, const std::string& wanted, ModelInfo* info) {
+void ChoosePrecision(const fs::path& model, const Settings& settings, ModelInfo* info) {
+  const std::string& wanted = settings.precision;
+  if (wanted == "f16") {
+    if (Complete(settings, model).device == "ascend") return;
+    throw Error("--precision f16: " + model.string() + " computes in float16 on an Ascend only");
+  }
   if (wanted.empty() || LongName(wanted) == info->precision) return;
   const std::string option = "--precision " + wanted + ": " + model.string() + " ";
   if (info->precision == "int8") throw Error(option + "has the numbers of int8 alone; leave the option out");
@@ -40,7 +45,7 @@ void ChooseBatch(const fs::path& model, int wanted, ModelInfo* info) {
 
 ModelInfo ReadChosen(const fs::path& model, const Settings& settings) {
   ModelInfo info = ReadModelInfo(model);
-  ChoosePrecision(model, settings.precision, &info);
+  ChoosePrecision(model, settings, &info);
   ChooseBatch(model, settings.batch, &info);
   return info;
 }
@@ -70,7 +75,7 @@ void RequireKnown(const Settings& settings) {
     return value.empty() || std::find(known.begin(), known.end(), value) != known.end();
   };
   if (!one_of(settings.device, {"cpu", "gpu", "ascend"})) throw Error("there is no device '" + settings.device + "'");
-  if (!one_of(settings.precision, {"f32", "bf16", "int8"})) {
+  if (!one_of(settings.precision, {"f32", "f16", "bf16", "int8"})) {
     throw Error("there is no precision '" + settings.precision + "'");
   }
   if (settings.device_id < 0 || settings.threads < 0 || settings.at_once < 0) {

@@ -4,6 +4,7 @@
 # Makes the environment if need be and runs every check: ruff (lint and format), mypy, shellcheck, pytest.
 # --fast leaves out what takes long: the commands from end to end, several processes, the C++ program.
 # The C++ program and a browser are Debian packages: root installs them if they are missing, else their tests are left out.
+# MindSpore Lite is fetched once (scripts/fetch_lite.sh); without a network its tests are left out.
 # Ends with what was left out and why, and with the time.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -51,6 +52,9 @@ wait $! || true
 if ! have_debian_packages; then
     export NO_DEBIAN_PACKAGES=1 # tests/skips.py then lets their tests be skipped
     left_out+=("the tests of the C++ program and of pages in a browser that need: apt install ${DEBIAN[*]}")
+fi
+if [[ ${#chosen[@]} -eq 0 && -z "${LITE_HOME:-}" ]]; then
+    bash "$ROOT/scripts/fetch_lite.sh" >/dev/null || left_out+=("the tests of MindSpore Lite, which is not here")
 fi
 SECONDS=0
 trap 'finish $?' EXIT

@@ -1,6 +1,5 @@
 """What the tests share: a small drawn data set, weights, and photographs where they are present."""
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -64,6 +63,8 @@ def pytest_configure(config):
     if os.environ.get("STRICT_SKIPS") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(skips.Watch())
     if not hasattr(config, "workerinput"):  # graphs are kept for this run alone, and shared by its processes
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        os.environ.setdefault("LITE_FOLDER", str(cache / "anomaly_lite"))  # which is kept
         config.graphs = tempfile.TemporaryDirectory(prefix="graphs.")
         os.environ["XDG_CACHE_HOME"] = config.graphs.name
 
@@ -173,17 +174,37 @@ def trained(tmp_path_factory, toy):
 
 
 @pytest.fixture(scope="session")
-def program() -> Path:
-    """The C++ program, built by its own script."""
+def lite_home() -> str:
+    """The folder of MindSpore Lite, which is fetched once; none without a network."""
+    if os.environ.get("LITE_HOME"):
+        return os.environ["LITE_HOME"]
+    command = ["bash", str(ROOT / "scripts" / "fetch_lite.sh"), os.environ["LITE_FOLDER"]]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHON": sys.executable})
+    assert done.returncode in (0, 3), done.stderr
+    return done.stdout.rpartition("LITE_HOME=")[2].strip()
+
+
+@pytest.fixture(scope="session")
+def lite(lite_home) -> dict:
+    """The variable that tells the scripts where MindSpore Lite is."""
+    if not lite_home:
+        pytest.skip("MindSpore Lite cannot be had here")
+    return {"LITE_HOME": lite_home}
+
+
+@pytest.fixture(scope="session")
+def program(lite_home) -> Path:
+    """The C++ program with all its engines, built by its own script."""
+    from cpp import building
+
     reason = skips.cpp_is_missing()
     if reason:
         pytest.skip(reason)
     build = Path(os.environ["XDG_CACHE_HOME"]) / "cpp"  # one for all processes of the run
     build.mkdir(exist_ok=True)
-    environment = {**os.environ, "BUILD_DIR": str(build), "PYTHON": sys.executable, "LITE_HOME": ""}
+    environment = {**os.environ, "BUILD_DIR": str(build), "PYTHON": sys.executable, "LITE_HOME": lite_home}
     command = ["bash", str(ROOT / "ascend310_infer" / "build.sh")]
-    with open(build.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with building(build):
         if not (build / "anomaly_infer").is_file():
             done = subprocess.run(command, capture_output=True, text=True, env=environment)
             assert done.returncode == 0, done.stdout + done.stderr

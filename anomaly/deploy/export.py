@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Optional
 
 from anomaly.data.transform import Transform
-from anomaly.deploy import description
+from anomaly.deploy import description, lite
 from anomaly.deploy.cells import Judging
 from anomaly.deploy.description import OUTPUTS
 from anomaly.deploy.model_file import fits, size_of, write
@@ -37,6 +37,8 @@ def export(
         cell = Judging(model(compact(detector)), scale)
     target = write(cell, detector.transform.size, batch=batch, target=target, file_format=file_format, outputs=OUTPUTS)
     description.write(target, description.describe(detector, category, batch=batch))
+    if file_format == "ONNX" and not detector.backbone.quantised:
+        lite.write(target)
     return target
 
 

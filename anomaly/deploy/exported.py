@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly.deploy import description, proof, seal
+from anomaly.deploy import description, lite, proof, seal
 from anomaly.deploy.description import OUTPUTS, Description
 from anomaly.detector import Detector
 from anomaly.engines import open_vino
@@ -41,13 +41,14 @@ class Exported(Detector):
         return np.concatenate(maps), np.concatenate(scores)
 
     def save(self, folder: Path) -> None:
-        """Copies the model and its description, and the folder of numbers that a large MINDIR has."""
+        """Copies the model, its description and its settings, and the folder of numbers that a large MINDIR has."""
         folder = Path(folder)
         require_writable(folder)
         if folder.resolve() == self.path.parent.resolve():
             return
-        for path in (self.path, description.beside(self.path)):
-            shutil.copy(path, folder)
+        for path in (self.path, description.beside(self.path), lite.beside(self.path)):
+            if path.is_file():
+                shutil.copy(path, folder)
         numbers = self.path.with_name(f"{self.path.stem.removesuffix('_graph')}_variables")
         if numbers.is_dir():
             shutil.copytree(numbers, folder / numbers.name, dirs_exist_ok=True)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from onnx.numpy_helper import to_array
+
 from anomaly.networks.registry import MARK
 
 STAND_IN = "Softsign"  # a function that no network here has, in the place of the error function
@@ -11,6 +13,7 @@ def mend(graph: Any) -> None:
     padding(graph.node)
     error_function(graph.node)
     slices(graph)
+    pools(graph)
     boundaries(graph.node)
 
 
@@ -35,6 +38,30 @@ def slices(graph: Any) -> None:
     for value in graph.initializer:
         if value.name in ends and not value.dims:
             value.dims.append(1)
+
+
+def pools(graph: Any) -> None:
+    """Zeros around what comes from a ReLU, by a convolution with ones (resnet_cells.ZeroPad), become the max pool's own
+    padding, which gives the same: MindSpore Lite reads outside of memory in a convolution that pads more than it sees.
+    """
+    made_by = {node.output[0]: node for node in graph.node}
+    constants = {value.name: value for value in graph.initializer}
+    for pool in [node for node in graph.node if node.op_type == "MaxPool"]:
+        pad = made_by.get(pool.input[0])
+        if pad is None or not _pads(pad, constants) or made_by[pad.input[0]].op_type != "Relu":
+            continue
+        pool.input[0] = pad.input[0]
+        for attribute in [each for each in pool.attribute if each.name in ("auto_pad", "pads")]:
+            pool.attribute.remove(attribute)
+        pool.attribute.extend(each for each in pad.attribute if each.name == "pads")
+        graph.node.remove(pad)
+        graph.initializer.remove(constants[pad.input[1]])
+
+
+def _pads(node: Any, constants: dict) -> bool:
+    """Whether all that a node does is to put zeros around."""
+    weight = constants.get(node.input[1]) if node.op_type == "Conv" and len(node.input) == 2 else None
+    return weight is not None and list(weight.dims[1:]) == [1, 1, 1] and bool((to_array(weight) == 1).all())
 
 
 def boundaries(nodes: Any) -> None:

@@ -22,6 +22,7 @@ class Model(nn.Cell):
         self.up_to_here = up_to_here(detector.config.precision)
         self.mean = Tensor(gaussians.mean)  # P D
         self.factor = constant(np.ascontiguousarray(gaussians.factor.transpose(0, 2, 1)))  # P D R
+        self.epsilon = Tensor(np.array([EPSILON], np.float32))
         self.low_rank = gaussians.low_rank and gaussians.count > 1
         self.one_image = gaussians.count == 1
         self.grid = self.embedding.grid
@@ -38,12 +39,12 @@ class Model(nn.Cell):
     def distances(self, delta):
         """gaussian.py's two forms -> B P."""
         if self.one_image:
-            squared = (delta * delta).sum(2) / EPSILON
+            squared = (delta * delta).sum(2) / self.epsilon
         else:
             projected = ops.bmm(delta, self.factor.astype(mstype.float32))  # P B R
             squared = (projected * projected).sum(2)
             if self.low_rank:
-                squared = ((delta * delta).sum(2) - squared) / EPSILON
+                squared = ((delta * delta).sum(2) - squared) / self.epsilon
         return ops.sqrt(ops.relu(ops.transpose(squared, (1, 0))))
 
 

@@ -30,11 +30,10 @@ class Model(nn.Cell):
         self.up_to_here = up_to_here(detector.config.precision)
         self.mean = Tensor(mean)
         chunks = np.array_split(shifted, min(-(-len(shifted) // CHUNK), MOST))
-        stops = np.cumsum([len(chunk) for chunk in chunks]).tolist()
-        self.spans = tuple(zip([0, *stops[:-1]], stops))
         self.factors = tuple(Tensor(np.ascontiguousarray(2 * chunk.T)) for chunk in chunks)  # D m
         self.norms = tuple(Tensor((chunk**2).sum(axis=1)) for chunk in chunks)  # m
-        self.matmul = ops.MatMul(transpose_b=True)
+        self.gather = ops.Gather()
+        self.half = Tensor(np.array([0.5], np.float32))
         self.grid = self.embedding.grid
         self.k = min(detector.bank.k, len(vectors))
         self.kind = detector.bank.kind
@@ -71,31 +70,37 @@ class Model(nn.Cell):
         return (points * points).sum(2) - nearest
 
     def to_rows(self, points):
-        """B D -> squared distances to all rows of the bank, B M."""
+        """B D -> squared distances to all rows of the bank, less |x|^2, in chunks: B m each."""
         parts = ()
         for i in range(len(self.factors)):
             parts += (self.norms[i] - ops.matmul(points, self.factors[i]),)
-        return ops.concat(parts, 1) + (points * points).sum(1, keepdims=True)
+        return parts
 
-    def row(self, mask):
-        """B M, of sum 1 -> the mean of the rows chosen, B D."""
-        total = 0
+    def nearest_row(self, parts):
+        """What to_rows gives -> the row that is nearest, B D."""
+        found, closest = (), ()
         for i in range(len(self.factors)):
-            low, high = self.spans[i]
-            total = total + self.matmul(mask[:, low:high], self.factors[i])
-        return total * 0.5
+            value, place = ops.topk(-parts[i], 1)  # B 1
+            closest += (value,)
+            found += (ops.transpose(self.gather(self.factors[i], place.reshape(-1), 1), (1, 0)),)
+        best = closest[0]
+        for i in range(1, len(self.factors)):
+            best = ops.maximum(best, closest[i])
+        total, count = 0, 0
+        for i in range(len(self.factors)):
+            chosen = (closest[i] >= best).astype(mstype.float32)
+            total, count = total + chosen * found[i], count + chosen
+        return total / count * self.half
 
     def reweighted(self, test, star):
         """Eq. (7), as in memory_bank.py."""
         if self.k < 2:
             return star
-        squared = self.to_rows(test)
-        least = squared.min(1).reshape(-1, 1)
-        nearest = (squared <= least).astype(mstype.float32)
-        nearest = nearest / nearest.sum(1).reshape(-1, 1)
-        around = self.to_rows(self.row(nearest))  # B M, from m*
+        parts = self.to_rows(test)
+        around = ops.concat(self.to_rows(self.nearest_row(parts)), 1)  # B M, from m*, less its |x|^2
         closest, _ = ops.topk(-around, self.k)
-        inside = (-around >= closest.min(1).reshape(-1, 1)).astype(mstype.float32)  # N_b(m*)
+        inside = (-around >= -ops.amax(-closest, 1, True)).astype(mstype.float32)  # N_b(m*)
+        squared = ops.concat(parts, 1) + (test * test).sum(1, keepdims=True)
         far = ops.sqrt(ops.relu(squared)) * inside
         top = far.max(1).reshape(-1, 1)
         total = (ops.exp(far - top) * inside).sum(1)

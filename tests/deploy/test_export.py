@@ -108,23 +108,46 @@ def aurocs(maps, scores, transform, toy) -> tuple:
     return roc_auc_score([sample.anomalous for sample in samples], scores), roc_auc_score(masks.ravel(), maps.ravel())
 
 
+def by_the_program(method, model, device, *, toy, program, folder) -> tuple:
+    """Maps, scores and figures of the test images, which are sent to the C++ program and come back."""
+    sent, back, category = folder / "sent", folder / "back", ("--category", "gear")
+    about = (*category, "--output_dir", sent, "--model_path", model)
+    result = command(method, "preprocess", "--dataset_path", toy, *about)
+    assert result.code == 0, result.err
+    arguments = ("--model", model, "--device", device, "--input", sent / "img", "--output", back, "--preprocess", "n")
+    done = subprocess.run([program, *map(str, arguments), "--warmup", "0"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    maps = [np.fromfile(file, np.float32).reshape(48, 64) for file in sorted(back.glob("*.bin"))]
+    result = command(method, "postprocess", "--result_dir", back, "--label_dir", sent / "label", *category)
+    assert result.code == 0, result.err
+    found = {image["name"]: image["score"] for image in json.loads((back / "results.json").read_text())["images"]}
+    return np.stack(maps), [found[sample.name] for sample in load_category(toy, "gear").test], figures(back)
+
+
 def test_the_cpp_program_gives_the_maps_and_figures_of_the_state(exported, state_maps, toy, program, tmp_path):
     method, output = exported
     _, maps, scores = state_maps
-    path, sent, back = models(exported)["onnx"], tmp_path / "sent", tmp_path / "back"
-    category = ("--category", "gear")
-    result = command(method, "preprocess", "--dataset_path", toy, *category, "--output_dir", sent, "--model_path", path)
-    assert result.code == 0, result.err
-    arguments = ("--model", path, "--input", sent / "img", "--output", back, "--preprocess", "n", "--warmup", "0")
-    done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True)
+    found = by_the_program(method, models(exported)["onnx"], "cpu", toy=toy, program=program, folder=tmp_path)
+    same(found[0], maps)
+    same(found[1], scores)
+    assert found[2] == pytest.approx(figures(output / "gear"), abs=5e-5)
+
+
+@small
+def test_mindspore_lite_gives_the_maps_and_figures_of_onnx_runtime(exported, toy, program, lite, tmp_path):
+    """What it is converted to, with the settings that were exported with it."""
+    method, output = exported
+    path, target = models(exported)["onnx"], tmp_path / "converted.mindir"
+    arguments = [program.parent / "anomaly_convert", "--model", path, "--output", target]
+    done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = [np.fromfile(file, np.float32).reshape(48, 64) for file in sorted(back.glob("*.bin"))]
-    same(np.stack(found), maps)
-    result = command(method, "postprocess", "--result_dir", back, "--label_dir", sent / "label", *category)
-    assert result.code == 0, result.err
-    assert figures(back) == pytest.approx(figures(output / "gear"), abs=5e-5)
-    found = {image["name"]: image["score"] for image in json.loads((back / "results.json").read_text())["images"]}
-    same([found[sample.name] for sample in load_category(toy, "gear").test], scores)
+    model = engine.load(path)
+    assert "ONNX Runtime" in model.runs_on
+    maps, scores = judged(model, model.transform, toy)
+    found = by_the_program(method, target, "cpu", toy=toy, program=program, folder=tmp_path)
+    np.testing.assert_allclose(found[0], maps, atol=1e-3)
+    np.testing.assert_allclose(found[1], scores, atol=1e-3)
+    assert found[2] == pytest.approx(figures(output / "gear"), abs=5e-5)
 
 
 def test_the_normalised_score_is_in_the_model(exported, state_maps, toy):

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from commands import CPU, RANDOM, SMALL, listing
 from commands import run as command
+from cpp import building
 from shell import ROOT, alive, environment, program, run, until
 from shell import command as script
-from skips import cpp_is_missing
 
 CPP, LITE = "run_infer_cpp.sh", "run_infer_310.sh"
 METHODS = ("patchcore", "padim", "fastflow")
@@ -241,33 +241,48 @@ def exported(tmp_path_factory, toy) -> Path:
     return place
 
 
-def test_the_accuracy_is_the_one_of_evaluation(exported):
-    reason = cpp_is_missing()
-    if reason:
-        pytest.skip(reason)
+def chain(exported, model, *, prepare, program, lite_home) -> tuple:
+    """run_infer_cpp.sh from a folder below: the AUROCs that it ends with, and those of evaluation."""
+    (exported / "below").mkdir(exist_ok=True)
+    words = words_of(CPP, "patchcore", f"../{model}", "../my photos", prepare)
+    variables = {"PYTHON": sys.executable, "BUILD_DIR": program.parent, "LITE_HOME": lite_home}
+    with building(program.parent):
+        done = run(CPP, *words, "--output_dir", "../out", cwd=exported / "below", timeout=600, **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    log = (exported / "out" / "acc_big gear.log").read_text()
+    assert log in done.stdout and "inference [ms]" in done.stdout
+    assert [path.name for path in (exported / "below").iterdir()] == []
+    found = re.search(r"^img_auc: (\d\.\d+), pixel_auc: (\d\.\d+)$", log, re.M).groups()
     known = json.loads((exported / "trained" / "big gear" / "results.json").read_text())
-    (exported / "below").mkdir()
-    model = "../trained/big gear/patchcore_big gear.onnx"
-    sent = exported / "out" / "big gear" / "img" / "000.bin"
-    times = []
+    return [float(value) for value in found], pytest.approx([known["img_auc"], known["pixel_auc"]], abs=5e-5)
+
+
+def test_the_accuracy_is_the_one_of_evaluation(exported, program, lite_home):
+    sent, times = exported / "out" / "big gear" / "img" / "000.bin", []
     for prepare in ("y", "n"):
-        words = words_of(CPP, "patchcore", model, "../my photos", prepare)
-        variables = {"PYTHON": sys.executable, "BUILD_DIR": "../my build", "LITE_HOME": ""}
-        more = ("--output_dir", "../out")
-        done = run(CPP, *words, *more, cwd=exported / "below", timeout=600, **variables)
-        assert done.returncode == 0, done.stdout + done.stderr
-        log = (exported / "out" / "acc_big gear.log").read_text()
-        found = re.search(r"^img_auc: (\d\.\d+), pixel_auc: (\d\.\d+)$", log, re.M).groups()
-        assert [float(value) for value in found] == pytest.approx([known["img_auc"], known["pixel_auc"]], abs=5e-5)
-        assert log in done.stdout and "inference [ms]" in done.stdout
+        model = "trained/big gear/patchcore_big gear.onnx"
+        found, known = chain(exported, model, prepare=prepare, program=program, lite_home=lite_home)
+        assert found == known
         times.append(sent.stat().st_mtime_ns)
     assert times[0] == times[1]
-    assert [path.name for path in (exported / "below").iterdir()] == []
     result = exported / "out" / "big gear" / "result"
     names = {path.name for path in result.glob("*.bin")}
     assert names == {f"{number:03}.bin" for number in range(12)}
     for name in ("results.csv", "test_perform_static.txt", "results.json"):
         assert (result / name).is_file()
+
+
+def test_the_accuracy_with_mindspore_lite_is_the_one_of_evaluation(exported, program, lite):
+    model = exported / "trained" / "big gear" / "patchcore_big gear.onnx"
+    with building(program.parent):
+        done = run("convert_lite.sh", model, timeout=600, PYTHON=sys.executable, BUILD_DIR=program.parent, **lite)
+    assert done.returncode == 0, done.stdout + done.stderr
+    converted = "trained/big gear/patchcore_big gear_lite.mindir"
+    assert done.stdout.splitlines()[-1] == f"written: {exported / converted}"
+    found, known = chain(exported, converted, prepare="y", program=program, lite_home=lite["LITE_HOME"])
+    assert found == known
+    times = (exported / "out" / "big gear" / "result" / "test_perform_static.txt").read_text()
+    assert "MindSpore Lite, cpu" in times
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -1,9 +1,12 @@
 """The C++ program as a user starts it, and a model for it whose map and score are known functions of the image."""
 
 import csv
+import fcntl
 import hashlib
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +105,14 @@ def describe(path: Path, transform: Transform, batch=1, **changes):
         "versions": {"mindspore": "2.10.0"},
     }
     path.with_suffix(".json").write_text(json.dumps({**info, **changes}))
+
+
+@contextmanager
+def building(folder: Path) -> Iterator[None]:
+    """The processes of a run share the folder that the program is built in: one at a time builds."""
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def infer(program: Path, *arguments, **options) -> subprocess.CompletedProcess:
