@@ -22,9 +22,13 @@ class Model(nn.Cell):
         self.up_to_here = up_to_here(detector.config.precision)
         self.mean = Tensor(gaussians.mean)  # P D
         self.factor = constant(np.ascontiguousarray(gaussians.factor.transpose(0, 2, 1)))  # P D R
-        self.epsilon = Tensor(np.array([EPSILON], np.float32))
+        root = np.array([EPSILON**0.5], np.float32)
+        self.root, self.per_root = Tensor(root), Tensor(1 / root)
         self.low_rank = gaussians.low_rank and gaussians.count > 1
         self.one_image = gaussians.count == 1
+        rank, d = gaussians.factor.shape[1:]
+        terms = d if self.one_image else d + rank if self.low_rank else rank
+        self.ones = Tensor(np.ones((terms, 1), np.float32))
         self.grid = self.embedding.grid
         self.pixels = len(detector.anomaly_map.rows) * detector.anomaly_map.columns.shape[1]
         self.enlarge = EnlargeCell(detector.anomaly_map)
@@ -37,15 +41,24 @@ class Model(nn.Cell):
         return ops.relu(maps), maps.reshape(-1, self.pixels).max(1)
 
     def distances(self, delta):
-        """gaussian.py's two forms -> B P."""
+        """gaussian.py's two forms -> B P, so that they also work in float16, in which some devices compute.
+
+        It ends at 65504, which distances of 256 have as their square, so EPSILON keeps squares down until the root is
+        taken. A small difference of large sums would be lost, so a matrix product adds all up, in float32 there too.
+        """
         if self.one_image:
-            squared = (delta * delta).sum(2) / self.epsilon
+            squares = delta * delta
+        elif self.low_rank:
+            squares = ops.concat((delta * delta, -self.projected(delta)), 2)
         else:
-            projected = ops.bmm(delta, self.factor.astype(mstype.float32))  # P B R
-            squared = (projected * projected).sum(2)
-            if self.low_rank:
-                squared = ((delta * delta).sum(2) - squared) / self.epsilon
-        return ops.sqrt(ops.relu(ops.transpose(squared, (1, 0))))
+            squares = self.projected(delta * self.root)
+        squared = ops.matmul(squares, self.ones).reshape(self.grid[0] * self.grid[1], -1)
+        return ops.sqrt(ops.relu(ops.transpose(squared, (1, 0)))) * self.per_root
+
+    def projected(self, delta):
+        """The squares of W delta, P B R."""
+        along = ops.bmm(delta, self.factor.astype(mstype.float32))
+        return along * along
 
 
 def model(detector: PaDiM) -> Model:

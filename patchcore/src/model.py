@@ -30,10 +30,10 @@ class Model(nn.Cell):
         self.up_to_here = up_to_here(detector.config.precision)
         self.mean = Tensor(mean)
         chunks = np.array_split(shifted, min(-(-len(shifted) // CHUNK), MOST))
-        self.factors = tuple(Tensor(np.ascontiguousarray(2 * chunk.T)) for chunk in chunks)  # D m
-        self.norms = tuple(Tensor((chunk**2).sum(axis=1)) for chunk in chunks)  # m
+        self.factors = tuple(Tensor(np.ascontiguousarray(chunk.T)) for chunk in chunks)  # D m
+        self.halves = tuple(Tensor((chunk**2).sum(axis=1) / 2) for chunk in chunks)  # |m|^2 / 2 of each, m
         self.gather = ops.Gather()
-        self.half = Tensor(np.array([0.5], np.float32))
+        self.two = Tensor(np.array([2], np.float32))
         self.grid = self.embedding.grid
         self.k = min(detector.bank.k, len(vectors))
         self.kind = detector.bank.kind
@@ -60,20 +60,20 @@ class Model(nn.Cell):
         return self.reweighted(test.reshape(-1, patches.shape[2]), star)
 
     def to_nearest(self, points):
-        """B N D -> squared distances to the nearest rows of the bank, B N: |x|^2 - max(2 x m - |m|^2).
+        """B N D -> squared distances to the nearest rows of the bank, B N: |x|^2 - 2 max(x m - |m|^2 / 2).
 
         A maximum, since the exporter makes two operations of a minimum, one of which nobody wants.
         """
-        nearest = ops.amax(ops.matmul(points, self.factors[0]) - self.norms[0], 2)
+        nearest = ops.amax(ops.matmul(points, self.factors[0]) - self.halves[0], 2)
         for i in range(1, len(self.factors)):
-            nearest = ops.maximum(nearest, ops.amax(ops.matmul(points, self.factors[i]) - self.norms[i], 2))
-        return (points * points).sum(2) - nearest
+            nearest = ops.maximum(nearest, ops.amax(ops.matmul(points, self.factors[i]) - self.halves[i], 2))
+        return (points * points).sum(2) - nearest * self.two
 
     def to_rows(self, points):
-        """B D -> squared distances to all rows of the bank, less |x|^2, in chunks: B m each."""
+        """B D -> what grows with the distance to each row of the bank, |m|^2 / 2 - x m, in chunks: B m each."""
         parts = ()
         for i in range(len(self.factors)):
-            parts += (self.norms[i] - ops.matmul(points, self.factors[i]),)
+            parts += (self.halves[i] - ops.matmul(points, self.factors[i]),)
         return parts
 
     def nearest_row(self, parts):
@@ -90,17 +90,17 @@ class Model(nn.Cell):
         for i in range(len(self.factors)):
             chosen = (closest[i] >= best).astype(mstype.float32)
             total, count = total + chosen * found[i], count + chosen
-        return total / count * self.half
+        return total / count
 
     def reweighted(self, test, star):
         """Eq. (7), as in memory_bank.py."""
         if self.k < 2:
             return star
         parts = self.to_rows(test)
-        around = ops.concat(self.to_rows(self.nearest_row(parts)), 1)  # B M, from m*, less its |x|^2
+        around = ops.concat(self.to_rows(self.nearest_row(parts)), 1)  # B M, from m*
         closest, _ = ops.topk(-around, self.k)
         inside = (-around >= -ops.amax(-closest, 1, True)).astype(mstype.float32)  # N_b(m*)
-        squared = ops.concat(parts, 1) + (test * test).sum(1, keepdims=True)
+        squared = ops.concat(parts, 1) * self.two + (test * test).sum(1, keepdims=True)
         far = ops.sqrt(ops.relu(squared)) * inside
         top = far.max(1).reshape(-1, 1)
         total = (ops.exp(far - top) * inside).sum(1)
