@@ -21,8 +21,11 @@ std::string LongName(const std::string& precision) {
 void ChoosePrecision(const fs::path& model, const Settings& settings, ModelInfo* info) {
   const std::string& wanted = settings.precision;
   if (wanted == "f16") {
-    if (Complete(settings, model).device == "ascend") return;
-    throw Error("--precision f16: " + model.string() + " computes in float16 on an Ascend only");
+    if (Complete(settings, model).device != "ascend") {
+      throw Error("--precision f16: " + model.string() + " computes in float16 on an Ascend only");
+    }
+    info->precision = "float16";
+    return;
   }
   if (wanted.empty() || LongName(wanted) == info->precision) return;
   const std::string option = "--precision " + wanted + ": " + model.string() + " ";

@@ -12,8 +12,9 @@
 
 namespace {
 
-// As a part of the range of the map, as in anomaly/deploy/proof.py.
-const std::map<std::string, double> kAllowed = {{"float32", 0.002}, {"bfloat16", 0.15}, {"int8", 0.1}};
+// As a part of the range of the map, as in anomaly/deploy/proof.py; float16, on an Ascend, was never measured.
+const std::map<std::string, double> kAllowed = {
+    {"float32", 0.002}, {"float16", 0.15}, {"bfloat16", 0.15}, {"int8", 0.1}};
 
 std::vector<unsigned char> FromBase64(const std::string& text) {
   constexpr std::string_view kSigns = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
