@@ -15,6 +15,7 @@ from world import ROOT
 
 SECONDS_BETWEEN = 0.5
 BAD = 5  # every so many photographs one is damaged
+LATEST = 120  # seconds in which the last ones are to be judged, on a busy machine
 SETTLED = 0.2  # of the time, after which memory is what it will be
 
 
@@ -53,7 +54,8 @@ def watch(model: Path, photographs: list, *, folder: Path, seconds: float) -> di
         number += 1
         memory.append(resident(process.pid))
         time.sleep(SECONDS_BETWEEN)
-    time.sleep(5)
+    while results.read_bytes().count(b"\n") < number and time.monotonic() < end + LATEST:
+        time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
     code = process.wait(60)
     rows = [json.loads(line) for line in results.read_text().splitlines()]
