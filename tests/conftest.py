@@ -113,6 +113,16 @@ def toy(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def one_scale():
+    """For a file whose tests do not depend on how many layers FastFlow looks through: this one takes less time."""
+    from one_scale import sitecustomize
+
+    sitecustomize.begin()
+    yield
+    sitecustomize.end()
+
+
 @pytest.fixture(scope="session")
 def torch_resnet18():
     import torch_resnet

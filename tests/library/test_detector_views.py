@@ -12,6 +12,8 @@ from anomaly.data import roi
 from anomaly.data.samples import Sample
 from anomaly.data.tiles import Tiles
 
+pytestmark = pytest.mark.usefixtures("one_scale")
+
 NETWORK = {"backbone": "efficientnet_lite0", "crop": None, "device_target": "CPU"}
 SMALL = {
     "patchcore": {"coreset_ratio": 0.1},

@@ -24,6 +24,8 @@ from anomaly.networks import registry, weights
 from anomaly.networks.resample import area
 from anomaly.run.errors import DataError, UsageError
 
+pytestmark = pytest.mark.usefixtures("one_scale")
+
 TWO = "efficientnet_lite0,resnet18@48"
 OPTIONS = {"resize": 64, "crop": None, "device_target": "CPU"}
 OF_METHOD = {

@@ -11,6 +11,8 @@ from anomaly.run.errors import DataError, UsageError
 from anomaly.run.progress import log
 from patchcore.src import coreset
 
+pytestmark = pytest.mark.usefixtures("one_scale")
+
 OPTIONS = {"backbone": "resnet18", "resize": 64, "crop": None, "pre_ckpt_path": "random", "device_target": "CPU"}
 FLOW = {"flow_step": 1, "num_epochs": 2, "hidden_ratio": 0.2, "held_out": 0.3}
 

@@ -16,6 +16,8 @@ from anomaly.data.samples import Sample
 from anomaly.deploy import state
 from anomaly.run.progress import Step
 
+pytestmark = pytest.mark.usefixtures("one_scale")
+
 SIZE = {"backbone": "resnet18", "resize": 64, "crop": None, "pre_ckpt_path": "random", "device_target": "CPU"}
 OPTIONS = {
     "patchcore": {"coreset_ratio": 0.2},

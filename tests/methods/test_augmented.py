@@ -18,6 +18,8 @@ from fastflow.src import training
 from padim.src.gaussian import EPSILON, Accumulator
 from padim.src.together import groups, left_out
 
+pytestmark = pytest.mark.usefixtures("one_scale")
+
 SIZE = {"backbone": "resnet18", "resize": 64, "crop": None, "pre_ckpt_path": "random", "device_target": "CPU"}
 SMALL = {
     "patchcore": {**SIZE, "coreset_ratio": 0.2},

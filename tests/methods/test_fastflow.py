@@ -27,7 +27,10 @@ from fastflow.src.history import FIELDS
 from fastflow.src.schedule import learning_rate
 from fastflow.src.training import at_once, batches, split
 
+pytestmark = pytest.mark.usefixtures("one_scale")
+
 ROOT = Path(__file__).resolve().parents[2]
+ONE_SCALE = str(ROOT / "tests" / "tools" / "one_scale")
 SMALL = ("--backbone", "resnet18", "--resize", "64", "--flow_step", "1", "--hidden_ratio", "0.25")
 OPTIONS = (*SMALL, "--train_batch_size", "4", "--save_interval", "1", *RANDOM, *CPU)
 
@@ -158,7 +161,10 @@ def test_ctrl_c_saves_and_going_on_gives_the_same_weights(toy, tmp_path, six_epo
 def test_a_killed_process_goes_on(toy, tmp_path, six_epochs):
     command = [sys.executable, ROOT / "fastflow" / "train.py", "--dataset_path", toy, "--category", "gear"]
     command += ["--output_dir", tmp_path, *OPTIONS, "--num_epochs", "6"]
-    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = {**os.environ, "PYTHONPATH": ONE_SCALE}
+    process = subprocess.Popen(
+        [str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    )
     end = time.monotonic() + 120
     while not (tmp_path / "gear" / "training.npz").is_file() and time.monotonic() < end:
         time.sleep(0.05)
@@ -259,5 +265,6 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(toy, tmp_path):
 
 
 def test_two_processes_give_the_loss_of_one(toy, tmp_path, six_epochs):
-    together("fastflow", toy, tmp_path / "out", (*SMALL, "--train_batch_size", "4", "--num_epochs", "6"))
+    options = (*SMALL, "--train_batch_size", "4", "--num_epochs", "6")
+    together("fastflow", toy, tmp_path / "out", options, PYTHONPATH=ONE_SCALE)
     np.testing.assert_allclose(curve(tmp_path / "out"), curve(six_epochs), rtol=1e-4)

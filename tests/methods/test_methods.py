@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from commands import CPU, METHODS, RANDOM, run
 
+pytestmark = pytest.mark.usefixtures("one_scale")
+
 
 def command(method, name, *arguments):
     return run(importlib.import_module(f"{method}.{name}").main, *CPU, *arguments)

@@ -43,16 +43,17 @@ class Machines:
         return ["nsenter", "-t", str(self.holders[number].pid), "-n", *map(str, command)]
 
 
-def together(method: str, data: Path, output: Path, options: tuple) -> Path:
+def together(method: str, data: Path, output: Path, options: tuple, **variables) -> Path:
     """A training in two processes by its launcher, on two machines where that is possible; the folder of the first."""
     with Machines() if possible() else contextlib.nullcontext() as machines:
-        started = launched(machines, method, data, [output, output.with_name(f"{output.name}, the other")], options)
+        outputs = [output, output.with_name(f"{output.name}, the other")]
+        started = launched(machines, method, data, outputs, options, **variables)
         said = [each.communicate(timeout=200)[0] for each in started]
     assert [each.returncode for each in started] == [0] * len(started), "\n".join(said)[-4000:]
     return output / "gear"
 
 
-def launched(machines, method: str, data: Path, outputs: list, options: tuple) -> list:
+def launched(machines, method: str, data: Path, outputs: list, options: tuple, **variables) -> list:
     """The launchers: one on each of two machines, or one of two processes."""
     script = ROOT / "scripts" / "run_distribute_train_cpu.sh"
     words = ["bash", script, method, data, "random", "gear"]
@@ -65,7 +66,7 @@ def launched(machines, method: str, data: Path, outputs: list, options: tuple) -
     return [
         subprocess.Popen(
             [str(word) for word in command],
-            env=environment(PYTHON=sys.executable, OMP_NUM_THREADS=1),
+            env=environment(PYTHON=sys.executable, OMP_NUM_THREADS=1, **variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
