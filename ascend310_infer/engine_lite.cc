@@ -14,7 +14,7 @@ namespace {
 
 namespace ms = mindspore;
 
-// GPUDeviceInfo is in no MindSpore Lite from 2.9 on.
+// Newer versions of MindSpore Lite have no GPUDeviceInfo.
 template <typename Info, typename = void>
 struct IsKnown : std::false_type {};
 template <typename Info>
@@ -28,7 +28,7 @@ std::shared_ptr<ms::DeviceInfoContext> GpuInfo(int device_id) {
     gpu->SetEnableFP16(false);
     return gpu;
   } else {
-    throw Error("runs on no GPU with this MindSpore Lite; versions before 2.9 have one");
+    throw Error("runs on no GPU with this MindSpore Lite; older versions do");
   }
 }
 

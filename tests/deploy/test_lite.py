@@ -136,7 +136,7 @@ int main() {
 
 
 def test_ascend_is_told_to_compute_in_float32(lite, tmp_path):
-    """With Lite's headers as they are from 2.9 on, where nothing is called GPUDeviceInfo."""
+    """With Lite's headers as newer versions have them, where nothing is called GPUDeviceInfo."""
     home = Path(lite["LITE_HOME"])
     shutil.copytree(home / "runtime" / "include", tmp_path / "include")
     header = tmp_path / "include" / "api" / "context.h"
