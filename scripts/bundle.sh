@@ -28,7 +28,7 @@ copy_sources() {
     find "$method" anomaly ascend310_infer benchmarks pretrained/*.py scripts LICENSE pyproject.toml requirements*.txt \
         -type d \( -name '.*' -o -name '__pycache__' -o -name 'build*' -o -path '*/data' ! -path anomaly/data -o -name output \) -prune -o \
         -type f ! -name '.*' \( -name '*.py' -o -name '*.sh' -o -name '*.md' -o -name '*.yaml' -o -name '*.cc' \
-        -o -name '*.h' -o -name '*.txt' -o -name '*.toml' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name LICENSE \) -exec cp --parents -t "$target" -- {} +
+        -o -name '*.h' -o -name '*.c' -o -name '*.cmake' -o -name '*.txt' -o -name '*.toml' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name LICENSE \) -exec cp --parents -t "$target" -- {} +
     (cd "$target" && rm -rf -- "${LEFT_OUT[@]}")
     [[ "$method" == patchcore ]] || rm -f -- "$target/scripts/quickstart.sh"
 }
