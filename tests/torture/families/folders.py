@@ -252,7 +252,7 @@ def of_foreign(methods: tuple) -> Iterator[Case]:
             for kind in ("file", "folder", "link_to_file", "link_to_folder"):
                 where = f"{state}/gear/{name}"
                 harmless = (command, name, kind) in KEPT_ALL_THE_SAME
-                if (command, name, kind) in DAMAGED:  # a damaged state of this program, for all that can be seen
+                if (command, name, kind) in DAMAGED:  # something damaged of this program, for all that can be seen
                     continue
                 yield Case(
                     f"folders/foreign_{command}/{name}={kind}",
@@ -267,4 +267,8 @@ def of_foreign(methods: tuple) -> Iterator[Case]:
 
 
 KEPT_ALL_THE_SAME = (("eval", "sample", "link_to_folder"),)
-DAMAGED = (("train", "state.json", "file"), ("train", "state.json", "link_to_file"))
+DAMAGED = (
+    ("train", "state.json", "file"),
+    ("train", "state.json", "link_to_file"),
+    ("export", "padim_gear.onnx", "file"),  # as a kill leaves it, before its description is written
+)
