@@ -18,6 +18,7 @@ from anomaly.commands import compare_overview, compare_pages, compare_runs
 from anomaly.commands.compare_runs import Run
 from anomaly.config import GROUPS
 from anomaly.data import sources
+from anomaly.data.sources import Source
 from anomaly.networks import fetch, registry
 from anomaly.run import device
 from anomaly.run.errors import DataError, UsageError
@@ -43,6 +44,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     source = sources.of(asked.given)
     categories = sources.categories(source)
     pairs = chosen_pairs(asked)
+    require_some(source, categories)
     compare_pages.require_place(asked.output)
     require_writable(asked.output)
     device.end_in_order()
@@ -60,6 +62,18 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         listed = ", ".join(f"{row.method} with {row.backbone} ({row.category})" for row in failed)
         raise DataError(f"failed: {listed}")
     return 0
+
+
+def require_some(source: Source, categories: list) -> None:
+    """Where no category has photographs, nothing is begun, and a former comparison stays."""
+    reasons = []
+    for name in categories:
+        try:
+            sources.load(source, name)
+        except DataError as error:
+            reasons.append(error)
+    if len(reasons) == len(categories):
+        raise reasons[0]
 
 
 def parsed(argv: Optional[Sequence[str]]) -> Asked:

@@ -140,7 +140,7 @@ def watched(args: argparse.Namespace, detector: Detector, *, config: Config, fol
             picture = folder / kind / place.parent / pictures.file_name(place)
             write(kind, value, judgement=judgement, place=picture, mark=mark)
 
-    watch.follow(
+    return watch.follow(
         detector,
         below,
         results=results[0],
@@ -149,7 +149,6 @@ def watched(args: argparse.Namespace, detector: Detector, *, config: Config, fol
         also=draw if drawn(args) else None,
         apart=(folder,),
     )
-    return 0
 
 
 def write(kind: str, value: str, *, judgement: Judgement, place: Path, mark: str) -> None:

@@ -26,7 +26,7 @@ from anomaly.line.uploads import Limits
 from anomaly.line.watching import Watch
 from anomaly.measure.judgement import Judgement
 from anomaly.run import device
-from anomaly.run.errors import DataError, Terminated, UsageError
+from anomaly.run.errors import DataError, UsageError
 from anomaly.run.flags import Parser
 from anomaly.run.streams import shown
 
@@ -38,7 +38,7 @@ MEGABYTES = 1000.0  # so many pixels in a file that does not pack them
 def main(argv: Optional[Sequence[str]] = None) -> int:
     args = parser().parse_args(argv)
     device.end_in_order()
-    follow(
+    return follow(
         opened(args.model, args),
         args.folder,
         results=args.results,
@@ -51,7 +51,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         put_aside=chosen_aside(args),
         once=args.once,
     )
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -106,15 +105,15 @@ def follow(
     once: bool = False,
     also: Optional[Callable[[Judgement], None]] = None,
     apart: tuple = (),
-) -> None:
-    """Until a signal comes, which is raised when the photographs at hand are written down.
+) -> int:
+    """Until a signal comes, after which the photographs at hand are written down. Returns the exit code.
 
     `also` is called with each judgement, in threads; `apart`: folders of results, which are not watched.
     """
     require_within(interval=interval, batch_size=batch_size, patience=patience)
     require_within(most_megabytes=megabytes, most_megapixels=megapixels)
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
+        raise DataError(f"{folder}: {'is not a folder' if folder.exists() else 'no such folder'}")
     folder = Path(os.path.abspath(folder))  # so that results stay true where the program is started elsewhere
     stop, came = stopped_by_signals()
     with Journal(results) as journal:
@@ -135,11 +134,14 @@ def follow(
             also=also,
             stop=stop,
         )
-        tell(f"watching {shown(folder)}; {len(journal.done)} photographs are in {shown(results)}")
+        tell(f"watching {shown(folder)}; in {shown(results)}: {counted(len(journal.done))}")
         watch.run(interval, once=once)
-        tell(f"{watch.count} photographs were written down")
-        if came:
-            raise Terminated if came[0] == signal.SIGTERM else KeyboardInterrupt
+        tell(f"{'stopped; ' if came else ''}written down: {counted(watch.count)}")
+        return 128 + came[0] if came else 0
+
+
+def counted(number: int) -> str:
+    return f"{number} photograph{'' if number == 1 else 's'}"
 
 
 def stopped_by_signals() -> tuple:

@@ -115,8 +115,9 @@ def _numbers(category: Category) -> Iterable[Finding]:
     elif number < needed:
         text = (
             f"{number} photographs to train on are few: below {needed} the threshold for the default false alarm rate, "
+            f"{RATE}, rests on the assumption that scores are normally distributed; take more to be surer"
         )
-        yield Finding(NOTE, "few", f"{text}{RATE}, rests on the assumption that scores are normally distributed")
+        yield Finding(NOTE, "few", text)
     if not any(sample.anomalous for sample in category.test):
         yield Finding(NOTE, "no_defects", "no photograph of a defect: figures that need one will show -")
     elif all(sample.anomalous for sample in category.test):

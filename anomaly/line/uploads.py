@@ -57,7 +57,9 @@ def size(content: bytes) -> tuple:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             return image.size
     except Exception:  # PIL has many ways of saying no
-        raise Refused(415, f"not a photograph: {', '.join(FORMATS)} are taken") from None
+        if not content:
+            raise Refused(415, "the file is empty") from None
+        raise Refused(415, f"not a photograph, or cut off near its beginning; {', '.join(FORMATS)} are taken") from None
 
 
 def called(name: str) -> Path:

@@ -77,7 +77,7 @@ class Judgement:
         return self.scales.image.threshold if self.scales.known else None
 
     def __repr__(self) -> str:
-        return f"Judgement({self.verdict}, score {self.score:.4f}, {self.sample.name})"
+        return f"Judgement({self.verdict}, score {self.score:.4f}, {self.sample.path})"
 
 
 def judgement(

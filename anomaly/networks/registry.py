@@ -14,6 +14,7 @@ and, where files of weights differ in their names,
     renamed(arrays)                         the arrays of any of them by the names of `expected`; twice is as once
 """
 
+import difflib
 import hashlib
 import importlib
 from dataclasses import dataclass, field, replace
@@ -151,7 +152,9 @@ def get(name: str) -> Record:
             return record
         if record.name == base and side.isdecimal() and 16 <= int(side) <= 4096:
             return replace(record, name=name, side=int(side))
-    raise UsageError(f"backbone: {name!r} is not one of {', '.join(names())}, with or without @SIDE")
+    near = difflib.get_close_matches(base, names(), 1)
+    meant = f"; do you mean {near[0]}?" if near else ""
+    raise UsageError(f"backbone: {name!r} is not one of {', '.join(names())}, with or without @SIDE{meant}")
 
 
 def several(text: str) -> str:

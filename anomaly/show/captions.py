@@ -25,8 +25,13 @@ def found(judged: Judgement, *, wrong: bool = False) -> list:
         *phrases,
         f"score {judged.score:.4g}, threshold {judged.threshold:.4g}",
         f"normalised {judged.normalised:.3f}, threshold 0.5",
-        f"outlined: places above {judged.scales.pixel.threshold:.4g}",
+        outlined(judged),
     ]
+
+
+def outlined(judged: Judgement) -> str:
+    limit = judged.scales.pixel.threshold
+    return f"outlined: places above {limit:.4g}" if judged.map.max() > limit else "ring: the warmest place, no finding"
 
 
 def below(judged: Judgement, width: int, *, size: float, name: str, wrong: bool = False, mark: str = "") -> np.ndarray:

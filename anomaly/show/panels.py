@@ -1,7 +1,7 @@
 """What an evaluation draws of a photograph: it, its map, both together and what is true, with a line that says so."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
@@ -49,6 +49,8 @@ def shown(judged: Judgement, longer: int = 0) -> Shown:
 def sheet(judged: Judgement, *, truth: str = "", mark: str = "") -> np.ndarray:
     """H W 3. `truth`: what is true, where that is not the name of the defect; `mark`: what else there is to say."""
     found, scale = shown(judged), judged.scales.pixel
+    if truth and found.mask is None:  # of a good photograph
+        found = replace(found, mask=np.zeros(found.sides, bool))
     size = lettering.scale(found.sides)
     level = levels(found.values, scale)
     warm = heat(level)

@@ -50,7 +50,7 @@ def test_watch_says_what_it_does_and_goes_on(model, pictures, tmp_path):
     first, second = run(main, *words), run(main, *words)
     assert first.code == second.code == 0
     assert len(first.out.splitlines()) == 8 and first.out.count("ANOMALOUS") == 2
-    assert second.out == "" and "8 photographs are in" in second.err
+    assert second.out == "" and "r.csv: 8 photographs" in second.err
     assert len((tmp_path / "r.csv").read_text().splitlines()) == 9
 
 

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 import anomaly
 from anomaly.data.layouts import load_category
 from anomaly.data.loader import batches, read_sample
-from anomaly.deploy import description
+from anomaly.deploy import description, seal
 from anomaly.deploy import exported as engine
 from anomaly.run.errors import DataError
 from anomaly.run.files import sha256
@@ -148,6 +148,30 @@ def test_mindspore_lite_gives_the_maps_and_figures_of_onnx_runtime(exported, toy
     np.testing.assert_allclose(found[0], maps, atol=1e-3)
     np.testing.assert_allclose(found[1], scores, atol=1e-3)
     assert found[2] == pytest.approx(figures(output / "gear"), abs=5e-5)
+    if method == "fastflow":
+        refused_where_wrong(path, program, toy, tmp_path)
+
+
+def refused_where_wrong(model, program, toy, folder):
+    """A conversion that changes what is found: the model's proof tells it before anything is judged."""
+    import onnx
+    from onnx import numpy_helper
+
+    made, path = onnx.load(model), folder / "gear.onnx"
+    largest = max(made.graph.initializer, key=lambda each: numpy_helper.to_array(each).size)
+    largest.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(largest) * np.float32(0.8), largest.name))
+    onnx.save(made, path)
+    about = json.loads(model.with_suffix(".json").read_text())
+    seal.write(path.with_suffix(".json"), {**about, "sha256": {"onnx": sha256(path)}})
+    shutil.copy(model.with_suffix(".lite.cfg"), path.with_suffix(".lite.cfg"))
+    assert subprocess.run([program.parent / "anomaly_convert", "--model", path], capture_output=True).returncode == 0
+    judging = [program, "--model", folder / "gear_lite.mindir", "--device", "cpu", "--input", toy / "gear" / "test"]
+    checks = {check: folder / f"check {check}" for check in ("y", "n")}
+    for check, out in checks.items():
+        done = subprocess.run([*judging, "--output", out, "--self_check", check], capture_output=True, text=True)
+        assert (done.returncode == 1) is (check == "y"), done.stderr
+    assert "proof" in subprocess.run([*judging, "--output", folder / "x"], capture_output=True, text=True).stderr
+    assert not (checks["y"] / "results.csv").exists() and (checks["n"] / "results.csv").is_file()
 
 
 def test_the_normalised_score_is_in_the_model(exported, state_maps, toy):

@@ -61,6 +61,7 @@ def photos(toy, tmp_path_factory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("readme")
     for source, name in (("train/good", "photos/good"), ("test/rust", "photos/bad"), ("test/rust", "incoming")):
         shutil.copytree(toy / "gear" / source, folder / name)
+    (folder / "incoming" / "000.png").rename(folder / "incoming" / "00.jpg")  # as the page calls it
     with pages.Inside(folder):
         yield folder
 
@@ -74,7 +75,7 @@ def test_the_three_commands_work_as_they_stand(photos):
         said.append(done.out)
     check, train, predict = said
     assert "to train on" in check and "img_auc" in train
-    assert re.match(r"(ANOMALOUS|NORMAL) +0\.\d{4}  incoming/000\.png", predict)
+    assert re.match(r"(ANOMALOUS|NORMAL) +0\.\d{4}  incoming/00\.jpg", predict)
 
 
 def test_the_python_lines_work_as_they_stand(photos, capsys):

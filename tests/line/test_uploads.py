@@ -13,6 +13,7 @@ from tiny_model import photograph as drawn
 from anomaly.data.images import read_image
 from anomaly.line import uploads
 from anomaly.line.uploads import Limits, Refused, called, photograph
+from anomaly.run.errors import DataError
 
 RGB = Image.fromarray(drawn(0, defect=True, side=80))
 TURNED = Image.Exif()
@@ -40,8 +41,16 @@ KINDS = {
     "bmp": content(RGB, "BMP"),
     "tiff": content(RGB, "TIFF", compression="tiff_lzw"),
     "webp": content(RGB, "WEBP"),
-    "animated webp": content(RGB, "WEBP", save_all=True, append_images=[RGB.rotate(90)]),
 }
+ANIMATED = content(RGB, "WEBP", save_all=True, append_images=[RGB.rotate(90)])  # which the C++ program cannot read
+
+
+def test_an_animation_is_refused_as_on_a_disk(tmp_path):
+    (tmp_path / "a.webp").write_bytes(ANIMATED)
+    with pytest.raises(Refused):
+        photograph(ANIMATED, Path("x"), limits=Limits())
+    with pytest.raises(DataError):
+        read_image(tmp_path / "a.webp")
 
 
 @pytest.mark.parametrize("kind", KINDS)
