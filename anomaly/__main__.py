@@ -71,7 +71,8 @@ def run(words: list) -> int:
 def one_of(there: tuple, words: list, *, kind: str) -> str:
     """The word that stands in the place of a command or method, if it is one."""
     if not words or words[0] not in there:
-        asked = f"{words[0]}: no such {kind}" if words else f"no {kind} given"
+        named = words and not words[0].startswith("-")
+        asked = f"{words[0]}: no such {kind}" if named else f"a {kind} is needed here"
         raise UsageError(f"{asked}; there are {', '.join(there)} (anomaly --help)")
     return words[0]
 

@@ -150,7 +150,7 @@ int main(int argc, char** argv) {
     std::cout << "written: " << args.output.string() << std::endl;
     return 0;
   } catch (const UsageError& error) {
-    std::cerr << "error: " << error.what() << "\n" << kUsage;
+    std::cerr << "error: " << error.what() << " (--help shows the options)" << std::endl;
     return 2;
   } catch (const std::exception& error) {
     std::cerr << "error: " << OneLine(error.what()) << std::endl;

@@ -93,7 +93,7 @@ std::string Inference::Times(double whole) const {
   std::ostringstream text;
   text << args_.model.filename().string() << " (" << info_.label << "), " << engine_->Name() << ", batch "
        << info_.batch_size << ", " << settings_.threads << " threads, " << settings_.at_once << " at once, "
-       << images_.Count() << " images, " << args_.warmup << " warm-up runs\n";
+       << "images: " << images_.Count() << ", " << args_.warmup << " warm-up runs\n";
   if (info_.random_backbone) {
     text << "RANDOM BACKBONE (no pretrained weights): these figures say nothing about the method\n";
   }

@@ -137,6 +137,8 @@ def follow(
         tell(f"watching {shown(folder)}; in {shown(results)}: {counted(len(journal.done))}")
         watch.run(interval, once=once)
         tell(f"{'stopped; ' if came else ''}written down: {counted(watch.count)}")
+        if watch.arrivals.waiting:
+            tell(f"not judged yet, or not whole: {counted(len(watch.arrivals.waiting))}")
         return 128 + came[0] if came else 0
 
 

@@ -123,7 +123,7 @@ def _expected(dataset: Path, inside: list, layout: str) -> str:
     open_ = [path for path in inside[:50] if os.access(path, os.X_OK)]
     others = [name for name in LAYOUTS if layout != AUTO and any(recognised(path, name) for path in open_)]
     hint = f"; it looks like --layout {others[0]}" if others else ""
-    return f"it has {there}{more}, and a category is {trees}{hint} (or give --good and --bad)"
+    return f"give folders of your own with --good and --bad{hint}; it has {there}{more}, and a category is {trees}"
 
 
 def choose(dataset: Path, wanted: tuple, *, layout: str = AUTO) -> list:

@@ -78,7 +78,7 @@ def test_what_cannot_be_converted_is_named(convert, model, tmp_path):
     fails(description)
 
 
-def test_wrong_arguments_show_the_usage(convert):
+def test_wrong_arguments_are_one_line(convert):
     wrong = {
         "--model is missing": (),
         "--model is a .onnx": ("--model", "x.mindir"),
@@ -90,7 +90,7 @@ def test_wrong_arguments_show_the_usage(convert):
     for reason, arguments in wrong.items():
         done = infer(convert, *arguments)
         assert done.returncode == 2 and done.stderr.startswith(f"error: {reason}"), done.stderr
-        assert "Usage: anomaly_convert" in done.stderr
+        assert done.stderr.endswith("(--help shows the options)\n") and done.stderr.count("\n") == 1
     done = infer(convert, "--help")
     assert done.returncode == 0 and done.stdout.startswith("Usage: anomaly_convert")
 
