@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Optional
 
 from anomaly.run.errors import UsageError
-from anomaly.run.options import Options, boolean, explained, from_yaml, parse
+from anomaly.run.options import Options, boolean, explained, from_yaml, not_allowed, parse
 
 
 def add_flags(parser: argparse.ArgumentParser, cls: type[Options], *, command: str, titles: dict) -> None:
@@ -56,7 +56,7 @@ def checked(parser: Callable[[str], Any]) -> Callable[[str], Any]:
         try:
             return parser(text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{text!r} is not allowed ({error})") from None
+            raise argparse.ArgumentTypeError(not_allowed(text, error)) from None
 
     return parse_flag
 

@@ -133,11 +133,16 @@ def parse(spec: dataclasses.Field, value: Any, *, where: str) -> Any:
     try:
         result = spec.metadata["parse"](value if spec.metadata["whole"] else text)
     except ValueError as error:
-        raise UsageError(f"{where}: {text!r} is not allowed ({error})") from None
+        raise UsageError(f"{where}: {not_allowed(text, error)}") from None
     choices = spec.metadata["choices"]
     if choices and result not in choices:
         raise UsageError(f"{where}: {text!r} is not one of {', '.join(c for c in choices if c)}")
     return result
+
+
+def not_allowed(text: str, error: ValueError) -> str:
+    """Why a value is refused; what the reason names already is not named twice."""
+    return str(error) if repr(text) in str(error) else f"{text!r} is not allowed ({error})"
 
 
 def written(value: Any) -> str:
