@@ -55,7 +55,10 @@ def pools(graph: Any) -> None:
             pool.attribute.remove(attribute)
         pool.attribute.extend(each for each in pad.attribute if each.name == "pads")
         graph.node.remove(pad)
-        graph.initializer.remove(constants[pad.input[1]])
+    used = {name for node in graph.node for name in node.input}
+    for name, value in constants.items():  # members of an ensemble may share one
+        if name not in used:
+            graph.initializer.remove(value)
 
 
 def _pads(node: Any, constants: dict) -> bool:

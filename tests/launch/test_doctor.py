@@ -203,6 +203,7 @@ def test_a_device_that_mindspore_finds_is_ready_and_another_says_why_not(doctor,
     monkeypatch.setattr(doctor, "wanting", lambda *files: [])
     monkeypatch.setattr(doctor, "first_lines", lambda *command, **more: ["there"])
     monkeypatch.setattr(doctor, "library_folders", lambda: [])
+    monkeypatch.setattr(doctor, "found", dict)  # PyTorch may have brought some of them
     assert doctor.for_device("Ascend", ("Ascend", "CPU"), "") == []
     assert doctor.for_device("GPU", ("CPU",), "") == ["pip install -r requirements-gpu.txt (10 libraries of CUDA 11)"]
     for name in doctor.LIBRARIES:
