@@ -136,10 +136,15 @@ def follow(
         )
         tell(f"watching {shown(folder)}; in {shown(results)}: {counted(len(journal.done))}")
         watch.run(interval, once=once)
-        tell(f"{'stopped; ' if came else ''}written down: {counted(watch.count)}")
-        if watch.arrivals.waiting:
-            tell(f"not judged yet, or not whole: {counted(len(watch.arrivals.waiting))}")
-        return 128 + came[0] if came else 0
+        return ended(watch, came)
+
+
+def ended(watch: Watch, came: list) -> int:
+    """Says how; the exit code. `came`: the signals that have stopped it."""
+    tell(f"{'stopped; ' if came else ''}written down: {counted(watch.count)}")
+    if watch.arrivals.waiting:
+        tell(f"not judged yet, or not whole: {counted(len(watch.arrivals.waiting))}")
+    return 128 + came[0] if came else 0
 
 
 def counted(number: int) -> str:
