@@ -59,6 +59,16 @@ def test_the_dockerfile_has_no_lint():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_image_is_built_and_runs_the_quick_start():
+    docker = shutil.which("docker")
+    if not docker or subprocess.run([docker, "info"], capture_output=True).returncode:
+        pytest.skip("there is no Docker here")
+    for words in (("build", "--quiet", "--tag", "anomaly-tested", str(ROOT)), ("run", "--rm", "anomaly-tested")):
+        done = subprocess.run([docker, *words], capture_output=True, text=True, timeout=1800)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "open the report: " in done.stdout
+
+
 def test_the_image_has_a_pinned_base_another_user_than_root_and_runs_the_quick_start():
     lines = read("Dockerfile").splitlines()
     [base] = [line for line in lines if line.startswith("FROM ")]
