@@ -142,7 +142,7 @@ def parse(spec: dataclasses.Field, value: Any, *, where: str) -> Any:
 
 def not_allowed(text: str, error: ValueError) -> str:
     """Why a value is refused; what the reason names already is not named twice."""
-    return str(error) if repr(text) in str(error) else f"{text!r} is not allowed ({error})"
+    return str(error) if str(error).startswith(repr(text)) else f"{text!r} is not allowed ({error})"
 
 
 def written(value: Any) -> str:
