@@ -166,7 +166,7 @@ def test_samples_carry_their_own_truth(fitted, gear):
     "options,words",
     [
         ({"coreset_ratio": 5}, r"coreset_ratio: '5' is not allowed \(above 0, at most 1\)"),
-        ({"backbone": "vgg"}, "backbone: 'vgg' is not allowed .*is not one of resnet18"),
+        ({"backbone": "vgg"}, "backbone: 'vgg' is not one of resnet18"),
         ({"resize": "big"}, "resize"),
         ({"resize": 16, "crop": None}, "too small"),
         ({"coreset": 0.1}, "patchcore: unknown option coreset; there are dataset_path"),
