@@ -7,11 +7,12 @@ connection to the first one, which a system closes when a process ends, however 
 import contextlib
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import BinaryIO, Optional
+
+from anomaly.run.errors import tell
 
 PATIENCE = 30.0  # seconds in which the first process has to be found
 GRACE = 15.0  # and in which one that was stopped, as all were, may end by itself
@@ -21,7 +22,7 @@ KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}  # a mac
 
 def end(reason: str) -> None:
     """What is in the middle of an exchange cannot be interrupted in another way; what is saving is left the time."""
-    print(f"error: {reason}, so this one ends too", file=sys.stderr, flush=True)
+    tell(f"{reason}, so this one ends too")
     time.sleep(GRACE)
     os._exit(1)
 

@@ -31,21 +31,17 @@ def found() -> dict:
     return {name: path for name, path in files.items() if path}
 
 
-def folders() -> list:
-    return list(dict.fromkeys(str(path.parent) for path in found().values()))
-
-
 def preload() -> list:
     """Loads what is there, once; returns the names. To be called before MindSpore is imported."""
-    loaded = []
-    for name, path in found().items():
+    loaded, there = [], found()
+    for name, path in there.items():
         try:
             ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
         except OSError:  # MindSpore, or doctor.sh, says what it lacks
             continue
         loaded.append(name)
     known = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
-    missing = [folder for folder in folders() if folder not in known]
+    missing = [folder for folder in dict.fromkeys(str(path.parent) for path in there.values()) if folder not in known]
     if missing:  # for programs that this one starts; MindSpore asks `ldd` which version is there
         os.environ["LD_LIBRARY_PATH"] = os.pathsep.join([*missing, *filter(None, known)])
     return loaded
