@@ -40,7 +40,9 @@ class Watch:
             self.server = socket.create_server(address, backlog=size)
             threading.Thread(target=self._accept, daemon=True).start()
         else:
-            threading.Thread(target=self._follow, args=(address,), daemon=True).start()
+            connection = self._reach(address)  # before it goes on: one that the first does not know is missed by nobody
+            if connection:
+                threading.Thread(target=self._follow, args=(connection, address[0]), daemon=True).start()
 
     def finish(self) -> None:
         """This process has done its part; from here on nobody waits for it."""
@@ -85,23 +87,27 @@ class Watch:
                     connection.sendall(reason.encode() + b"\n")
         self.lost(reason)
 
-    def _follow(self, address: tuple) -> None:
-        """The first process; and what it tells of the others."""
+    def _reach(self, address: tuple) -> Optional[socket.socket]:
+        """The first process, which hears who this one is."""
         try:
             connection = found(address)
         except ConnectionRefusedError:  # its machine can be reached, and nobody is there
             self.lost(f"process 0 of {self.size}, on {address[0]}, has ended")
-            return
+            return None
         except OSError as error:
             place = f"{address[0]}:{address[1]}"
             print(f"warning: {place} cannot be reached ({error}): if a process ends, the others wait for it")
-            return
-        with self.lock:
-            self.others[0] = connection
+            return None
+        with contextlib.suppress(OSError):  # what reads from it then finds its end
             connection.sendall(f"{self.rank} {socket.gethostname()}\n".encode())
+        self.others[0] = connection
+        return connection
+
+    def _follow(self, connection: socket.socket, machine: str) -> None:
+        """What the first process tells of the others; or that it has ended itself."""
         told = said(lively(connection).makefile("rb"))
         if told != FAREWELL and not self.finished:
-            self.lost(told.decode("utf-8", "replace") or f"process 0 of {self.size}, on {address[0]}, has ended")
+            self.lost(told.decode("utf-8", "replace") or f"process 0 of {self.size}, on {machine}, has ended")
 
 
 def found(address: tuple) -> socket.socket:
