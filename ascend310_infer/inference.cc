@@ -85,7 +85,7 @@ void Inference::WarmUp() {
 void Inference::Report(const Outcome& outcome) {
   if (outcome.error.empty()) return results_.Add(outcome.input, outcome.judgement);
   results_.AddError(outcome.input, outcome.error);
-  std::cerr << "error: " << outcome.error << std::endl;
+  std::clog << "error: " << outcome.error << std::endl;
   code_ = 1;
 }
 

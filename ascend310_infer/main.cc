@@ -34,7 +34,7 @@ int Run(const Args& args) {
   const ModelInfo info =
       args.preprocess ? ReadInfo(args.model, args.settings) : ReadInfoForPrepared(args.model, args.settings);
   if (args.asks_for_proof && !info.proof) {
-    std::cerr << "note: " << args.model.string() << " was exported before models had a proof; it is run without one\n";
+    std::clog << "note: " << args.model.string() << " was exported before models had a proof; it is run without one\n";
   }
   const std::vector<Input> inputs = FindInputs(args.input, args.output, args.preprocess);
   Settings settings = Complete(args.settings, args.model);
@@ -47,8 +47,10 @@ int Run(const Args& args) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // What a decoder thinks of a bad file is said in this program's own line.
+  // What a decoder thinks of a bad file is said in this program's own line, to std::clog; libraries, whose threads would
+  // break such lines up, write to std::cerr.
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+  std::cerr.setstate(std::ios_base::badbit);
   KeepMemory();
   try {
     const Args args = ParseArgs(argc, argv);
@@ -56,10 +58,10 @@ int main(int argc, char** argv) {
     std::cout << kUsage;
     return 0;
   } catch (const UsageError& error) {
-    std::cerr << "error: " << error.what() << " (--help shows the options)" << std::endl;
+    std::clog << "error: " << error.what() << " (--help shows the options)" << std::endl;
     return 2;
   } catch (const std::exception& error) {
-    std::cerr << "error: " << OneLine(error.what()) << std::endl;
+    std::clog << "error: " << OneLine(error.what()) << std::endl;
     return 1;
   }
 }

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import warnings
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -12,6 +13,7 @@ from anomaly.data import jpeg
 from anomaly.run.errors import DataError
 from anomaly.run.files import replacing
 
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of what it reads all the same
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LOSSY = (".jpg", ".jpeg", ".webp")
 ORIENTATION, SIDEWAYS = 0x0112, 5  # in a photograph's EXIF; from this value on it lies on its side

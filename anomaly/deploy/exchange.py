@@ -87,7 +87,8 @@ def _is_index(index: Any) -> bool:
         and all(isinstance(entry.get(key), str) for key in ("bin", "path", "defect"))
         and all(is_name(entry[key]) for key in ("bin", "defect"))
         and is_name(Path(entry["path"]).name)
-        and all(is_name(part) for part in str(entry.get("called", "x")).split("/"))
+        and isinstance(entry.get("called", ""), str)
+        and all(is_name(part) for part in entry.get("called", "x").split("/"))
         for entry in images
     )
 

@@ -132,6 +132,8 @@ def parse(spec: dataclasses.Field, value: Any, *, where: str) -> Any:
     text = ",".join(str(v) for v in value) if isinstance(value, (list, tuple)) else str(value)
     try:
         result = spec.metadata["parse"](value if spec.metadata["whole"] else text)
+    except OSError as error:  # of a name that the system cannot even look for
+        raise UsageError(f"{where}: {text[:80]!r} is not allowed ({error.strerror})") from None
     except ValueError as error:
         raise UsageError(f"{where}: {not_allowed(text, error)}") from None
     choices = spec.metadata["choices"]
@@ -174,7 +176,10 @@ def from_text(cls: type[Options], text: bytes, *, path: Path) -> dict:
     try:
         if text.count(b"[") + text.count(b"{") > MOST_BRACKETS:
             raise yaml.YAMLError
-        values = yaml.safe_load(text.decode("utf-8")) or {}
+        words = text.decode("utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(words, yaml.SafeLoader)):
+            raise yaml.YAMLError  # a few lines that refer to one another can mean more than a machine holds
+        values = yaml.safe_load(words) or {}
     except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: no UTF-8, or a number of thousands of digits
         raise UsageError(f"{path}: not valid YAML") from None
     return from_values(cls, values, path=path)

@@ -20,6 +20,8 @@ from patchcore.src.search import Search
 
 INDEX = "embeddings/index.faiss"
 ROWS = "embeddings/rows.npy"
+FLAT = b"IxF2"
+HEAD = np.dtype("S4, <i4, <i8, V16, ?, <i4, <u8")  # how its file begins: kind, width, length, -, -, metric, numbers
 NARROW = 64  # dimensions of shadows that upper bounds come from
 EXACT = 16  # of the largest distances that are made exact at once, at least
 
@@ -104,17 +106,26 @@ class MemoryBank:
     @staticmethod
     def load(state: State, config: Config) -> "MemoryBank":
         with state.file(INDEX) as content:
-            try:
-                index: Any = faiss.deserialize_index(np.frombuffer(content, np.uint8).copy())
-                flat = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
-            except (RuntimeError, AttributeError):
-                raise DataError(f"{state.folder / INDEX}: damaged or not a flat index; train again") from None
-        vectors, rows = flat.reshape(index.ntotal, index.d).copy(), state.array(ROWS)
+            vectors = flat(content)
+        if vectors is None:
+            raise DataError(f"{state.folder / INDEX}: damaged or not a flat index; train again")
+        rows = state.array(ROWS)
         if not vectors.size or not np.isfinite(vectors).all():
             raise state.damaged(INDEX)
         if rows.shape != vectors.shape[:1] or rows.dtype.kind != "i":
             raise state.damaged(ROWS)
         return MemoryBank(vectors, rows, config.k, config.score)
+
+
+def flat(content: Any) -> Optional[np.ndarray]:
+    """The vectors in the file of a flat index; None in any other. faiss would believe whatever stands there."""
+    if len(content) < HEAD.itemsize:
+        return None
+    kind, width, length, _, _, metric, numbers = np.frombuffer(content, HEAD, 1)[0].item()
+    known = kind == FLAT and metric == faiss.METRIC_L2 and width > 0 and numbers == length * width
+    if not known or len(content) != HEAD.itemsize + 4 * numbers:
+        return None
+    return np.frombuffer(content, "<f4", numbers, HEAD.itemsize).reshape(length, width).astype(np.float32)
 
 
 def top_of(patches: int, kind: str) -> int:

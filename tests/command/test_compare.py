@@ -63,7 +63,7 @@ def test_all_methods_and_then_only_what_has_changed(toy, tmp_path, monkeypatch):
         assert row["state_size"] == sum(
             p.stat().st_size for p in (*named, folder / "state.json", folder / "config.yaml")
         )
-        assert row["training_seconds"] > 0.5 and row["peak_memory"] > 1e8
+        assert 0.05 < row["training_seconds"] < 100 and row["peak_memory"] > 1e8
         options = read_json(folder / "state.json")["options"]
         assert options.get("num_epochs", 1) == 1 and options["resize"] == [64, 64]
     with open(tmp_path / "out" / "compare.csv", newline="") as file:

@@ -1,22 +1,25 @@
 """Two processes on one training of PatchCore or PaDiM leave what one leaves; FastFlow's test is in test_fastflow.py."""
 
 import contextlib
+import importlib
 import json
 import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import CPU, RANDOM, state_of
+from commands import CPU, RANDOM, run, state_of
 from machines import Machines, launched, possible, together
-from shell import ROOT, alive, environment, until
+from shell import alive, until
+from threads_as_ranks import played
 
-from anomaly.run.processes import Ranks
+from anomaly import methods
+from anomaly.data.samples import samples
+from anomaly.run.job import Job
+from anomaly.run.processes import ALONE, Ranks
 from padim.src.gaussian import Gaussians
 from patchcore.src.config import Config
 from patchcore.src.memory_bank import MemoryBank
@@ -26,13 +29,11 @@ ONE = ("--category", "gear", *RANDOM, *CPU)
 
 
 def train(method, processes, toy, output, *options) -> Path:
-    """In processes of their own, also a single one: all with one thread, so that they compute the same."""
     if processes > 1:
         return together(method, toy, output, (*SIZE, *options))
-    command = [sys.executable, ROOT / method / "train.py", "--dataset_path", toy, "--output_dir", output]
-    command = [str(part) for part in (*command, *ONE, *SIZE, *options)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(OMP_NUM_THREADS=1), timeout=150)
-    assert done.returncode == 0, done.stdout[-500:] + done.stderr[-1000:]
+    module = importlib.import_module(f"{method}.train")
+    done = run(module.main, "--dataset_path", toy, "--output_dir", output, *ONE, *SIZE, *options)
+    assert done.code == 0, done.out[-500:] + done.err[-1000:]
     return output / "gear"
 
 
@@ -64,26 +65,47 @@ def test_patchcore_picks_the_same_coreset(five, tmp_path):
     assert figures(two) == pytest.approx(figures(one), rel=1e-5)
 
 
-def test_patchcore_says_where_the_coreset_is_an_approximation(five, tmp_path):
-    two = train("patchcore", 2, five, tmp_path / "two", "--coreset_ratio", "0.05", "--gather_limit", "1e-6")
-    assert len(MemoryBank.load(state_of(two), Config()).vectors) == int(0.05 * 5 * 8 * 8)
-    assert "approximation" in (two / "train.log").read_text()
-    assert "approximation" in json.loads((two / "results.json").read_text())["remark"]
-
-
-@pytest.mark.parametrize(("dimensions", "low_rank"), [(20, True), (3, False)])
-def test_padim_has_the_same_gaussians(five, tmp_path, dimensions, low_rank):
-    one = train("padim", 1, five, tmp_path / "one", "--embedding_dim", dimensions)
-    two = train("padim", 2, five, tmp_path / "two", "--embedding_dim", dimensions)
+def test_padim_has_the_same_gaussians(five, tmp_path):
+    one = train("padim", 1, five, tmp_path / "one", "--embedding_dim", 20)
+    two = train("padim", 2, five, tmp_path / "two", "--embedding_dim", 20)
     first, second = Gaussians.load(state_of(one), 5), Gaussians.load(state_of(two), 5)
-    assert first.low_rank == low_rank
+    assert first.low_rank
+    same_gaussians(first, second)
+    np.testing.assert_allclose(record(two)["good_scores"], record(one)["good_scores"], rtol=1e-4)
+    assert figures(two) == pytest.approx(figures(one), rel=1e-4)
+
+
+def same_gaussians(first, second):
     scale = np.abs(first.mean).max()
     np.testing.assert_allclose(second.mean, first.mean, rtol=1e-5, atol=1e-6 * scale)
     np.testing.assert_allclose(second.eigenvalues, first.eigenvalues, rtol=1e-5, atol=1e-5 * first.eigenvalues.max())
     forms = [gaussians.factor.transpose(0, 2, 1) @ gaussians.factor for gaussians in (first, second)]  # sign-free
     np.testing.assert_allclose(forms[1], forms[0], atol=1e-5 * np.abs(forms[0]).max())
-    np.testing.assert_allclose(record(two)["good_scores"], record(one)["good_scores"], rtol=1e-4)
-    assert figures(two) == pytest.approx(figures(one), rel=1e-4)
+
+
+def fitted(method, folder, *, ranks, **options):
+    chosen = {"backbone": "resnet18", "pre_ckpt_path": "random", "resize": 64, "crop": "none", **options}
+    found = methods.get(method)
+    config = found.options(device_target="CPU", **chosen)
+    photographs = samples(sorted((folder / "gear" / "train" / "good").iterdir()))
+    return found.fitted(config, photographs, job=Job(ranks=ranks), backbone=found.backbone(config))
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_padim_has_the_same_gaussians_of_many_photographs(five, monkeypatch, size):
+    """Of so many that they are not kept one by one; by threads."""
+    one = fitted("padim", five, ranks=ALONE, embedding_dim=3)
+    several = played(monkeypatch, size, lambda ranks: fitted("padim", five, ranks=ranks, embedding_dim=3))
+    assert not one.gaussians.low_rank
+    same_gaussians(one.gaussians, several[0].gaussians)
+    np.testing.assert_allclose(several[0].calibration.scores, one.calibration.scores, rtol=1e-4)
+
+
+def test_patchcore_says_where_the_coreset_is_an_approximation(five, monkeypatch):
+    options = {"coreset_ratio": 0.05, "gather_limit": 1e-6}
+    first, second = played(monkeypatch, 2, lambda ranks: fitted("patchcore", five, ranks=ranks, **options))
+    assert len(first.bank.vectors) == int(0.05 * 5 * 8 * 8) and "approximation" in first.remark
+    np.testing.assert_array_equal(first.bank.vectors, second.bank.vectors)
 
 
 def test_a_process_that_dies_ends_the_others_and_they_name_it(five, tmp_path):
