@@ -11,7 +11,7 @@ source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/launch.sh"
 
 # What would not work there: it needs the tests, or another method.
 LEFT_OUT=(scripts/bundle.sh scripts/bundle.md scripts/bundle_CN.md scripts/run_tests.sh scripts/run_torture.sh
-    benchmarks/flow_step.py benchmarks/accuracy.py benchmarks/run.sh benchmarks/peers)
+    scripts/run_fuzz.sh benchmarks/flow_step.py benchmarks/accuracy.py benchmarks/run.sh benchmarks/peers)
 # The pages that go with it; of the others, links to them become plain words.
 PAGES=(commands data devices export glossary licences line manual_CN networks reliability report scripts thresholds troubleshooting)
 

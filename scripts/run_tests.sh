@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: bash scripts/run_tests.sh [--fast] [pytest arguments]
 #
-# Makes the environment if need be and runs every check: ruff (lint and format), mypy, shellcheck, pytest.
+# Makes the environment if need be and runs every check: ruff (lint and format), mypy, bandit, shellcheck, pytest.
 # --fast leaves out what takes long: the commands from end to end, several processes, the C++ program.
 # The C++ program and a browser are Debian packages: root installs them if they are missing, else their tests are left out.
 # MindSpore Lite is fetched once (scripts/fetch_lite.sh); without a network its tests are left out.
@@ -64,6 +64,7 @@ cd "$ROOT"
 "$VENV/bin/shellcheck" -x scripts/*.sh benchmarks/*.sh ascend310_infer/*.sh .ci/run &
 shellcheck=$! # it takes longer than mypy, beside which it runs
 "$VENV/bin/mypy"
+"$VENV/bin/bandit" -q -c pyproject.toml -r anomaly benchmarks fastflow padim patchcore pretrained scripts
 wait "$shellcheck"
 set_variable OMP_NUM_THREADS 1 # two processes at once; more threads than cores take longer
 "$PYTHON" -m pytest -n 2 --dist loadgroup -rs "${chosen[@]}" "$@"

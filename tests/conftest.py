@@ -37,6 +37,7 @@ SLOW = (
     "docs/test_report_guide",
     "docs/test_service_page",
     "engines/",
+    "fuzz/",
     "launch/",
     "library/",
     "line/test_all_detectors",
@@ -144,23 +145,6 @@ def resnet18_ckpt(resnet18_pth) -> Path:
     """A ResNet18 of random weights and random BatchNorm statistics, as a checkpoint."""
     target = resnet18_pth.with_suffix(".ckpt")
     assert weights.convert(resnet18_pth, target) == "resnet18"
-    return target
-
-
-@pytest.fixture(scope="session")
-def wide_pth(tmp_path_factory) -> Path:
-    import torch
-    import torch_resnet
-
-    path = tmp_path_factory.mktemp("weights") / "wide.pth"
-    torch.save(torch_resnet.seeded("wide_resnet50", 1).state_dict(), path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def wide_ckpt(wide_pth) -> Path:
-    target = wide_pth.with_suffix(".ckpt")
-    assert weights.convert(wide_pth, target) == "wide_resnet50"
     return target
 
 

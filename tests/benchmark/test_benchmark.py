@@ -249,8 +249,9 @@ def without_seconds(output: Path) -> list:
 
 def test_a_killed_run_goes_on_to_the_same_tables(parts, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(real(parts, whole), check=True, stdout=subprocess.DEVNULL)
-    driver = subprocess.Popen(real(parts, killed), stdout=subprocess.DEVNULL)
+    quick = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "tools" / "one_scale")}
+    subprocess.run(real(parts, whole), check=True, stdout=subprocess.DEVNULL, env=quick)
+    driver = subprocess.Popen(real(parts, killed), stdout=subprocess.DEVNULL, env=quick)
 
     def all_of(name: str) -> list:
         return sorted(killed.glob(f"*/train_*/{name}"))
@@ -260,7 +261,7 @@ def test_a_killed_run_goes_on_to_the_same_tables(parts, tmp_path):
     driver.wait()
     done = {path: path.with_name("train.log").stat().st_mtime_ns for path in all_of("done.json")}
     assert 0 < len(done) < 6
-    after = subprocess.run(real(parts, killed), check=True, capture_output=True, text=True)
+    after = subprocess.run(real(parts, killed), check=True, capture_output=True, text=True, env=quick)
     assert after.stdout.count("done before") == len(done)
     assert {path: path.with_name("train.log").stat().st_mtime_ns for path in done} == done
     assert without_seconds(killed) == without_seconds(whole)

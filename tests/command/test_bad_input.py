@@ -142,8 +142,17 @@ def test_a_missing_checkpoint(toy, tmp_path):
     assert no_state(tmp_path)
 
 
-def test_a_checkpoint_of_the_other_backbone(toy, tmp_path, wide_ckpt):
-    refused(train(toy, tmp_path / "out", *GEAR, options=weights(wide_ckpt)), 1, wide_ckpt, "wide_resnet50")
+def test_a_checkpoint_of_the_other_backbone(toy, tmp_path):
+    import torch
+    import torch_resnet
+
+    torch.save(torch_resnet.seeded("resnet34", 1).state_dict(), tmp_path / "other.pth")
+    refused(
+        train(toy, tmp_path / "out", *GEAR, options=weights(tmp_path / "other.pth")),
+        1,
+        tmp_path / "other.pth",
+        "resnet34",
+    )
     assert no_state(tmp_path)
 
 

@@ -16,7 +16,10 @@ from anomaly.deploy import description, export
 from anomaly.engines import choice, open_vino
 from anomaly.run.errors import DataError
 
-pytestmark = pytest.mark.skipif(not choice.has_bfloat16(), reason="this processor has no bfloat16")
+pytestmark = [
+    pytest.mark.skipif(not choice.has_bfloat16(), reason="this processor has no bfloat16"),
+    pytest.mark.usefixtures("one_scale"),
+]
 OPTIONS = {"backbone": "resnet18", "resize": 64, "crop": None, "device_target": "CPU"}
 
 

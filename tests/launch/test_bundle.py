@@ -14,7 +14,7 @@ METHODS = ("patchcore", "padim", "fastflow")
 OPTIONS = ("--backbone", "resnet18", "--resize", "64", "--crop", "none", "--embedding_dim", "20")
 ONLY_IN_THE_PROJECT = {
     *("scripts/bundle.sh", "scripts/bundle.md", "scripts/bundle_CN.md", "scripts/run_tests.sh"),
-    "scripts/run_torture.sh",
+    *("scripts/run_torture.sh", "scripts/run_fuzz.sh"),
     *("benchmarks/accuracy.py", "benchmarks/flow_step.py", "benchmarks/run.sh"),
     *(str(path.relative_to(ROOT)) for path in (ROOT / "benchmarks" / "peers").iterdir() if path.is_file()),
     *("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Dockerfile", "mkdocs.yml"),

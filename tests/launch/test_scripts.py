@@ -8,7 +8,7 @@ def test_there_are_scripts():
     kinds = ("run_standalone_train", "run_distribute_train", "run_eval", "run_all_mvtec")
     per_device = {f"{kind}_{device}.sh" for kind in kinds for device in ("ascend", "gpu", "cpu")}
     others = {"quickstart.sh", "run_tests.sh", "doctor.sh", "run_all_mvtec.sh", "run_all_mvtec_onnx.sh"}
-    others |= {"run_torture.sh", "run_infer_cpp.sh", "run_infer_310.sh", "bundle.sh", "compare.sh"}
+    others |= {"run_torture.sh", "run_fuzz.sh", "run_infer_cpp.sh", "run_infer_310.sh", "bundle.sh", "compare.sh"}
     others |= {"fetch_lite.sh", "convert_lite.sh"}
     assert per_device | others <= set(SCRIPTS)
 

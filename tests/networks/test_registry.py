@@ -25,6 +25,7 @@ from anomaly.run.errors import DataError, UsageError
 NAMES = registry.names()
 CONVOLUTIONAL = [record.name for record in registry.RECORDS if not isinstance(record, registry.TransformerRecord)]
 SIZE = (64, 80)
+SECOND = ("resnet34", "wide_resnet101", "resnext101_32x8d")  # of a family; their graphs are compared
 ODD = (67, 101)  # DenseNet leaves out an odd last row or column, the others do not
 
 
@@ -54,6 +55,7 @@ def reference(net, images) -> tuple:
     return (torch_resnet if isinstance(net, torch_resnet.ResNet) else torch_efficientnet).features(net, images)
 
 
+@pytest.mark.parametrize("saved", [name for name in CONVOLUTIONAL if name not in SECOND], indirect=True)
 def test_its_layers_are_those_of_pytorch(saved):
     name, net, path = saved
     record, images = registry.get(name), picture(*SIZE)[None]
@@ -130,7 +132,7 @@ def test_densenets_names_are_the_old_and_the_new_of_torchvision_and_its_sides_ma
     assert all(alike(mine.asnumpy(), other.numpy()) for mine, other in zip(found, wanted))
 
 
-@pytest.mark.parametrize("name", ["resnext101_32x8d", "densenet201"])
+@pytest.mark.parametrize("name", ["wide_resnet50", "densenet201"])
 def test_random_features_of_large_networks_tell_images_apart(name):
     net = weights.load_backbone(name, registry.get(name).layers, source="random", seed=1).net((64, 64))
     for layer in net(Tensor(np.stack([picture(64, 64, seed=i) for i in range(2)]))):
@@ -160,9 +162,8 @@ def test_a_network_without_a_preset_takes_the_defaults_of_the_method(method):
     assert found.options(backbone="resnet34") == found.config(backbone="resnet34")
 
 
-@pytest.mark.parametrize(("method", "name"), [("patchcore", "resnet34"), ("padim", "densenet201")])
-def test_a_network_without_a_preset_is_trained(method, name, toy, tmp_path):
-    base = ("--dataset_path", toy, "--category", "gear", "--output_dir", tmp_path, "--backbone", name)
-    result = run(command("train", method), *base, "--resize", "64", "--crop", "none", *RANDOM, *CPU)
+def test_a_network_without_a_preset_is_trained(toy, tmp_path):
+    base = ("--dataset_path", toy, "--category", "gear", "--output_dir", tmp_path, "--backbone", "resnet34")
+    result = run(command("train", "padim"), *base, "--resize", "64", "--crop", "none", *RANDOM, *CPU)
     assert result.code == 0, result.err
-    assert name in result.out
+    assert "resnet34" in result.out

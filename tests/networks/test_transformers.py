@@ -144,7 +144,7 @@ def test_positions_are_resampled_as_timm_does_it(side, grid):
         assert np.abs(found - positions).max() < 1e-6
 
 
-@pytest.mark.parametrize("name", ["dinov2_vits14", "deit_base_distilled_384", CAIT])
+@pytest.mark.parametrize("name", ["deit_base_distilled_384", CAIT])
 def test_random_features_tell_images_apart(name, small_cait):
     record, size = registry.get(name), SIZES.get(name, SIZE)
     net = weights.load_backbone(name, record.layers, source="random", seed=1).net(size)
@@ -204,8 +204,7 @@ def test_weights_without_a_known_checksum_are_not_fetched_but_told_where_they_ar
             command.main([name])
 
 
-@pytest.mark.parametrize("method", methods.names())
-@pytest.mark.parametrize("name", [DINO, CAIT])
+@pytest.mark.parametrize(("name", "method"), [(DINO, "patchcore"), (DINO, "padim"), (CAIT, "fastflow")])
 def test_methods_train_load_and_export_with_the_same_scores(method, name, toy, tmp_path, small_cait, small_dino):
     size = SIZES.get(name, SIZE)
     options = {"backbone": name, "resize": size, "crop": None, "pre_ckpt_path": "random"}

@@ -46,15 +46,6 @@ def test_resnet18_computes_what_pytorch_computes(resnet18_ckpt, torch_resnet18, 
     assert not loaded.is_random
 
 
-def test_wide_resnet50_computes_what_pytorch_computes(wide_ckpt):
-    images = picture(64, 64)[None]
-    loaded = weights.load_backbone("wide_resnet50", LAYERS, source=str(wide_ckpt), seed=0)
-    wanted = torch_resnet.features(torch_resnet.seeded("wide_resnet50", 1), images)
-    found = loaded.net(images.shape[1:3])(Tensor(images))
-    assert len(found) == 3
-    assert all(close(a, b) for a, b in zip(found, wanted))
-
-
 def test_only_the_layers_asked_for_come_out(resnet18_ckpt, torch_resnet18):
     images = picture(64, 64)[None]
     _, layer2, layer3 = torch_resnet.features(torch_resnet18, images)
@@ -237,9 +228,8 @@ def test_random_weights_follow_from_the_seed():
     assert not np.allclose(first.net((64, 64))(image)[0].asnumpy(), other.net((64, 64))(image)[0].asnumpy())
 
 
-@pytest.mark.parametrize("name", ["resnet18", "wide_resnet50"])
-def test_random_features_tell_images_apart(name):
-    net = weights.load_backbone(name, LAYERS, source="random", seed=1).net((64, 64))
+def test_random_features_tell_images_apart():
+    net = weights.load_backbone("resnet18", LAYERS, source="random", seed=1).net((64, 64))
     for layer in net(Tensor(np.stack([picture(64, 64, seed=i) for i in range(2)]))):
         values = layer.asnumpy()
         assert np.isfinite(values).all()
