@@ -23,7 +23,7 @@ ensure_venv requirements-dev.txt
 build() {
     local sources="$ROOT/ascend310_infer" packages=(opencv4 libjpeg libdeflate)
     local parts=(files image_io jpeg model_info nearest png proof regions roi sha256 shrink tiles view)
-    local settings=(-std=c++17 -g -O1 -ffp-contract=off -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined)
+    local settings=(-std=c++17 -g -O1 -ffp-contract=off "-fsanitize=fuzzer,address,undefined" -fno-sanitize-recover=undefined)
     parts=("${parts[@]/#/$sources/}")
     # shellcheck disable=SC2046
     clang++ "${settings[@]}" -I "$sources" $(pkg-config --cflags "${packages[@]}") "$ROOT/tests/fuzz/cpp/readers.cc" \

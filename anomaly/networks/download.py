@@ -51,7 +51,7 @@ def _receive(url: str, file: BinaryIO, *, timeout: float, report: Callable) -> N
     done = os.fstat(file.fileno()).st_size
     request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
     try:
-        answer = urllib.request.urlopen(request, timeout=timeout)  # nosec B310: addresses of the registry alone
+        answer = urllib.request.urlopen(request, timeout=timeout)  # nosec B310
     except urllib.error.HTTPError as error:
         if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
