@@ -1,63 +1,31 @@
 """The service, over real connections: answers, refusals, limits, the token, figures, and the page."""
 
 import base64
-import http.client
-import json
 import re
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import tiny_model
+from served import BAD, GOOD, served
+from shell import until
 from tiny_model import photograph
 
 import anomaly
 from anomaly.data.images import encode
 from anomaly.data.tiles import Tiles
 from anomaly.line import room as rooms
-from anomaly.line import service, serving
-from anomaly.line.room import Room
+from anomaly.line import serving
 from anomaly.line.uploads import Limits
 from anomaly.show import maps
 
-GOOD, BAD = (encode(photograph(1, defect=defect, side=100), ".png") for defect in (False, True))
 FORM = "multipart/form-data; boundary=x"
-
-
-@contextmanager
-def served(detectors, *, token="", limits=None, local=True):
-    """`ask` it, and look into its `room`."""
-    told = []
-    limits = limits or Limits(megabytes=1, seconds=5, waiting=16)
-    room = Room(detectors, limits=limits, batch_size=4, window=100, tell=told.append)
-    listening = serving.bound("127.0.0.1", 0)
-    made = service.app(room, token=token)
-    server = serving.server(made, local=local, seconds=limits.seconds, answered=room.counts.answered)
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    port = listening.getsockname()[1]
-
-    def ask(path="/predict", body=None, *, method=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        connection.request(method or ("GET" if body is None else "POST"), path, body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
-        connection.close()
-        is_json = "json" in answer.headers.get("content-type", "")
-        return answer.status, json.loads(content) if is_json else content, answer.headers
-
-    try:
-        yield SimpleNamespace(ask=ask, room=room, port=port, told=told, server=server)
-    finally:
-        server.should_exit = True
-        thread.join(30)
 
 
 @pytest.fixture(scope="module")
@@ -330,3 +298,17 @@ def test_heat_of_a_large_photograph_is_small_and_its_worst_place_stays(detector,
     assert found.shape == (700, 466, 4)
     row, column = np.unravel_index(found[..., 3].argmax(), found.shape[:2])
     assert 490 <= row <= 525 and 225 <= column <= 255 and found[100, 100, 3] == 0
+
+
+def test_a_flood_of_connections_passes(detector, monkeypatch):
+    """More than are taken: those beyond are told so or let go, and afterwards it answers as before."""
+    monkeypatch.setattr(serving, "CONNECTIONS", 20)
+    with served({"part": detector}, limits=Limits(seconds=0.5)) as made:
+        flood = []
+        for _ in range(60):
+            flood.append(socket.create_connection(("127.0.0.1", made.port), timeout=5))
+        assert made.ask(body=GOOD)[0] == 503
+        until(lambda: made.ask(body=GOOD)[0] == 200, seconds=10)
+        assert {each.recv(100)[:12] for each in flood} <= {b"", b"HTTP/1.1 503"}
+        for each in flood:
+            each.close()
