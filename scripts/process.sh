@@ -4,6 +4,7 @@
 
 RUN=()         # what goes before COMMAND when it is run, and is not a part of it
 SIGNALS=(HUP INT TERM)
+PATIENCE=60    # seconds for a command to end whose launcher was killed
 STOP_SIGNAL="" # what ends COMMAND; empty: the signal that came
 
 # prepare TARGET PROCESSES [FOLDER FOR PATH]: sets the environment up; CHANGED are the variables that this changed.
@@ -62,14 +63,36 @@ pass_on() {
     kill -s "${STOP_SIGNAL:-$1}" -- "-$pid" 2>/dev/null || true
 }
 
+# outlive: for `supervise`, which says the process group of its command into a pipe, and at the end "over". Where it is
+# killed, the pipe ends, and so does the command, which may have something to save.
+outlive() {
+    local group left
+    trap '' "${SIGNALS[@]}"
+    read -r group || return 0
+    ! read -r || return 0
+    kill -s "${STOP_SIGNAL:-TERM}" -- "-$group" 2>/dev/null || return 0
+    for ((left = PATIENCE * 5; left > 0; left--)); do
+        kill -0 -- "-$group" 2>/dev/null || return 0
+        sleep 0.2
+    done
+    kill -s KILL -- "-$group" 2>/dev/null || true
+}
+
 # supervise COMMAND...: returns the command's exit code. A signal to this script goes on to the command, which is
 # waited for, since it may have something to save.
 supervise() {
-    local code=0 caught=0 pid signal
+    local code=0 caught=0 pid signal alive heir
     set -m # in a process group of its own the command gets each signal once, from here
-    "$@" </dev/null &
+    coproc HEIR { outlive 2>/dev/null; }
+    alive="${HEIR[1]}" heir="$HEIR_PID"
+    (
+        exec {alive}>&-
+        "$@"
+    ) </dev/null &
     pid=$!
     set +m
+    trap : PIPE
+    echo "$pid" >&"$alive"
     for signal in "${SIGNALS[@]}"; do
         # shellcheck disable=SC2064 # this signal, not the one that is last
         trap "pass_on $signal" "$signal"
@@ -78,7 +101,10 @@ supervise() {
     while [[ "$caught" -ne 0 ]] && kill -0 "$pid" 2>/dev/null; do
         wait "$pid" || true
     done
-    trap - "${SIGNALS[@]}"
+    echo over >&"$alive"
+    exec {alive}>&-
+    wait "$heir" || true
+    trap - "${SIGNALS[@]}" PIPE
     return $((caught ? caught : code))
 }
 

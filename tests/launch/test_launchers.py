@@ -499,6 +499,25 @@ def test_a_signal_ends_the_program_which_may_still_save(place, name, number, cod
     assert out.count("stopping") == 1 and f"stopping at {expected}\nsaved\n" in out
 
 
+@pytest.mark.parametrize("more", [[], ["--background"]])
+@pytest.mark.parametrize("name", [CPU_TRAIN, CPU_DISTRIBUTE])
+def test_a_launcher_that_is_killed_leaves_no_program_running(place, name, more):
+    with subprocess.Popen(
+        command(name, *arguments(name), *more, "--", "--output_dir", "my out"),
+        cwd=place,
+        env=environment(PYTHON=fake(place), SECONDS_TO_RUN=60),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        pid = int(process.stdout.readline().removeprefix("pid: ")) if more else process.pid
+        log = place / "my out" / "train_big gear" / "train.log"
+        until(lambda: contains(log, "a warning"))
+        os.kill(pid, signal.SIGKILL)
+        expected = "INT" if name == CPU_DISTRIBUTE else "TERM"
+        until(lambda: contains(log, f"stopping at {expected}\nsaved\n"))
+
+
 def test_all_categories_are_the_process_of_the_script(place):
     with subprocess.Popen(
         command(ALL[-1], *arguments(ALL[-1])),
