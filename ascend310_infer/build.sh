@@ -8,7 +8,7 @@
 # On Debian it also needs: apt install g++ cmake make libopencv-dev nlohmann-json3-dev
 set -euo pipefail
 
-HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+HERE="$(cd "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)"
 BUILD="${BUILD_DIR:-$HERE/build}"
 
 usage() {

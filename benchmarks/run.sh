@@ -15,7 +15,7 @@
 set -euo pipefail
 chosen="${PYTHON:-}"
 # shellcheck source=scripts/lib.sh
-source "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
+source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/../scripts/lib.sh"
 want_help "$@"
 
 if [[ -z "$chosen" ]]; then
