@@ -78,7 +78,7 @@ class Board:
         self.drawn, self.last = 0, 0.0
         for job in jobs:
             if (job.status == BEFORE or job.again) and not self._fits():
-                print(describe(job, time.time()), file=self.stream, flush=True)
+                print(describe(job, time.monotonic()), file=self.stream, flush=True)
 
     def _size(self):
         try:
@@ -94,7 +94,7 @@ class Board:
         if self._fits():
             self._draw()
             return
-        self.drawn, now = 0, time.time()
+        self.drawn, now = 0, time.monotonic()
         more = "" if job.status == RUNNING else f"   ({summary(self.jobs, self.workers, now)})"
         print(f"{describe(job, now)}{more}", file=self.stream, flush=True)
 
@@ -103,7 +103,7 @@ class Board:
             self._draw()
 
     def _draw(self):
-        now, width = time.time(), self._size().columns - 1
+        now, width = time.monotonic(), self._size().columns - 1
         lines = [describe(job, now, live=True) for job in self.jobs] + [summary(self.jobs, self.workers, now)]
         up = f"\x1b[{self.drawn}F" if self.drawn else ""
         self.stream.write(up + "".join(f"{fitted(line, width)}\x1b[K\n" for line in lines))

@@ -8,13 +8,11 @@ training that was interrupted; with other options a category is run again. It en
 """
 
 import argparse
-import fcntl
 import os
 import signal
 import sys
 import time
 from collections import deque
-from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -28,6 +26,7 @@ from anomaly.run.device import TARGETS, best
 from anomaly.run.errors import DataError, UsageError, guarded
 from anomaly.run.files import SOURCE, require_writable
 from anomaly.run.flags import Parser
+from anomaly.run.lock import locked
 from benchmarks import flags, processes, tables
 from benchmarks.board import Board
 from benchmarks.jobs import FAILED, METHODS, ONNX, TRAIN, WAITING, Job, Settings, plan
@@ -103,21 +102,6 @@ def default_output(task: str, target: str) -> Path:
     return found[-1].parent if task == ONNX and found else own
 
 
-@contextmanager
-def locked(folder: Path):
-    """Two of them in one folder would spoil each other's results. The system frees the lock with the process."""
-    require_writable(folder)
-    file = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"{folder}: another benchmark works there; wait, or use another --output_dir") from None
-        yield
-    finally:
-        os.close(file)
-
-
 def close(job: Job, child: processes.Child, code: int):
     if code:
         job.fail(child.reason())
@@ -129,7 +113,7 @@ def close(job: Job, child: processes.Child, code: int):
 
 
 def work(settings: Settings, jobs: list, devices: list, board: Board):
-    """One process a device, until nothing is left. All in this thread: see `die_with`."""
+    """One process a device, until nothing is left. All in this thread: see `dies_with_this`."""
     environment = processes.environment(settings.target, len(devices))
     waiting, running = deque(job for job in jobs if job.status == WAITING), {}
     try:
@@ -156,6 +140,7 @@ def work(settings: Settings, jobs: list, devices: list, board: Board):
 def main(argv=None):
     args, common = parse(sys.argv[1:] if argv is None else list(argv))
     settings, methods = make_settings(args, common)
+    require_writable(settings.output)
     with locked(settings.output), processes.ended_by_signals():
         jobs = plan(settings, methods, tables.order())
         board = Board(jobs, len(args.device_ids))

@@ -52,7 +52,7 @@ class Job:
     status: str = WAITING
     again: bool = False  # was done, but other options, photographs or lost files ask for more
     device: Optional[int] = None
-    started: float = 0.0
+    started: float = 0.0  # by a clock that nobody sets
     resumed: bool = False  # a run that was interrupted is gone on with
     earlier: float = 0.0  # seconds that it had taken
     stamp: tuple = ()  # of the results that were there before
@@ -90,12 +90,12 @@ class Job:
         self.resumed = bool(before) and before["options"] == self.options
         if self.resumed and self.log.is_file():
             self.earlier = before["seconds"] + max(0.0, self.log.stat().st_mtime - before["started"])
-        self.status, self.device, self.started = RUNNING, device, time.time()
+        self.status, self.device, self.started = RUNNING, device, time.monotonic()
         self.stamp = changed(self.results)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.marker.unlink(missing_ok=True)
         if self.resumable:
-            write_json(self.begun, {"options": self.options, "seconds": self.earlier, "started": self.started})
+            write_json(self.begun, {"options": self.options, "seconds": self.earlier, "started": time.time()})
         more = ["--resume"] if self.resumed else []
         return [[*command, "--device_id", str(device), *more] for command in self.commands]
 
@@ -109,13 +109,13 @@ class Job:
             raise DataError(f"wrote no {self.results}")
         figures = read_json(self.results)
         self.figures = {key: value for key, value in figures.items() if key != "images"}
-        self.seconds = self.earlier + time.time() - self.started
+        self.seconds = self.earlier + time.monotonic() - self.started
         self.status = DONE
         write_json(self.marker, {"options": self.options, "seconds": self.seconds, "results": self.figures})
 
     def fail(self, reason: str):
         self.status, self.reason = FAILED, reason
-        self.seconds = time.time() - self.started
+        self.seconds = time.monotonic() - self.started
         if self.resumed:  # it may be that it cannot be gone on with; the next time it is begun anew
             self.begun.unlink(missing_ok=True)
 

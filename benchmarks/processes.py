@@ -1,6 +1,5 @@
 """Runs commands one after the other into a log; they end with the process that began them, however that ends."""
 
-import ctypes
 import importlib.metadata
 import os
 import platform
@@ -8,28 +7,17 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Optional
 
 from anomaly.deploy.description import PACKAGES
+from anomaly.run.child import dies_with_this
 
 PATIENCE = 20.0  # seconds in which an ended training may save its state
 TAIL = 8192  # bytes
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f\x7f-\x9f]")
-PR_SET_PDEATHSIG = 1
-# Loaded before any fork: between a fork and an exec as little as possible is to happen.
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def die_with(parent: int):
-    """In the child: the system kills it when the thread that began it ends, so begin children in the main thread."""
-    if LIBC is not None:
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before the call
-            os._exit(1)
 
 
 class Child:
@@ -45,7 +33,6 @@ class Child:
 
     def _next(self):
         # A session of its own: Ctrl-C on the terminal reaches the parent alone, which then ends it once.
-        parent = os.getpid()
         with open(self.log, "ab") as output:
             self.process = subprocess.Popen(
                 self.commands.pop(0),
@@ -55,7 +42,7 @@ class Child:
                 cwd=self.log.parent,  # MindSpore leaves folders of its own where it runs
                 env=self.environment,
                 start_new_session=True,
-                preexec_fn=lambda: die_with(parent),
+                preexec_fn=dies_with_this(),
             )
 
     def poll(self) -> Optional[int]:

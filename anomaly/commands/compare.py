@@ -24,6 +24,7 @@ from anomaly.run import device
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import HOME, require_writable
 from anomaly.run.flags import Parser, add_flags, given
+from anomaly.run.lock import locked
 from anomaly.run.options import TRAIN, Options, names
 from anomaly.run.progress import TimeLeft
 
@@ -48,6 +49,17 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     compare_pages.require_place(asked.output)
     require_writable(asked.output)
     device.end_in_order()
+    with locked(asked.output):
+        found = compared(asked, source, categories=categories, pairs=pairs)
+    failed = [row for rows in found.values() for row in rows if row.reason]
+    if failed:
+        listed = ", ".join(f"{row.method} with {row.backbone} ({row.category})" for row in failed)
+        raise DataError(f"failed: {listed}")
+    return 0
+
+
+def compared(asked: Asked, source: Source, *, categories: list, pairs: list) -> dict:
+    """Category -> the row of each run."""
     found: dict[str, list] = {}
     left = TimeLeft(len(categories) * len(pairs))
     for category in categories:
@@ -57,11 +69,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             found[category].append(compare_runs.row(run, photographs, place=left.next("run")))
     print(compare_pages.write(found, asked.output), end="")
     print(f"report: {compare_overview.write(found, asked.output)}")
-    failed = [row for rows in found.values() for row in rows if row.reason]
-    if failed:
-        listed = ", ".join(f"{row.method} with {row.backbone} ({row.category})" for row in failed)
-        raise DataError(f"failed: {listed}")
-    return 0
+    return found
 
 
 def require_some(source: Source, categories: list) -> None:

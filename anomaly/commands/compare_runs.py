@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from anomaly.config import Config
 from anomaly.data import sources
 from anomaly.data.sources import Source
 from anomaly.deploy import state
+from anomaly.run.child import dies_with_this
 from anomaly.run.errors import DataError
 from anomaly.run.files import SOURCE, read_json, sha256, write_json, write_text
 from anomaly.run.options import to_values
@@ -170,7 +172,7 @@ def trained(run: Run) -> Row:
     config = run.results / f"{run.category}.yaml"
     write_text(config, as_yaml(run))
     command = [sys.executable, "-m", "anomaly", "train", run.method, "--config", str(config)]
-    began = time.time()
+    began, start = time.time(), time.monotonic()
     code, peak = called(command, run.log)
     if code:
         return run.failed(why(run.log, code))
@@ -187,11 +189,17 @@ def trained(run: Run) -> Row:
         anomalous=verdicts["anomalous"],
         false_alarms=verdicts["false_alarms"] if decided else None,
         good=verdicts["good"],
-        training_seconds=(run.folder / state.RECORD).stat().st_mtime - began,
+        training_seconds=training_seconds(run.folder / state.RECORD, began, most=time.monotonic() - start),
         seconds_per_image=results["seconds_per_image"] if results["test_images"] else None,
         peak_memory=peak,
         state_size=sum(path.stat().st_size for path in files if path.is_file()),
     )
+
+
+def training_seconds(record: Path, began: float, *, most: float) -> Optional[float]:
+    """By the system's clock; not known where that was set in between."""
+    found = record.stat().st_mtime - began
+    return found if 0 < found <= most else None
 
 
 def as_yaml(run: Run) -> str:
@@ -207,7 +215,12 @@ def called(command: list, log: Path) -> tuple:
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "wb") as file:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=environment
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            preexec_fn=dies_with_this(signal.SIGTERM),  # it may have something to save
         )
         try:
             _, status, usage = os.wait4(process.pid, 0)

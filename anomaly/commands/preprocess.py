@@ -15,6 +15,7 @@ from anomaly.deploy import description, exchange
 from anomaly.methods import Method
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import require_writable
+from anomaly.run.lock import locked
 from anomaly.run.options import PREPROCESS
 from anomaly.run.progress import Bars
 
@@ -47,5 +48,6 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
         place = sources.roots(source, name)[0]
         raise DataError(f"{place if sources.own_folders(source) else place / 'test'}: holds no image to test on")
     about = {"method": method.name, "category": name, "model": model.content if model else None}
-    exchange.write(data, transform, folder=folder, workers=config.workers, about=about, callback=Bars())
+    with locked(folder):
+        exchange.write(data, transform, folder=folder, workers=config.workers, about=about, callback=Bars())
     print(f"{len(data.test)} images of {transform.size}: {folder}")

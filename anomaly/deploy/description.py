@@ -19,7 +19,7 @@ from anomaly.engines.frozen import IMAGE
 from anomaly.measure.calibration import NONE, UNSCALED, Calibration, Choice, Scale, Scales, calibration_of, changed
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError, UsageError
-from anomaly.run.files import is_name, read_json, require_own, sha256
+from anomaly.run.files import is_name, read_json, sha256
 
 PLAIN_VERSION = 1  # where every picture shows the photograph, as every reader knows it
 FORMAT_VERSION = 2  # with tiles, proportions kept, or a region
@@ -28,6 +28,7 @@ INPUT = IMAGE
 OUTPUTS = ("map", "score", "normalised")
 DYNAMIC = "dynamic"
 PROOF = "proof"
+FORMER = "former"  # checksums of what a model has taken the place of
 COLOUR = "RGB"
 PACKAGES = ("mindspore", "numpy", "opencv-python-headless")
 
@@ -137,31 +138,21 @@ def beside(model: Path) -> Path:
     return Path(model).with_suffix(".json")
 
 
-def write(model: Path, about: dict) -> None:
-    """Beside the model, with its checksum, and with those of the same in other formats."""
+def write(model: Path, about: dict, *, made: Optional[Path] = None) -> None:
+    """Beside the model, with its checksum, and with those of the same in other formats.
+
+    `made`: what is about to take the model's place. What lies there is not described any more, but known as ours.
+    """
     path, own = beside(model), model.suffix[1:]
     files = [model.with_suffix(suffix) for suffix in SUFFIXES.values()]
     sums = {file.suffix[1:]: sha256(file) for file in files if file.is_file()}
+    former = {FORMER: {own: sums[own]}} if made and own in sums else {}
+    sums[own] = sha256(made or model)
     if path.is_file() and not same_model(read_json(path), about):
         for suffix in sorted(sums.keys() - {own}):
             print(f"note: {model.stem}.{suffix} was exported otherwise; {path.name} no longer describes it", flush=True)
         sums = {own: sums[own]}
-    seal.write(path, {**about, "sha256": sums})
-
-
-def require_place(model: Path) -> None:
-    """Neither another program's model nor another .json is replaced."""
-    path = beside(model)
-    if path.name in ("state.json", "results.json"):
-        raise DataError(f"{model}: its description would replace {path.name}; choose another name")
-    known = read_json(path) if path.is_file() else None
-    ours = isinstance(known, dict) and {"format_version", "input", "sha256"} <= known.keys()
-    require_own(path, is_own=ours)
-    if known is None and (model.parent / "state.json").is_file() and model.stem.endswith(f"_{model.parent.name}"):
-        return  # where an export may have been cut off
-    sums: Any = known["sha256"] if isinstance(known, dict) and ours else {}
-    same = model.is_file() and sums.get(model.suffix[1:]) in (None, sha256(model))
-    require_own(model, is_own=ours and same)
+    seal.write(path, {**about, "sha256": sums, **former})
 
 
 def same_model(one: Any, other: dict) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Optional
 
 from anomaly.data.transform import Transform
-from anomaly.deploy import description, lite
+from anomaly.deploy import description, lite, placing
 from anomaly.deploy.cells import Judging
 from anomaly.deploy.description import OUTPUTS
 from anomaly.deploy.model_file import fits, size_of, write
@@ -29,16 +29,25 @@ def export(
     """`model`: a detector -> the whole of it as one Cell; `compact`: a detector -> the same in less space."""
     if detector.backbone.quantised and file_format != "ONNX":
         raise UsageError(f"{INT8} goes into ONNX alone: give --file_format ONNX, or train with --precision {FLOAT32}")
-    description.require_place(target)
     scale = detector.scales.image
-    cell = Judging(model(detector), scale)
-    if not fits(cell, file_format) and compact:
-        print(f"{size_of(cell) / 1e9:.2f} GB do not fit an {file_format} file: with the state in float16", flush=True)
-        cell = Judging(model(compact(detector)), scale)
-    target = write(cell, detector.transform.size, batch=batch, target=target, file_format=file_format, outputs=OUTPUTS)
-    description.write(target, description.describe(detector, category, batch=batch))
-    if file_format == "ONNX" and not detector.backbone.quantised:
-        lite.write(target)
+    with placing.held(target):
+        cell = Judging(model(detector), scale)
+        if not fits(cell, file_format) and compact:
+            size = f"{size_of(cell) / 1e9:.2f} GB"
+            print(f"{size} do not fit an {file_format} file: with the state in float16", flush=True)
+            cell = Judging(model(compact(detector)), scale)
+        about = description.describe(detector, category, batch=batch)
+        target = write(
+            cell,
+            detector.transform.size,
+            batch=batch,
+            target=target,
+            file_format=file_format,
+            outputs=OUTPUTS,
+            first=lambda final, made: description.write(final, about, made=made),
+        )
+        if file_format == "ONNX" and not detector.backbone.quantised:
+            lite.write(target)
     return target
 
 
@@ -46,15 +55,15 @@ def export_backbone(
     backbone: Backbone, transform: Transform, *, target: Path, file_format: str, batch: Optional[int]
 ) -> Path:
     """The features of photographs alone; the outputs have the names of the layers."""
-    description.require_place(target)
-    target = write(
-        Ended(backbone.net(transform.size)),
-        transform.size,
-        batch=batch,
-        target=target,
-        file_format=file_format,
-        outputs=backbone.layers,
-    )
     known = description.common(backbone, transform, batch=batch)
-    description.write(target, {**known, "part": "backbone", "outputs": {layer: {} for layer in backbone.layers}})
-    return target
+    about = {**known, "part": "backbone", "outputs": {layer: {} for layer in backbone.layers}}
+    with placing.held(target):
+        return write(
+            Ended(backbone.net(transform.size)),
+            transform.size,
+            batch=batch,
+            target=target,
+            file_format=file_format,
+            outputs=backbone.layers,
+            first=lambda final, made: description.write(final, about, made=made),
+        )

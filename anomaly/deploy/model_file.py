@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Optional, Union
 
@@ -40,8 +41,20 @@ def fits(cell: nn.Cell, file_format: str) -> bool:
     return file_format != "ONNX" or size_of(cell) <= LIMIT
 
 
-def write(cell: nn.Cell, size: tuple, *, batch: Optional[int], target: Path, file_format: str, outputs: tuple) -> Path:
-    """Exports a Cell that takes `batch` images (None: any number) of (height, width); returns where it lies."""
+def write(
+    cell: nn.Cell,
+    size: tuple,
+    *,
+    batch: Optional[int],
+    target: Path,
+    file_format: str,
+    outputs: tuple,
+    first: Callable[[Path, Path], None],
+) -> Path:
+    """Exports a Cell that takes `batch` images (None: any number) of (height, width); returns where it lies.
+
+    `first`: is called with that place and with the whole file that is about to be moved there.
+    """
     if file_format == "AIR" and mindspore.get_context("device_target") != "Ascend":
         raise UsageError("--file_format AIR: can be written on a machine with an Ascend 910 only")
     if not fits(cell, file_format):
@@ -54,16 +67,19 @@ def write(cell: nn.Cell, size: tuple, *, batch: Optional[int], target: Path, fil
             examples = {INPUT: np.zeros((batch or 1, *size, 3), np.uint8)}
             with replacing(target) as temporary:
                 onnx_file.write(cell, examples, outputs=outputs, target=temporary, dynamic=batch is None)
+                first(target, temporary)
             return target
         images = Tensor(shape=[batch, *size, 3], dtype=mindspore.uint8, init=None)
         if batch:
             images = Tensor(np.zeros((batch, *size, 3), np.uint8))
-        return _mindspore(cell, images, target, file_format)
+        return _mindspore(cell, images, target=target, file_format=file_format, first=first)
     except (RuntimeError, ValueError, TypeError) as error:
         raise DataError(f"{target}: could not be exported ({first_line(error)})") from error
 
 
-def _mindspore(cell: nn.Cell, images: Tensor, target: Path, file_format: str) -> Path:
+def _mindspore(
+    cell: nn.Cell, images: Tensor, *, target: Path, file_format: str, first: Callable[[Path, Path], None]
+) -> Path:
     """In a folder of its own first: one file, or a graph with a folder of variables, whose name is in the graph."""
     stem = re.sub(f"[^{PLAIN}]", "_", target.stem)
     with writing(target), plain_folder(target.parent) as (folder, plain):
@@ -75,6 +91,8 @@ def _mindspore(cell: nn.Cell, images: Tensor, target: Path, file_format: str) ->
                 part.chmod(0o644)
             name = path.name if path.is_dir() else target.stem + path.name.removeprefix(stem)
             final = target.parent / name
+            if path is made[-1]:
+                first(final, path)
             if final.is_dir():
                 shutil.rmtree(final)
             os.replace(path, final)

@@ -227,11 +227,15 @@ def json_of(path: Path) -> Any:
         return None
 
 
+HEADS = ('{\n  "format_version"', '{\n  "method"')  # with which records begin
+
+
 def require_place(folder: Path) -> None:
     """No record and no options of another program are replaced. A damaged state may be: train again, it says."""
     record = folder / RECORD
     found = json_of(record) if record.is_file() else None
-    require_own(record, is_own=record.is_file() and not (isinstance(found, dict) and not set(KEYS) & found.keys()))
+    ours = bool(set(KEYS) & found.keys()) if isinstance(found, dict) else begins(record, HEADS)
+    require_own(record, is_own=ours)
     config = folder / CONFIG
     require_own(config, is_own=config.is_file() and record.is_file())
 

@@ -146,13 +146,13 @@ def is_name(text: str) -> bool:
 
 
 def begins(path: Path, texts: tuple) -> bool:
-    """Whether a file begins as those do that this program writes; an empty one holds nothing to lose."""
+    """Whether a file begins as those do that this program writes, as far as it goes: an empty one loses nothing."""
     try:
         with open(path, "rb") as file:
             start = file.read(200)
     except OSError:
         return False
-    return not start or start.startswith(tuple(text.encode() for text in texts))
+    return any(start.startswith(text) or text.startswith(start) for text in map(str.encode, texts))
 
 
 def require_own(path: Path, *, is_own: bool) -> None:

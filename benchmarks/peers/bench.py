@@ -17,9 +17,9 @@ from typing import Any, Optional
 import anomaly
 from anomaly.deploy.description import PACKAGES
 from anomaly.run.errors import DataError, UsageError, guarded
-from anomaly.run.files import SOURCE, read_json, write_json, write_text
+from anomaly.run.files import SOURCE, read_json, require_writable, write_json, write_text
 from anomaly.run.flags import Parser
-from benchmarks.full import locked
+from anomaly.run.lock import locked
 from benchmarks.peers import environments, measured, photographs, report, weights
 from benchmarks.peers.plan import OURS, Chosen, Unit, choose
 from benchmarks.peers.systems import PEERS, TRAIN, Ours, Peer, Work
@@ -207,6 +207,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     drawn = {"drawn": [train, test]}
     settings = {"data": str(args.data.resolve()) if args.data else drawn, "category": args.category}
     settings |= {"epochs": args.epochs, "weights": str(args.weights.resolve()) if args.weights else "random"}
+    require_writable(output)
     with locked(output), ended_by_signals():
         book = Book(output / "results.json", json.loads(json.dumps(settings)))
         threads = len(os.sched_getaffinity(0))

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import die_with, tail
+from anomaly.run.child import dies_with_this
+from benchmarks.processes import tail
 
 PAUSE = 0.02  # seconds between two looks at the process
 SAMPLE = 0.5  # between two looks at the memory of several processes
@@ -52,7 +53,7 @@ def together(pid: int) -> int:
 
 def run(command: Sequence[Any], *, folder: Path, log: Path, environment: dict, limit: float) -> dict:
     """{seconds, memory}, or {limit}, or {failed}. Ended by anything else, it takes the process along."""
-    parent, peak = os.getpid(), 0
+    peak = 0
     with open(log, "wb") as output:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -63,7 +64,7 @@ def run(command: Sequence[Any], *, folder: Path, log: Path, environment: dict, l
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=lambda: die_with(parent),
+            preexec_fn=dies_with_this(),
         )
     next_look = start + SAMPLE
     try:

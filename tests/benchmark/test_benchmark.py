@@ -15,6 +15,7 @@ from commands import run
 from shell import ROOT, alive, until
 
 from anomaly.data import toydata
+from anomaly.run import lock
 from benchmarks import full, jobs
 
 # What is run
@@ -160,9 +161,9 @@ def test_a_signal_while_it_is_loading_is_no_traceback():
 
 def test_a_second_benchmark_in_the_same_folder_is_refused(bench):
     bench.output.mkdir()
-    with full.locked(bench.output):
+    with lock.locked(bench.output):
         done = bench("padim")
-    assert done.code == 1 and len(done.errors) == 1 and "another benchmark" in done.err
+    assert done.code == 1 and len(done.errors) == 1 and f"process {os.getpid()} is at work there" in done.err
     assert bench("padim").code == 0
 
 

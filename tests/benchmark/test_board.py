@@ -38,7 +38,7 @@ def test_on_a_terminal_the_lines_are_drawn_in_place_and_fit(tmp_path, monkeypatc
     monkeypatch.setattr(os, "get_terminal_size", lambda _: size)
     made, terminal = some_jobs(tmp_path), Terminal()
     shown = board.Board(made, 1, terminal)
-    made[0].status, made[0].device, made[0].started = jobs.RUNNING, 0, time.time()
+    made[0].status, made[0].device, made[0].started = jobs.RUNNING, 0, time.monotonic()
     made[0].folder.mkdir()
     made[0].log.write_text("first\n\x1b[1mbar 10%\rbar 50% of 深度深度深度深度深度深度深度\n")
     shown.changed(made[0])

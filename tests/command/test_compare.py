@@ -196,6 +196,15 @@ def made(generator: random.Random, number: int) -> Row:
     )
 
 
+def test_the_time_of_a_training_is_not_known_where_the_clock_was_set_in_between(tmp_path):
+    record = tmp_path / "state.json"
+    record.touch()
+    now = record.stat().st_mtime
+    assert compare_runs.training_seconds(record, now - 3, most=4) == pytest.approx(3)
+    assert compare_runs.training_seconds(record, now + 3600, most=4) is None
+    assert compare_runs.training_seconds(record, now - 3600, most=4) is None
+
+
 def naive(found: list) -> list:
     """The rule again, by removing one row after the other."""
     left = [row for row in found if not row.reason]

@@ -107,7 +107,7 @@ def export(output: Path, name: str):
     return run(command("export", "padim"), *base, "--file_name", output / "gear" / name, *CPU)
 
 
-@pytest.mark.parametrize("name", ["mine.onnx", "mine.json", "padim_gear.json"])
+@pytest.mark.parametrize("name", ["mine.onnx", "mine.json", "padim_gear.json", "padim_gear.onnx"])
 def test_an_export_replaces_no_model_of_another_program(output, name):
     mine = output / "gear" / name
     mine.write_text('{"mine": 1}')
@@ -137,14 +137,16 @@ def test_a_log_is_not_written_through_a_link_nor_over_a_diary(output, photograph
         assert run(command("eval", "padim"), *base).code == 0
 
 
-@pytest.mark.parametrize("name", ["state.json", "config.yaml"])
-def test_a_first_training_replaces_no_file_of_the_users(photographs, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "text"), [("state.json", '{"mine": 1}'), ("config.yaml", "mine"), ("state.json", "dear diary")]
+)
+def test_a_first_training_replaces_no_file_of_the_users(photographs, tmp_path, name, text):
     mine = tmp_path / "out" / "gear" / name
     mine.parent.mkdir(parents=True)
-    mine.write_text('{"mine": 1}')
+    mine.write_text(text)
     base = ("--dataset_path", photographs, "--category", "gear", "--output_dir", tmp_path / "out")
     refused(run(command("train", "padim"), *base, *METHODS["padim"], *RANDOM, *CPU), mine, "was not written by this")
-    assert mine.read_text() == '{"mine": 1}'
+    assert mine.read_text() == text
 
 
 def test_masks_of_a_data_set_are_not_replaced_by_those_of_a_prediction(output, photographs):

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import tiny_model
 from commands import CPU, RANDOM, run
 
 from anomaly.data.layouts import load_category
 from anomaly.data.loader import batches
-from anomaly.deploy import description, exported, model_file
+from anomaly.deploy import description, exported, model_file, placing
+from anomaly.run import files
 from anomaly.run.errors import DataError
 from padim import export, train
 
@@ -66,6 +68,20 @@ def test_a_file_of_the_user_is_not_replaced_by_an_export(tmp_path, name):
     (tmp_path / name).write_text("[1]" if name.endswith("json") else "a model of mine")
     before = (tmp_path / name).read_bytes()
     with pytest.raises(DataError, match="not written by this program"):
-        description.require_place(tmp_path / "own.onnx")
+        placing.require_place(tmp_path / "own.onnx")
     assert (tmp_path / name).read_bytes() == before
-    description.require_place(tmp_path / "new.onnx")
+    placing.require_place(tmp_path / "new.onnx")
+
+
+def test_what_an_export_that_was_killed_leaves_is_refused_and_replaced(tmp_path):
+    model, made = tiny_model.write(tmp_path / "own.onnx"), tmp_path / "new"
+    made.write_bytes(b"the new model")
+    description.write(model, {**files.read_json(description.beside(model)), "remark": "new"}, made=made)
+    placing.require_place(model)  # killed before the new one has taken the place
+    with pytest.raises(DataError, match="is not the model"):
+        exported.load(model)
+    made.rename(model)
+    placing.require_place(model)  # killed after it
+    model.write_bytes(b"a model of mine")
+    with pytest.raises(DataError, match="not written by this program"):
+        placing.require_place(model)
