@@ -11,6 +11,8 @@
 std::vector<unsigned char> ReadFile(const std::filesystem::path& path) {
   std::error_code failed;
   if (std::filesystem::is_directory(path, failed)) throw Error(path.string() + ": is a folder");
+  const bool there = std::filesystem::exists(path, failed);
+  if (there && !std::filesystem::is_regular_file(path, failed)) throw Error(path.string() + ": is no file");
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error(path.string() + ": cannot be read (" + std::strerror(errno) + ")");

@@ -84,12 +84,14 @@ std::vector<Input> FindInputs(const fs::path& input, const fs::path& output, boo
   if (fs::equivalent(one ? fs::absolute(input).parent_path() : input, output, no_output_yet)) {
     throw Error(output.string() + ": is also the folder of the input; choose another --output");
   }
+  if (one && !fs::is_regular_file(input)) throw Error(input.string() + ": is no file");
   if (one) return {{input, PhotographName(input.filename(), photographs)}};
   std::vector<Input> found;
   for (auto entry = fs::recursive_directory_iterator(input); entry != fs::end(entry); ++entry) {
-    if (entry->is_directory()) {
+    std::error_code no_such_thing;  // a link that leads to itself
+    if (entry->is_directory(no_such_thing)) {
       if (fs::equivalent(entry->path(), output, no_output_yet)) entry.disable_recursion_pending();
-    } else if (entry->is_regular_file() && IsWanted(entry->path(), photographs)) {
+    } else if (entry->is_regular_file(no_such_thing) && IsWanted(entry->path(), photographs)) {
       found.push_back({entry->path(), PhotographName(entry->path().lexically_relative(input), photographs)});
     }
   }

@@ -71,7 +71,10 @@ void InOrder(size_t count, int threads, const std::function<Rest(size_t)>& work)
     }
   };
   std::vector<std::thread> others;
-  for (int i = 1; i < threads; ++i) others.emplace_back(run);
+  try {
+    for (int i = 1; i < threads; ++i) others.emplace_back(run);
+  } catch (const std::exception&) {  // memory or threads are short: those that are there do the work
+  }
   run();
   for (std::thread& other : others) other.join();
   line.Finish();

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <new>
 #include <sstream>
+
+#include "said.h"
 
 Inference::Inference(const Args& args, const Settings& settings, const ModelInfo& info, Engine* engine)
     : args_(args),
@@ -26,7 +29,7 @@ int Inference::Run(const std::vector<Input>& inputs) {
     throw;
   }
   const std::string times = Times(whole.Milliseconds());
-  if (!args_.json) std::cout << times;
+  if (!args_.json) Say(times);
   results_.Finish(times);
   return code_;
 }
@@ -43,6 +46,10 @@ Rest Inference::Work(const std::vector<Input>& inputs, size_t first, size_t last
       places.push_back(i - first);
     } catch (const Error& error) {
       outcomes->back().error = error.what();
+    } catch (const std::bad_alloc&) {
+      outcomes->back().error = inputs[i].path.string() + ": needs more memory than there is";
+    } catch (const cv::Exception& error) {
+      outcomes->back().error = inputs[i].path.string() + ": " + error.what();
     }
   }
   std::vector<double> runs;
@@ -85,7 +92,7 @@ void Inference::WarmUp() {
 void Inference::Report(const Outcome& outcome) {
   if (outcome.error.empty()) return results_.Add(outcome.input, outcome.judgement);
   results_.AddError(outcome.input, outcome.error);
-  std::clog << "error: " << outcome.error << std::endl;
+  std::clog << "error: " << OneLine(outcome.error) << std::endl;
   code_ = 1;
 }
 

@@ -11,6 +11,7 @@
 #include "error.h"
 #include "inference.h"
 #include "opening.h"
+#include "said.h"
 
 namespace {
 
@@ -44,6 +45,14 @@ int Run(const Args& args) {
   return Inference(args, settings, info, engine.get()).Run(inputs);
 }
 
+int Ended(int argc, char** argv) {
+  const Args args = ParseArgs(argc, argv);
+  if (!args.output.empty() || args.help) OutliveReader();  // what is written does not depend on who reads
+  if (!args.help) return Run(args);
+  Say(kUsage);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -51,14 +60,14 @@ int main(int argc, char** argv) {
   // break such lines up, write to std::cerr.
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
   std::cerr.setstate(std::ios_base::badbit);
+  MendStreams();
   KeepMemory();
   try {
-    const Args args = ParseArgs(argc, argv);
-    if (!args.help) return Run(args);
-    std::cout << kUsage;
-    return 0;
+    const int code = Ended(argc, argv);
+    if (!Unsaid().empty()) throw Error("standard output: cannot be written: " + Unsaid());
+    return code;
   } catch (const UsageError& error) {
-    std::clog << "error: " << error.what() << " (--help shows the options)" << std::endl;
+    std::clog << "error: " << OneLine(error.what()) << " (--help shows the options)" << std::endl;
     return 2;
   } catch (const std::exception& error) {
     std::clog << "error: " << OneLine(error.what()) << std::endl;

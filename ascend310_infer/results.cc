@@ -11,6 +11,7 @@
 #include "overlay.h"
 #include "png.h"
 #include "regions.h"
+#include "said.h"
 
 namespace fs = std::filesystem;
 
@@ -31,11 +32,22 @@ std::string JsonText(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-// At once, for whoever waits for it at the other end of a pipe.
+// There is no point in going on where that is all that is wanted.
 void SayLine(const std::string& line) {
-  if (std::printf("%s\n", line.c_str()) < 0 || std::fflush(stdout) != 0) {
-    throw OutputError("standard output: cannot be written");
+  Say(line + "\n");
+  if (!Unsaid().empty()) throw OutputError("standard output: cannot be written: " + Unsaid());
+}
+
+// What this program has written, as far as it goes, or nothing.
+void RequireOwn(const fs::path& path, const std::string& sign) {
+  std::error_code failed;
+  if (!fs::exists(fs::symlink_status(path, failed))) return;
+  bool own = fs::is_regular_file(fs::symlink_status(path, failed));
+  if (own) {
+    const std::vector<unsigned char> data = ReadFile(path);
+    own = data.empty() || std::string(data.begin(), data.end()).find(sign) != std::string::npos;
   }
+  if (!own) throw OutputError(path.string() + ": is there already and was not written by this program; choose another --output");
 }
 
 }  // namespace
@@ -43,6 +55,8 @@ void SayLine(const std::string& line) {
 Results::Results(const fs::path& folder, const ModelInfo& info, bool draws, bool json)
     : folder_(folder), info_(info), draws_(draws), json_(json) {
   if (folder_.empty()) return;
+  RequireOwn(folder_ / kTable, "name,score,");
+  RequireOwn(folder_ / kTimes, " warm-up runs\n");
   for (const char* name : {kTable, kTimes}) {
     WriteFile(folder_ / name, "", 0);  // finds out now, not after the work, whether the folder can be written to
     fs::remove(folder_ / name);
@@ -77,7 +91,9 @@ void Results::Add(const Input& input, const Judgement& judgement) {
             score + ",\"normalised\":" + (normalised.empty() ? "null" : normalised) + ",\"threshold\":" + threshold +
             ",\"regions\":" + regions + "}");
   } else {
-    std::printf("%-9s  %.4f  %s\n", judgement.verdict, judgement.normalised.value_or(judgement.score), name.c_str());
+    char head[64];
+    std::snprintf(head, sizeof(head), "%-9s  %.4f  ", judgement.verdict, judgement.normalised.value_or(judgement.score));
+    Say(head + Shown(name) + "\n");
   }
 }
 
