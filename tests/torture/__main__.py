@@ -17,7 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import families
+import kills
 import runner
+import skips
 import soak
 import world as worlds
 
@@ -28,6 +30,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="a selection that takes less than a minute")
     parser.add_argument("--jobs", type=int, default=2, help="cases at once (default: %(default)s)")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="watch and serve for so long instead")
+    parser.add_argument("--kills", type=int, metavar="N", help="N times kill -9 of every command instead")
+    parser.add_argument("--program", type=Path, help="anomaly_infer; left out: it is built where there is a compiler")
     parser.add_argument("--list", action="store_true", help="say the names of the cases and end")
     return parser.parse_args()
 
@@ -44,22 +48,40 @@ def main() -> int:
 
 
 def run(args: argparse.Namespace, folder: Path, *, began: float) -> int:
+    if args.soak:
+        return soaked(folder, 60 * args.soak)
     chosen = families.chosen(args.only, short=args.short)
     if args.list:
         print("\n".join(case.name for case in chosen))
         return 0
-    if args.soak:
-        return soaked(folder, 60 * args.soak)
     runner.load_everything()
     world = worlds.build(folder / "world")
+    if args.kills:
+        return int(kills.run(world, folder=folder, number=args.kills, only=args.only, say=say))
+    if args.program:
+        world.take(args.program)
+    chosen = with_program(chosen, world)
     prepare(world, {need for case in chosen for need in case.needs}, folder=folder)
     print(f"{len(chosen)} cases; prepared in {time.monotonic() - began:.0f} s", flush=True)
-    failed = runner.run(chosen, world, folder=folder, jobs=args.jobs, say=lambda line: print(line, flush=True))
+    failed = runner.run(chosen, world, folder=folder, jobs=args.jobs, say=say)
     counts, bad = Counter(case.family for case in chosen), Counter(name.split("/")[0] for name in failed)
     for family, count in counts.items():
         print(f"{family:12}{count:6} cases, {bad[family]} failed")
     print(f"{len(chosen)} cases, {len(failed)} failed, {time.monotonic() - began:.0f} s")
     return 1 if failed else 0
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def with_program(chosen: list, world: worlds.World) -> list:
+    """Without the cases of the C++ program where it cannot be built."""
+    missing = "" if world.has(worlds.PROGRAM) else skips.cpp_is_missing()
+    kept = [case for case in chosen if not missing or worlds.PROGRAM not in case.needs]
+    if len(kept) < len(chosen):
+        say(f"left out: {len(chosen) - len(kept)} cases of the C++ program, for which {missing}")
+    return kept
 
 
 def soaked(folder: Path, seconds: float) -> int:
@@ -74,7 +96,7 @@ def prepare(world: worlds.World, needs: set, *, folder: Path) -> None:
     """What the cases need, each made in a copy of this process, and what it judges while it is whole."""
     for need in sorted(need.partition(":")[0] for need in needs):
         if not world.has(need):
-            code = runner.ended(runner.in_a_copy(lambda need=need: world.make(need)), 300)
+            code = runner.ended(runner.in_a_copy(lambda need=need: world.make(need)), 900)
             assert code == 0, f"{need} could not be made"
         if need in families.WHOLE:
             world.verdicts[need] = runner.learnt(need, families.WHOLE[need], world, folder=folder)

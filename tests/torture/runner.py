@@ -88,11 +88,7 @@ def called(case: Case, place: Path) -> int:
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # as if they were Python's own
-    if case.memory:
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + case.memory, used + case.memory))
-    if case.file:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (case.file, case.file))
+    limit(case, used=int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
     from anomaly.__main__ import main
 
     sys.argv[:] = ["anomaly", *map(str, case.words)]
@@ -100,6 +96,14 @@ def called(case: Case, place: Path) -> int:
         return main()
     except SystemExit as stop:
         return int(stop.code or 0)
+
+
+def limit(case: Case, *, used: int = 0) -> None:
+    """What this process may use from here on."""
+    if case.memory:
+        resource.setrlimit(resource.RLIMIT_AS, (used + case.memory, used + case.memory))
+    if case.file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (case.file, case.file))
 
 
 def process(case: Case, place: Path) -> Done:
@@ -117,6 +121,7 @@ def process(case: Case, place: Path) -> Done:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=case.seconds,
+            preexec_fn=lambda: limit(case),
         )
     except subprocess.TimeoutExpired as late:
         return Done(-9, str(late.stdout), str(late.stderr))

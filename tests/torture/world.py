@@ -1,11 +1,13 @@
 """What the cases begin with: photographs, trained states and exported models, small ones and whole."""
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-for _folder in (ROOT, ROOT / "tests" / "tools"):
+for _folder in (ROOT, ROOT / "tests", ROOT / "tests" / "tools"):
     if str(_folder) not in sys.path:
         sys.path.insert(0, str(_folder))
 
@@ -15,10 +17,14 @@ GOLDEN = ROOT / "tests" / "golden"
 METHODS = ("padim", "patchcore", "fastflow")
 PHOTOGRAPHS = 8  # that are tested on
 CPU = ("--device_target", "CPU")
+PROGRAM = "cpp"  # the part that is the C++ program
 
 
 class World:
-    """Parts by name: photos, old/<method> (a state of format 1), out/<method> (of today), models/<method>, tiny."""
+    """Parts by name: photos, old/<method> (a state of format 1), out/<method> (of today), models/<method>, tiny, cpp.
+
+    The last one is the C++ program.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -27,6 +33,8 @@ class World:
     def put(self, name: str, place: Path) -> None:
         """A copy of a part, for one case. `name`: PART, or PART:WHERE."""
         part, _, where = name.partition(":")
+        if part == PROGRAM:  # which is run where it is
+            return
         source, target = self.folder / part, place / (where or part)
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
@@ -54,13 +62,23 @@ class World:
         lines = [f"{name},{number}" for number, name in enumerate(names)]
         (back / "results.csv").write_text("\n".join(["name,score", *lines]) + "\n")
 
+    def build(self) -> None:
+        command = ["bash", str(ROOT / "ascend310_infer" / "build.sh")]
+        environment = {**os.environ, "BUILD_DIR": str(self.folder / PROGRAM), "PYTHON": sys.executable}
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+
+    def take(self, program: Path) -> None:
+        """The C++ program, which was built before."""
+        (self.folder / PROGRAM).mkdir()
+        (self.folder / PROGRAM / "anomaly_infer").symlink_to(program.resolve())
+
     def make(self, part: str) -> None:
         """What needs MindSpore: a golden state as it is written today, or its model as ONNX."""
         from anomaly.commands import command
         from anomaly.deploy.loading import load
 
-        if part == "sent":
-            self.send()
+        if part in (PROGRAM, "sent"):
+            self.build() if part == PROGRAM else self.send()
             return
         kind, method = part.split("/")
         if kind == "out":

@@ -1,5 +1,6 @@
 """Damaged folders, names that are no plain words, and files of somebody else where results would go."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -73,6 +74,7 @@ def cases(methods: tuple) -> Iterator[Case]:
     yield from of_data(methods)
     yield from of_places(methods)
     yield from of_foreign(methods)
+    yield from of_locks(methods)
 
 
 def of_names(methods: tuple) -> Iterator[Case]:
@@ -252,8 +254,6 @@ def of_foreign(methods: tuple) -> Iterator[Case]:
             for kind in ("file", "folder", "link_to_file", "link_to_folder"):
                 where = f"{state}/gear/{name}"
                 harmless = (command, name, kind) in KEPT_ALL_THE_SAME
-                if (command, name, kind) in DAMAGED:  # something damaged of this program, for all that can be seen
-                    continue
                 yield Case(
                     f"folders/foreign_{command}/{name}={kind}",
                     words,
@@ -267,8 +267,54 @@ def of_foreign(methods: tuple) -> Iterator[Case]:
 
 
 KEPT_ALL_THE_SAME = (("eval", "sample", "link_to_folder"),)
-DAMAGED = (
-    ("train", "state.json", "file"),
-    ("train", "state.json", "link_to_file"),
-    ("export", "padim_gear.onnx", "file"),  # as a kill leaves it, before its description is written
-)
+
+
+HELD: list = []  # files, open as long as the process of a case lives
+
+
+def held(where: str, place: Path) -> None:
+    """As if process 4242 were at work there."""
+    path = place / where
+    path.parent.mkdir(parents=True, exist_ok=True)
+    HELD.append(open(path, "a+"))  # noqa: SIM115  for as long
+    HELD[-1].write("" if path.stat().st_size else "4242")
+    HELD[-1].flush()
+    fcntl.flock(HELD[-1], fcntl.LOCK_EX)
+
+
+def of_locks(methods: tuple) -> Iterator[Case]:
+    """Two at once: the second is refused and told who the first is; one that only reads goes on."""
+    for method in methods:
+        state, folder = f"out/{method}", f"out/{method}/gear"
+        again = tuple(state if word == "out/new" else word for word in training(method))
+        export = ("export", method, "--output_dir", state, "--category", "gear", "--file_format", "ONNX", *CPU)
+        threshold = ("threshold", folder, "--false_alarm_rate", "0.2")
+        both = ("--methods", method, "--backbones", "resnet18", "--resize", "32", "--crop", "none")
+        compare = ("compare", "--dataset_path", "photos", "--category", "gear", "--output_dir", "out/compare", *both,
+                   "--pre_ckpt_path", "random", *CPU)  # fmt: skip
+        preprocess = ("preprocess", method, "--dataset_path", "photos", "--category", "gear", "--output_dir",
+                      "out/sent", "--resize", "32", "--crop", "none")  # fmt: skip
+        for name, words, lock in (
+            ("train", again, f"{folder}/.lock"),
+            ("first_train", training(method), "out/new/gear/.lock"),
+            ("eval", evaluated(method), f"{folder}/.lock"),
+            ("export", export, f"{folder}/.export.lock"),
+            ("threshold", threshold, f"{folder}/.saving.lock"),
+            ("compare", compare, "out/compare/.lock"),
+            ("preprocess", preprocess, "out/sent/.lock"),
+        ):
+            yield refused(f"folders/second_{name}/{method}", words, "process 4242", needs=("photos", state),
+                          prepare=partial(held, lock))  # fmt: skip
+        for name, words in (("export", export), ("predict", predict(method))):
+            yield Case(f"folders/beside_a_training_{name}/{method}", words, needs=("photos", state),
+                       prepare=partial(held, f"{folder}/.lock"))  # fmt: skip
+    back = ("postprocess", "padim", "--result_dir", "back", "--label_dir", "sent/label", "--category", "gear")
+    yield refused("folders/second_postprocess", back, "process 4242", needs=("sent", "sent/back:back"),
+                  prepare=partial(held, "back/.lock"), writes=())  # fmt: skip
+    yield refused("folders/second_watch", watch(), "another watch", needs=("photos", "tiny/part"),
+                  prepare=partial(held_results, "out/verdicts.jsonl"))  # fmt: skip
+
+
+def held_results(where: str, place: Path) -> None:
+    held(where, place)
+    (place / where).write_text("")
