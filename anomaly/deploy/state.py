@@ -35,6 +35,7 @@ RECORD = "state.json"
 CONFIG = "config.yaml"
 NETWORK = "network.int8.onnx"
 FORMAT_VERSION = 3
+HEADS = ('{\n  "format_version"', '{\n  "method"')  # with which records begin
 
 
 def write(folder: Path, record: dict) -> Path:
@@ -225,9 +226,6 @@ def json_of(path: Path) -> Any:
         return read_json(path)
     except DataError:
         return None
-
-
-HEADS = ('{\n  "format_version"', '{\n  "method"')  # with which records begin
 
 
 def require_place(folder: Path) -> None:
