@@ -150,7 +150,10 @@ class Config(Source):
         0.0, options.zero_or_more, "GB of memory that the process may use; 0: all that is free", commands=(TRAIN,)
     )
     engine: str = _run(
-        AUTO, str, "the program that runs the network on a CPU; auto: the fastest one installed", choices=ENGINES
+        AUTO,
+        str,
+        "what runs the network on a CPU, or an exported .onnx; auto: the fastest one installed; tensorrt: on a GPU",
+        choices=ENGINES,
     )
     precision: str = _run(
         FLOAT32,

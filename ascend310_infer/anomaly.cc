@@ -1,6 +1,7 @@
 #include "anomaly.h"
 
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <memory>
 #include <string>
@@ -54,7 +55,10 @@ auto Guarded(const Work& work) noexcept -> decltype(work()) {
 Settings SettingsOf(const anomaly_options* options) {
   Settings settings;
   if (options == nullptr) return settings;
-  if (options->size != sizeof(anomaly_options)) throw Error("anomaly_options: its size is not sizeof(anomaly_options)");
+  const bool former = options->size == offsetof(anomaly_options, engine);
+  if (options->size != sizeof(anomaly_options) && !former) {
+    throw Error("anomaly_options: its size is not sizeof(anomaly_options)");
+  }
   const auto text = [](const char* value) { return std::string(value == nullptr ? "" : value); };
   settings.device = text(options->device);
   settings.device_id = options->device_id;
@@ -62,6 +66,7 @@ Settings SettingsOf(const anomaly_options* options) {
   settings.threads = options->threads;
   settings.at_once = options->at_once;
   settings.roi = text(options->roi);
+  if (!former) settings.engine = text(options->engine);
   RequireKnown(settings);
   return settings;
 }

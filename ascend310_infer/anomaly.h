@@ -42,6 +42,8 @@ typedef struct anomaly_options {
   int threads;           /* cores to use */
   int at_once;           /* photographs that are judged at the same time, if as many threads ask for it; 0: one */
   const char *roi;       /* folder of masks, for a model that has one for each photograph */
+  const char *engine;    /* "openvino", "onnxruntime", "tensorrt" or "lite"; programs that were built before there was
+                            this one give the size without it */
 } anomaly_options;
 
 typedef enum anomaly_verdict {

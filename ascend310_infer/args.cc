@@ -13,7 +13,9 @@
 
 const char kUsage[] =
     "Usage: anomaly_infer --model X.mindir|X.onnx --input FOLDER|FILE --output FOLDER\n"
-    "                     [--json] [--device ascend|gpu|cpu] [--device_id 0] [--precision f32|f16|bf16|int8]\n"
+    "                     [--json] [--device ascend|gpu|cpu] [--device_id 0]\n"
+    "                     [--engine auto|openvino|onnxruntime|tensorrt|lite] [--engine_cache FOLDER]\n"
+    "                     [--precision f32|f16|bf16|int8]\n"
     "                     [--threads N] [--at_once N] [--batch N] [--preprocess y|n] [--warmup 10] [--roi FOLDER]\n"
     "                     [--self_check y|n]\n"
     "\n"
@@ -23,7 +25,10 @@ const char kUsage[] =
     "  --json        a JSON object for each photograph on standard output, a line each, and nothing else\n"
     "  --device      cpu is the default for .onnx, ascend for .mindir\n"
     "  --device_id   which Ascend or GPU\n"
-    "  --precision   in which to compute, where the model leaves that open (f16: on an Ascend); default: as it was exported\n"
+    "  --engine      what runs a .onnx: openvino (cpu, Intel's gpu), onnxruntime (cpu, NVIDIA's gpu) or tensorrt (NVIDIA's\n"
+    "                gpu), or a .mindir: lite; auto (default): openvino where the program has it, else onnxruntime\n"
+    "  --engine_cache  where tensorrt keeps what it makes of a model; default: a folder beside the model\n"
+    "  --precision   in which to compute, where the model leaves that open (f16: Ascend, tensorrt); default: as it was exported\n"
     "  --threads     cores to use; default: all that this process may use\n"
     "  --at_once     photographs in work at the same time; default: as many as threads, of tiles at most 4;\n"
     "                1 has each done as soon as possible, more get more done\n"
@@ -89,6 +94,8 @@ Args ParseArgs(int argc, char** argv) {
       {"--input", Path(&args.input)},
       {"--output", Path(&args.output)},
       {"--roi", Path(&settings.roi)},
+      {"--engine", OneOf({"auto", "openvino", "onnxruntime", "tensorrt", "lite"}, "--engine", &settings.engine)},
+      {"--engine_cache", Path(&settings.engine_cache)},
       {"--device", OneOf({"ascend", "gpu", "cpu"}, "--device", &settings.device)},
       {"--device_id", NumberFrom(0, "--device_id", &settings.device_id)},
       {"--precision", OneOf({"f32", "f16", "bf16", "int8"}, "--precision", &settings.precision)},

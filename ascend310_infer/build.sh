@@ -2,8 +2,8 @@
 # Usage: bash ascend310_infer/build.sh
 #
 # Builds ascend310_infer/build/anomaly_infer, and libanomaly.so beside it, with what is found of
-#   OpenVINO         as a package of the Python named by PYTHON, else of .venv, else of python3
-#   MindSpore Lite   unpacked in the folder named by LITE_HOME, which holds runtime/include and runtime/lib
+#   OpenVINO, ONNX Runtime   as packages of the Python named by PYTHON, else of .venv, else of python3
+#   MindSpore Lite           unpacked in the folder named by LITE_HOME, which holds runtime/include and runtime/lib
 # BUILD_DIR names another folder to build in.
 # On Debian it also needs: apt install g++ cmake make libopencv-dev nlohmann-json3-dev
 set -euo pipefail
@@ -30,25 +30,31 @@ if [[ $# -gt 0 ]]; then
     exit 2
 fi
 
-# Without importing it: the package would report its use to its makers.
-ask='import importlib.util as i; print(i.find_spec("openvino").submodule_search_locations[0] + "/cmake")'
-openvino=""
-for python in "${PYTHON:-$HERE/../.venv/bin/python}" "${PYTHON:-python3}"; do
-    [[ -z "$openvino" ]] || break
-    openvino="$("$python" -c "$ask" 2>/dev/null || true)"
+# folder_of PACKAGE: where it lies. Without importing it: OpenVINO would report its use to its makers.
+folder_of() {
+    local python ask="import importlib.util as i; print(i.find_spec('$1').submodule_search_locations[0])"
+    for python in "${PYTHON:-$HERE/../.venv/bin/python}" "${PYTHON:-python3}"; do
+        "$python" -c "$ask" 2>/dev/null && return
+    done
+}
+
+openvino="$(folder_of openvino || true)"
+onnxruntime=""
+for library in "$(folder_of onnxruntime || true)"/capi/libonnxruntime.so*; do
+    [[ ! -f "$library" ]] || onnxruntime="$library"
 done
 
 [[ -z "${LITE_HOME:-}" || -d "$LITE_HOME/runtime/include" && -d "$LITE_HOME/runtime/lib" ]] ||
     fail "LITE_HOME=$LITE_HOME: runtime/include and runtime/lib are not there"
-[[ -n "$openvino" || -n "${LITE_HOME:-}" ]] ||
-    fail "no engine found: pip install openvino (PYTHON names its Python), or unpack MindSpore Lite and set LITE_HOME"
+[[ -n "$openvino$onnxruntime${LITE_HOME:-}" ]] ||
+    fail "no engine found: pip install openvino or onnxruntime (PYTHON names its Python), or set LITE_HOME"
 for tool in cmake make g++; do
     [[ -n "$(command -v "$tool")" ]] || fail "$tool is missing; on Debian: apt install g++ cmake make"
 done
 
-# A cache of an earlier build would keep the engines that were found then.
-rm -f "$BUILD/CMakeCache.txt"
-log="$(cmake -S "$HERE" -B "$BUILD" ${openvino:+"-DOpenVINO_DIR=$openvino"} "-DLITE_HOME=${LITE_HOME:-}" 2>&1)" || {
+# An earlier build would keep the engines that were found then.
+log="$(cmake -U 'OpenVINO*' -U 'LITE_*' -U '*_DIR' -S "$HERE" -B "$BUILD" ${openvino:+"-DOpenVINO_DIR=$openvino/cmake"} "-DLITE_HOME=${LITE_HOME:-}" \
+    "-DONNXRUNTIME_LIBRARY=$onnxruntime" 2>&1)" || {
     echo "$log" >&2
     ! grep -qE '(OpenCV|nlohmann_json)Config.cmake' <<<"$log" ||
         fail "cmake failed; on Debian: apt install libopencv-dev nlohmann-json3-dev"

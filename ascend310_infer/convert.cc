@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "error.h"
+#include "exit_code.h"
 #include "files.h"
 #include "lite_converter.h"
 
@@ -140,7 +141,7 @@ void Run(const Args& args) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
+  return ExitCode([&] {
     const Args args = ParseArgs(argc, argv);
     if (args.help) {
       std::cout << kUsage;
@@ -149,11 +150,5 @@ int main(int argc, char** argv) {
     Run(args);
     std::cout << "written: " << args.output.string() << std::endl;
     return 0;
-  } catch (const UsageError& error) {
-    std::cerr << "error: " << error.what() << " (--help shows the options)" << std::endl;
-    return 2;
-  } catch (const std::exception& error) {
-    std::cerr << "error: " << OneLine(error.what()) << std::endl;
-    return 1;
-  }
+  });
 }

@@ -10,6 +10,7 @@
 #ifdef WITH_OPENVINO
 std::unique_ptr<Engine> MakeOpenVinoEngine(const Settings& settings);
 #endif
+std::unique_ptr<Engine> MakeOnnxRuntimeEngine(const Settings& settings);
 
 namespace {
 
@@ -56,18 +57,30 @@ std::unique_ptr<Engine> MakeLiteEngine(const Settings& settings, const std::file
   return std::unique_ptr<Engine>(reinterpret_cast<LiteMaker*>(make)(settings));
 }
 
+std::unique_ptr<Engine> MakeOnnxEngine(const Settings& settings, const std::filesystem::path& model) {
+  if (settings.device == "ascend") {
+    throw Error(model.string() + ": .onnx runs on cpu and gpu; convert it to .mindir for --device ascend");
+  }
+  if (settings.engine == "tensorrt" && settings.device != "gpu") {
+    throw Error("--engine tensorrt: runs on NVIDIA's GPUs, not on --device " + settings.device);
+  }
+  if (settings.engine == "tensorrt" || settings.engine == "onnxruntime") return MakeOnnxRuntimeEngine(settings);
+#ifdef WITH_OPENVINO
+  return MakeOpenVinoEngine(settings);
+#else
+  if (settings.engine.empty()) return MakeOnnxRuntimeEngine(settings);
+  throw Error("--engine openvino: is not in this build; install it and build again");
+#endif
+}
+
 }  // namespace
 
-std::unique_ptr<Engine> MakeEngine([[maybe_unused]] const Settings& settings, const std::filesystem::path& model) {
-  if (model.extension() == ".onnx") {
-    if (settings.device == "ascend") {
-      throw Error(model.string() + ": .onnx runs on cpu and gpu; convert it to .mindir for --device ascend");
-    }
-#ifdef WITH_OPENVINO
-    return MakeOpenVinoEngine(settings);
-#else
-    throw Error(model.string() + ": .onnx needs OpenVINO, which is not in this build; install it and build again");
-#endif
+std::unique_ptr<Engine> MakeEngine(const Settings& settings, const std::filesystem::path& model) {
+  const bool onnx = model.extension() == ".onnx";
+  if (!settings.engine.empty() && onnx == (settings.engine == "lite")) {
+    throw Error("--engine " + settings.engine + ": does not run " + model.string() + "; " +
+                (onnx ? "a .onnx is for openvino, onnxruntime and tensorrt" : "a .mindir is for lite"));
   }
+  if (onnx) return MakeOnnxEngine(settings, model);
   return std::make_unique<InTurn>(MakeLiteEngine(settings, model));
 }

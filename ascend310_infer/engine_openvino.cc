@@ -152,7 +152,7 @@ class OpenVinoEngine : public Engine {
       found += (found.empty() ? "" : ", ") + name;
     }
     throw Error("--device gpu --device_id " + std::to_string(settings_.device_id) +
-                ": OpenVINO finds no such Intel GPU here, only " + found);
+                ": OpenVINO finds no such Intel GPU here, only " + found + "; NVIDIA's are for --engine onnxruntime");
   }
 
   // The model is for what the info says.

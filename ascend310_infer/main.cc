@@ -8,7 +8,7 @@
 #include <opencv2/core/utils/logger.hpp>
 
 #include "args.h"
-#include "error.h"
+#include "exit_code.h"
 #include "inference.h"
 #include "opening.h"
 #include "said.h"
@@ -62,15 +62,9 @@ int main(int argc, char** argv) {
   std::cerr.setstate(std::ios_base::badbit);
   MendStreams();
   KeepMemory();
-  try {
+  return ExitCode([&] {
     const int code = Ended(argc, argv);
     if (!Unsaid().empty()) throw Error("standard output: cannot be written: " + Unsaid());
     return code;
-  } catch (const UsageError& error) {
-    std::clog << "error: " << OneLine(error.what()) << " (--help shows the options)" << std::endl;
-    return 2;
-  } catch (const std::exception& error) {
-    std::clog << "error: " << OneLine(error.what()) << std::endl;
-    return 1;
-  }
+  });
 }

@@ -120,5 +120,6 @@ ModelInfo ReadModelInfo(const std::filesystem::path& model) {
     throw Error(model.string() + ": is not the file that " + path.filename().string() +
                 " was written for (sha256 differs); export it again");
   }
+  info.checksum = expected;
   return info;
 }

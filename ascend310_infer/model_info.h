@@ -28,6 +28,7 @@ struct Scale {
 
 // What the exporter wrote beside the model.
 struct ModelInfo {
+  std::string checksum;  // of the file of the model, where its .json has one
   std::string label;  // method, category and backbone, for people
   bool random_backbone = false;
   std::string remark;  // what a reader of its figures has to know, if anything

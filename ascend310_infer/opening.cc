@@ -21,8 +21,8 @@ std::string LongName(const std::string& precision) {
 void ChoosePrecision(const fs::path& model, const Settings& settings, ModelInfo* info) {
   const std::string& wanted = settings.precision;
   if (wanted == "f16") {
-    if (Complete(settings, model).device != "ascend") {
-      throw Error("--precision f16: " + model.string() + " computes in float16 on an Ascend only");
+    if (Complete(settings, model).device != "ascend" && settings.engine != "tensorrt") {
+      throw Error("--precision f16: " + model.string() + " computes in float16 on an Ascend and in TensorRT only");
     }
     info->precision = "float16";
     return;
@@ -62,7 +62,8 @@ void Prove(const ModelInfo& info, Engine* engine) {
   }
   std::vector<float> maps, scores;
   engine->Run(pixels.data(), &maps, &scores);
-  info.proof->Require(maps.data(), info.map.width, scores.at(0), info.exported_precision);
+  const std::string& precision = info.precision == "float16" ? info.precision : info.exported_precision;
+  info.proof->Require(maps.data(), info.map.width, scores.at(0), precision);
 }
 
 }  // namespace
@@ -77,6 +78,9 @@ void RequireKnown(const Settings& settings) {
   const auto one_of = [](const std::string& value, std::initializer_list<const char*> known) {
     return value.empty() || std::find(known.begin(), known.end(), value) != known.end();
   };
+  if (!one_of(settings.engine, {"auto", "openvino", "onnxruntime", "tensorrt", "lite"})) {
+    throw Error("there is no engine '" + settings.engine + "'");
+  }
   if (!one_of(settings.device, {"cpu", "gpu", "ascend"})) throw Error("there is no device '" + settings.device + "'");
   if (!one_of(settings.precision, {"f32", "f16", "bf16", "int8"})) {
     throw Error("there is no precision '" + settings.precision + "'");
@@ -87,6 +91,8 @@ void RequireKnown(const Settings& settings) {
 }
 
 Settings Complete(Settings settings, const fs::path& model) {
+  if (settings.engine == "auto") settings.engine.clear();
+  if (settings.device.empty() && settings.engine == "tensorrt") settings.device = "gpu";
   if (settings.device.empty()) settings.device = model.extension() == ".onnx" ? "cpu" : "ascend";
   if (settings.threads == 0) settings.threads = Cores();
   if (settings.at_once == 0) settings.at_once = 1;

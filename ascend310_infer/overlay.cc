@@ -70,3 +70,16 @@ void DrawBoxes(const std::vector<Region>& regions, cv::Mat* picture) {
     cv::rectangle(*picture, region.place.tl() - gap, region.place.br() + gap, kRed, width);
   }
 }
+
+cv::Mat WithCaption(const cv::Mat& picture, const std::string& text, const cv::Scalar& colour) {
+  // As anomaly/show/lettering.py has it: larger in large pictures.
+  const double size = 0.45 * std::max(1.0, std::max(picture.rows, picture.cols) / 500.0);
+  const int thickness = std::max(1, cvRound(1.6 * size)), line = cvRound(40 * size);
+  const int width = cv::getTextSize(text, cv::FONT_HERSHEY_SIMPLEX, size, thickness, nullptr).width;
+  cv::Mat whole;
+  cv::copyMakeBorder(picture, whole, 0, line, 0, std::max(0, width - picture.cols), cv::BORDER_CONSTANT,
+                     cv::Scalar::all(255));
+  const cv::Point place(0, picture.rows + cvRound(0.75 * line));
+  cv::putText(whole, text, place, cv::FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv::LINE_AA);
+  return whole;
+}

@@ -2,6 +2,7 @@
 #define ANOMALY_INFER_OVERLAY_H_
 
 #include <opencv2/core.hpp>
+#include <string>
 #include <vector>
 
 #include "model_info.h"
@@ -13,5 +14,8 @@ cv::Mat Overlay(const cv::Mat& image, const cv::Mat& map, const Scale& scale);
 
 // A red line around the box of each region, on a picture of the map's size.
 void DrawBoxes(const std::vector<Region>& regions, cv::Mat* picture);
+
+// The picture with a line of text below it, and as wide as that needs.
+cv::Mat WithCaption(const cv::Mat& picture, const std::string& text, const cv::Scalar& colour);
 
 #endif  // ANOMALY_INFER_OVERLAY_H_

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <opencv2/core/hal/intrin.hpp>
 #include <string>
 
 #include <libdeflate.h>
@@ -11,6 +12,7 @@ namespace {
 
 constexpr unsigned char kSignature[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 constexpr size_t kMost = size_t{1} << 30;  // pixels, as OpenCV has it
+constexpr size_t kSpare = 8;               // bytes that are read together
 
 uint32_t Number(const unsigned char* at) {
   return uint32_t{at[0]} << 24 | uint32_t{at[1]} << 16 | uint32_t{at[2]} << 8 | at[3];
@@ -88,32 +90,65 @@ std::vector<unsigned char> Lines(const cv::Mat& picture) {
 template <int kFilter>
 int Expected(int left, int up, int corner) {
   if constexpr (kFilter == 1) return left;
-  if constexpr (kFilter == 2) return up;
   if constexpr (kFilter == 3) return (left + up) / 2;
   if constexpr (kFilter == 4) return Paeth(left, up, corner);
   return 0;
 }
 
-// What each pixel waits for is kept at hand.
+cv::v_int16x8 Size(const cv::v_int16x8& value) { return cv::v_reinterpret_as_s16(cv::v_abs(value)); }
+
+// The same for all colours of a pixel at once.
+template <int kFilter>
+cv::v_int16x8 Expected(const cv::v_int16x8& left, const cv::v_int16x8& up, const cv::v_int16x8& corner) {
+  if constexpr (kFilter == 3) return cv::v_shr<1>(left + up);
+  if constexpr (kFilter == 4) {
+    const cv::v_int16x8 across = up - corner, down = left - corner;
+    const cv::v_int16x8 to_left = Size(across), to_up = Size(down), to_corner = Size(across + down);
+    const cv::v_int16x8 not_left = (to_left > to_up) | (to_left > to_corner);
+    return cv::v_select(not_left, cv::v_select(to_up > to_corner, corner, up), left);
+  }
+  return left;
+}
+
+// The colours of the pixel that begins here, and what comes after them.
+cv::v_int16x8 Pixel(const unsigned char* at) { return cv::v_reinterpret_as_s16(cv::v_load_expand(at)); }
+
+// What each pixel waits for is kept at hand. `row` and `up` can be read a little beyond their end, and `to` written; of one
+// channel `to` may be `row`.
 template <int kFilter, int kChannels>
-void Restore(const unsigned char* up, unsigned char* row, size_t size) {
-  int left[kChannels] = {}, corner[kChannels] = {};
-  for (size_t i = 0; i < size; i += kChannels) {
-    for (int c = 0; c < kChannels; ++c) {
-      left[c] = (row[i + c] + Expected<kFilter>(left[c], up[i + c], corner[c])) & 255;
-      corner[c] = up[i + c];
-      row[i + c] = static_cast<unsigned char>(left[c]);
+void Restore(const unsigned char* up, const unsigned char* row, size_t size, unsigned char* to) {
+  if constexpr (kFilter == 2) {
+    for (size_t i = 0; i < size; ++i) to[i] = static_cast<unsigned char>(row[i] + up[i]);
+  } else if constexpr (kChannels == 1) {
+    int left = 0, corner = 0;
+    for (size_t i = 0; i < size; ++i) {
+      left = (row[i] + Expected<kFilter>(left, up[i], corner)) & 255;
+      corner = up[i];
+      to[i] = static_cast<unsigned char>(left);
+    }
+  } else {
+    cv::v_int16x8 left = cv::v_setzero_s16(), corner = left;
+    for (size_t i = 0; i < size; i += kChannels) {
+      const cv::v_int16x8 above = Pixel(up + i);
+      const cv::v_int16x8 expected = Expected<kFilter>(left, above, corner);
+      // Bytes, so that what is above 255 begins again at 0.
+      left = cv::v_reinterpret_as_s16(
+          cv::v_add_wrap(cv::v_reinterpret_as_u8(Pixel(row + i)), cv::v_reinterpret_as_u8(expected)));
+      corner = above;
+      const unsigned colours = cv::v_reinterpret_as_u32(cv::v_pack_u(left, left)).get0();
+      std::memcpy(to + i, &colours, sizeof(colours));  // the fourth byte is of the next pixel, which then has its own
     }
   }
 }
 
 // False for a filter that there is not.
 template <int kChannels>
-bool Restore(int filter, const unsigned char* up, unsigned char* row, size_t size) {
-  if (filter == 1) Restore<1, kChannels>(up, row, size);
-  if (filter == 2) Restore<2, kChannels>(up, row, size);
-  if (filter == 3) Restore<3, kChannels>(up, row, size);
-  if (filter == 4) Restore<4, kChannels>(up, row, size);
+bool Restore(int filter, const unsigned char* up, const unsigned char* row, size_t size, unsigned char* to) {
+  if (filter == 0) std::memmove(to, row, size);
+  if (filter == 1) Restore<1, kChannels>(up, row, size, to);
+  if (filter == 2) Restore<2, kChannels>(up, row, size, to);
+  if (filter == 3) Restore<3, kChannels>(up, row, size, to);
+  if (filter == 4) Restore<4, kChannels>(up, row, size, to);
   return filter <= 4;
 }
 
@@ -124,7 +159,7 @@ cv::Mat DecodePng(const std::vector<unsigned char>& data) {
   if (!ReadChunks(data, &content)) return {};
   const size_t row = content.width * content.channels, size = (row + 1) * content.height;
   if (size / 1100 > content.packed.size()) return {};  // more than can be packed in there
-  const std::unique_ptr<unsigned char[]> lines(new unsigned char[size]);
+  const std::unique_ptr<unsigned char[]> lines(new unsigned char[size + kSpare]);
   const std::unique_ptr<libdeflate_decompressor, decltype(&libdeflate_free_decompressor)> unpacker(
       libdeflate_alloc_decompressor(), libdeflate_free_decompressor);
   size_t found = 0;
@@ -133,21 +168,19 @@ cv::Mat DecodePng(const std::vector<unsigned char>& data) {
       found != size) {
     return {};
   }
-  cv::Mat image(static_cast<int>(content.height), static_cast<int>(content.width), CV_8UC3);
-  const std::vector<unsigned char> none(row, 0);
+  const int height = static_cast<int>(content.height), width = static_cast<int>(content.width);
+  cv::Mat image = cv::Mat(height + static_cast<int>(kSpare), width, CV_8UC3).rowRange(0, height);
+  const std::vector<unsigned char> none(row + kSpare, 0);
   const unsigned char* up = none.data();
   for (size_t y = 0; y < content.height; ++y) {
     unsigned char* line = lines.get() + y * (row + 1);
-    const bool known = content.channels == 3 ? Restore<3>(line[0], up, line + 1, row)
-                                             : Restore<1>(line[0], up, line + 1, row);
-    if (!known) return {};
-    up = line + 1;
     unsigned char* pixels = image.ptr(static_cast<int>(y));
-    if (content.channels == 3) {
-      std::memcpy(pixels, up, row);
-    } else {
-      for (size_t x = 0; x < row; ++x) pixels[3 * x] = pixels[3 * x + 1] = pixels[3 * x + 2] = up[x];
-    }
+    const bool colours = content.channels == 3;
+    unsigned char* to = colours ? pixels : line + 1;
+    const bool known = colours ? Restore<3>(line[0], up, line + 1, row, to) : Restore<1>(line[0], up, line + 1, row, to);
+    if (!known) return {};
+    up = to;
+    for (size_t x = 0; x < row && !colours; ++x) pixels[3 * x] = pixels[3 * x + 1] = pixels[3 * x + 2] = to[x];
   }
   return image;
 }

@@ -50,6 +50,22 @@ void RequireOwn(const fs::path& path, const std::string& sign) {
   if (!own) throw OutputError(path.string() + ": is there already and was not written by this program; choose another --output");
 }
 
+// The verdict and what it comes from.
+std::string Caption(const Judgement& judgement) {
+  char text[80];
+  if (judgement.normalised) {
+    std::snprintf(text, sizeof(text), "%s  %.3f (threshold 0.5)", judgement.verdict, *judgement.normalised);
+  } else {
+    std::snprintf(text, sizeof(text), "%s  score %.4g", judgement.verdict, judgement.score);
+  }
+  return text;
+}
+
+cv::Scalar ColourOf(const Judgement& judgement) {
+  if (!judgement.normalised) return {90, 90, 90};
+  return judgement.verdict == std::string("ANOMALOUS") ? cv::Scalar(220, 30, 30) : cv::Scalar(20, 110, 40);
+}
+
 }  // namespace
 
 Results::Results(const fs::path& folder, const ModelInfo& info, bool draws, bool json)
@@ -76,7 +92,7 @@ void Results::Draw(const fs::path& name, const Judgement& judgement, const View&
   if (info_.random_backbone) {
     cv::putText(picture, "RANDOM BACKBONE", {6, 18}, cv::FONT_HERSHEY_SIMPLEX, 0.45, {220, 30, 30}, 1, cv::LINE_AA);
   }
-  const std::vector<unsigned char> png = EncodePng(picture);
+  const std::vector<unsigned char> png = EncodePng(WithCaption(picture, Caption(judgement), ColourOf(judgement)));
   WriteFile(folder_ / (name.string() + ".heat.png"), png.data(), png.size());
 }
 

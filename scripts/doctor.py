@@ -282,7 +282,8 @@ def for_device(target: str, devices: tuple, reason: str) -> list:
 def for_cpp() -> list:
     packages = [tool for tool in TOOLS if not shutil.which(tool)] + [name for name in HEADERS if not has_header(name)]
     needs = [f"apt install {' '.join(packages)}"] if packages else []
-    return needs if installed("openvino") or lite() else [*needs, "pip install openvino, or LITE_HOME"]
+    engines = any(installed(name) for name in ("openvino", "onnxruntime", "onnxruntime-gpu"))
+    return needs if engines or lite() else [*needs, "pip install openvino, or LITE_HOME"]
 
 
 def main() -> int:

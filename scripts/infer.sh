@@ -24,7 +24,7 @@ step() {
 
 # run_infer METHOD MODEL_PATH DATASET_PATH NEED_PREPROCESS CATEGORY DEVICE_TYPE DEVICE_ID; options are in CHOSEN.
 run_infer() {
-    local method="$1" model="$2" data="$3" prepare="$4" device="$6" id="$7" folder
+    local method="$1" model="$2" data="$3" prepare="$4" device="$6" id="$7" engine="${CHOSEN[engine]:-}" folder
     CATEGORY="$5"
     want_no_flags
     want_method "$method"
@@ -33,6 +33,7 @@ run_infer() {
     want_category "$CATEGORY"
     [[ "$CATEGORY" != all ]] || usage_error "CATEGORY: all; a model is of one of them"
     want_number DEVICE_ID "$id"
+    [[ -z "$engine" ]] || want_one_of --engine "$engine" auto openvino onnxruntime tensorrt lite
     [[ "$model" != *.onnx || "$device" != Ascend ]] || usage_error "DEVICE_TYPE: $device; a .onnx is for CPU and GPU"
     OUTPUT="${CHOSEN[output_dir]:-$ROOT/output/infer/$method}"
     folder="$OUTPUT/$CATEGORY"
@@ -59,7 +60,7 @@ run_infer() {
         --category "$CATEGORY" --output_dir "$folder" --model_path "$model"
     step build bash "$ROOT/ascend310_infer/build.sh"
     step infer "${BUILD_DIR:-$ROOT/ascend310_infer/build}/anomaly_infer" --model "$model" --input "$folder/img" \
-        --output "$folder/result" --device "${device,,}" --device_id "$id" --preprocess n
+        --output "$folder/result" --device "${device,,}" --device_id "$id" ${engine:+--engine "$engine"} --preprocess n
     step acc "$PYTHON" "$ROOT/$method/postprocess.py" --result_dir "$folder/result" --label_dir "$folder/label" \
         --category "$CATEGORY" --model_path "$model"
     [[ -n "${CHOSEN[dry_run]:-}" ]] || cat "$folder/result/test_perform_static.txt" "$OUTPUT/acc_$CATEGORY.log"

@@ -141,7 +141,7 @@ def category_of_model(chosen: Chosen) -> str:
 def open_model(chosen: Chosen) -> Exported:
     """The model of --model_path, with the threshold asked for or its own."""
     path, config = chosen.args.model_path, chosen.open
-    detector = exported.load(path, config.device_target, device_id=config.device_id)
+    detector = exported.load(path, config.device_target, device_id=config.device_id, engine=config.engine)
     detector.about.require_method(chosen.method.name)
     view = detector.transform
     tile, resize = (view.resize, None) if isinstance(view, Tiles) else (None, view.resize)

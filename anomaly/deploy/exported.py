@@ -12,8 +12,8 @@ from anomaly.deploy import description, lite, proof, seal
 from anomaly.deploy.description import OUTPUTS, Description
 from anomaly.detector import Detector
 from anomaly.engines import open_vino
-from anomaly.engines.choice import AUTO, FLOAT32, OPENVINO, choose
-from anomaly.run.errors import DataError
+from anomaly.engines.choice import AUTO, MINDSPORE, OPENVINO, TENSORRT, choose_for_onnx
+from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import require_writable, sha256
 
 # Each has open(path, outputs, name=, target=, device_id=) -> (run, what it runs on).
@@ -54,17 +54,22 @@ class Exported(Detector):
             shutil.copytree(numbers, folder / numbers.name, dirs_exist_ok=True)
 
 
-def _open(path: Path, about: Description, *, target: str, device_id: int) -> tuple[Callable, str]:
+def _open(path: Path, about: Description, *, engine: str, target: str, device_id: int) -> tuple[Callable, str]:
     """A function from photographs, B H W 3 uint8, to maps and scores, and what it runs on."""
-    if path.suffix == ".onnx" and about.precision != FLOAT32 and target in ("", "CPU"):
-        runtime = choose(AUTO, about.precision, target="CPU")
+    known: dict = {"name": str(path), "target": target, "device_id": device_id}
+    if path.suffix == ".onnx":
+        runtime = choose_for_onnx(engine, about.precision, target=target)
         if runtime.engine == OPENVINO:
             return open_vino.open(path, OUTPUTS[:2], name=str(path), precision=runtime.precision)
-    engine = importlib.import_module(ENGINES[path.suffix])
-    return engine.open(path, OUTPUTS[:2], name=str(path), target=target, device_id=device_id)
+        # TensorRT does not look at the numbers in a model: of each, by its checksum, what was made is kept apart
+        cache = path.with_suffix(".tensorrt") / about.checksums["onnx"][:16] if runtime.engine == TENSORRT else None
+        known |= {"target": runtime.target, "cache": cache}
+    elif engine not in (AUTO, MINDSPORE):
+        raise UsageError(f"--engine {engine}: does not run {path.suffix} files; give it the .onnx")
+    return importlib.import_module(ENGINES[path.suffix]).open(path, OUTPUTS[:2], **known)
 
 
-def load(path: Path, target: str = "", *, device_id: int = 0) -> Exported:
+def load(path: Path, target: str = "", *, device_id: int = 0, engine: str = AUTO) -> Exported:
     path = Path(path)
     if path.suffix not in ENGINES:
         raise DataError(f"{path}: models come as {', '.join(ENGINES)}")
@@ -72,7 +77,7 @@ def load(path: Path, target: str = "", *, device_id: int = 0) -> Exported:
     if about.checksums.get(path.suffix[1:]) != sha256(path):
         raise DataError(f"{path}: is not the model that {about.source.name} describes; export it again")
     _require_consistent(about)
-    run, runs_on = _open(path, about, target=target, device_id=device_id)
+    run, runs_on = _open(path, about, engine=engine, target=target, device_id=device_id)
     found = Exported(
         method=about.method,
         backbone=about.backbone,

@@ -7,6 +7,7 @@ from anomaly import methods
 from anomaly.config import THRESHOLD
 from anomaly.deploy import exported, state
 from anomaly.detector import Detector
+from anomaly.engines.choice import AUTO
 from anomaly.measure.calibration import changed
 from anomaly.networks.registry import Backbone
 from anomaly.run.errors import DataError, UsageError
@@ -24,7 +25,8 @@ def load(path: Union[str, Path], *, network: Optional[Backbone] = None, **chosen
         raise DataError(f"{path}: no such file or folder; a detector is the folder of a state, an .onnx or a .mindir")
     if not path.is_dir():
         target, number = str(chosen.pop("device_target", "")), int(chosen.pop("device_id", 0))
-        detector: Detector = exported.load(path, target, device_id=number)
+        engine = str(chosen.pop("engine", AUTO))
+        detector: Detector = exported.load(path, target, device_id=number, engine=engine)
         unknown = chosen.keys() - set(THRESHOLD)
         if unknown:
             raise UsageError(f"{path}: an exported model has no option {', '.join(sorted(unknown))}")

@@ -1,7 +1,8 @@
 """Which engine runs the part of a detector that learns nothing more. A frozen network is the same function everywhere.
 
 On a CPU an exported graph runs two to four times as fast in ONNX Runtime as in MindSpore's kernels, and in bfloat16,
-where the processor has it, faster again in OpenVINO. On Ascend and GPU it stays in MindSpore.
+where the processor has it, faster again in OpenVINO. On Ascend and GPU it stays in MindSpore. A file that was exported
+goes to NVIDIA's GPUs in ONNX Runtime too.
 """
 
 import functools
@@ -13,7 +14,8 @@ from anomaly.run.errors import DataError, UsageError
 from anomaly.run.progress import log
 
 AUTO, ONNX_RUNTIME, OPENVINO, MINDSPORE = "auto", "onnxruntime", "openvino", "mindspore"
-ENGINES = (AUTO, ONNX_RUNTIME, OPENVINO, MINDSPORE)
+TENSORRT = "tensorrt"  # inside ONNX Runtime, for exported files alone
+ENGINES = (AUTO, ONNX_RUNTIME, OPENVINO, MINDSPORE, TENSORRT)
 NNCF = "nncf"  # what quantises; judging with what was quantised does not need it
 TITLES = {ONNX_RUNTIME: "ONNX Runtime", OPENVINO: "OpenVINO", MINDSPORE: "MindSpore", NNCF: "NNCF"}
 REQUIREMENTS = {OPENVINO: "requirements-speed.txt", NNCF: "requirements-int8.txt"}  # with the versions that are tested
@@ -37,6 +39,8 @@ class Runtime:
 @functools.lru_cache  # what it says, it says once
 def choose(engine: str, precision: str, *, target: str) -> Runtime:
     """What was asked for, if it is possible on this device; `auto` takes the fastest that is installed."""
+    if engine == TENSORRT:
+        raise UsageError(f"--engine {engine}: is for an exported .onnx on a GPU, given as --model_path")
     if target != "CPU":
         if engine not in (AUTO, MINDSPORE) or precision != FLOAT32:
             raise UsageError(f"--engine and --precision are for the CPU; leave them out on {target}")
@@ -57,6 +61,21 @@ def choose(engine: str, precision: str, *, target: str) -> Runtime:
         engine = ONNX_RUNTIME if is_installed(ONNX_RUNTIME) else MINDSPORE
     require(engine)
     return Runtime(engine, precision, target)
+
+
+def choose_for_onnx(engine: str, precision: str, *, target: str) -> Runtime:
+    """The same for an exported .onnx. `target`: empty where none was named; then it may stay so."""
+    if engine == MINDSPORE:
+        raise UsageError(f"--engine {engine}: does not run .onnx files; export to MINDIR for that")
+    if engine == TENSORRT:
+        if target not in ("", "GPU"):
+            raise UsageError(f"--engine {engine}: is for the GPU, not for --device_target {target}")
+        return Runtime(engine, precision, "GPU")
+    if target in ("", "CPU") and (engine == OPENVINO or (engine == AUTO and precision != FLOAT32)):
+        return choose(engine, precision, target="CPU")
+    if engine == OPENVINO:
+        raise UsageError(f"--engine {engine}: is for the CPU; leave it out on {target}")
+    return Runtime(ONNX_RUNTIME, precision, target)
 
 
 def is_installed(package: str) -> bool:

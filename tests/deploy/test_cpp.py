@@ -30,6 +30,7 @@ from anomaly.data.images import read_image
 from anomaly.data.transform import Transform
 from anomaly.measure.calibration import Scale
 from anomaly.run.errors import DataError
+from anomaly.show import captions, lettering
 from anomaly.show import pictures as drawing
 
 SOURCE = Path(__file__).resolve().parents[2] / "ascend310_infer"
@@ -123,14 +124,14 @@ def test_a_random_backbone_marks_everything(program, tmp_path):
     times = (tmp_path / "out" / "test_perform_static.txt").read_text()
     assert "RANDOM BACKBONE" in times
     assert "trained for one step" in times
-    red, green, _ = cv2.split(read_image(tmp_path / "out" / "a.png.heat.png").astype(int))
+    red, green, _ = cv2.split(read_image(tmp_path / "out" / "a.png.heat.png")[:48, :64].astype(int))
     assert (red - green).max() > 100  # letters on black
 
 
 def check_overlay(output: Path, scale: Scale):
     values = np.fromfile(output / "a.png.bin", np.float32).reshape(PLAIN.size)
     expected = drawing.overlay(pixels(output / "a.png.bin", PLAIN), values, scale=scale)
-    found = read_image(output / "a.png.heat.png")
+    found = read_image(output / "a.png.heat.png")[: PLAIN.size[0], : PLAIN.size[1]]  # without the words below it
     # Rounding may move a level by one place of the colour map, whose places are up to 4 grey levels apart.
     assert np.abs(found.astype(int) - expected).max() <= 3
 
@@ -140,6 +141,24 @@ def test_the_heat_map_is_the_one_of_python(program, model, tmp_path):
     path = write(tmp_path / "a.png", cv2.merge([ramp, ramp[:, ::-1], ramp]))
     assert judge(program, model, path, tmp_path / "out").returncode == 0
     check_overlay(tmp_path / "out", Scale(PIXEL_THRESHOLD, PIXEL_UNIT))
+
+
+def test_the_verdict_stands_below_the_heat_map(program, model, tmp_path):
+    """As Python's OpenCV writes it, in as much room as the words need."""
+    bare = export(tmp_path / "m.onnx", threshold=None, pixel_threshold=None)
+    words = {
+        (model, 200): ("ANOMALOUS  0.909 (threshold 0.5)", captions.RED),
+        (model, 100): ("NORMAL  0.182 (threshold 0.5)", captions.GREEN),
+        (bare, 200): ("UNKNOWN  score 200", captions.GREY),
+    }
+    for (each, grey), (text, colour) in words.items():
+        path = write(tmp_path / "a.png", np.full((48, 64, 3), grey, np.uint8))
+        assert judge(program, each, path, tmp_path / "out").returncode == 0
+        found = read_image(tmp_path / "out" / "a.png.heat.png")
+        expected = np.full((18, lettering.width(text, lettering.SMALLEST), 3), 255, np.uint8)
+        lettering.write(expected, text, place=(0, 14), colour=colour)
+        assert found.shape == (48 + 18, expected.shape[1], 3)
+        assert np.array_equal(found[48:], expected) and (found[:48, 64:] == 255).all()
 
 
 @pytest.mark.parametrize("batch", [1, 4, "dynamic"])

@@ -4,11 +4,14 @@ import importlib
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import shell
 from commands import CPU, RANDOM, run, unsealed
+from cpp import building, infer, table
 from reports import data_in
 from sklearn.metrics import roc_auc_score
 
@@ -111,11 +114,32 @@ def by_the_program(method, model, device, *, toy, program, folder) -> tuple:
     arguments = ("--model", model, "--device", device, "--input", sent / "img", "--output", back, "--preprocess", "n")
     done = subprocess.run([program, *map(str, arguments), "--warmup", "0"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    maps = [np.fromfile(file, np.float32).reshape(48, 64) for file in sorted(back.glob("*.bin"))]
     result = command(method, "postprocess", "--result_dir", back, "--label_dir", sent / "label", *category)
     assert result.code == 0, result.err
+    return *results_in(back, toy), figures(back)
+
+
+def results_in(back: Path, toy: Path) -> tuple:
+    """The maps and the scores of the test images, which postprocess.py has gone through."""
+    maps = [np.fromfile(file, np.float32).reshape(48, 64) for file in sorted(back.glob("*.bin"))]
     found = {image["name"]: image["score"] for image in json.loads((back / "results.json").read_text())["images"]}
-    return np.stack(maps), [found[sample.name] for sample in load_category(toy, "gear").test], figures(back)
+    return np.stack(maps), [found[sample.name] for sample in load_category(toy, "gear").test]
+
+
+@pytest.mark.parametrize("exported", cases("resnet18")[:1], indirect=True)
+def test_onnx_runtime_gives_the_same_in_cpp_as_in_python(exported, toy, program, tmp_path):
+    """The photographs are as large as the model takes them, so that nothing is resized."""
+    model = engine.load(models(exported)["onnx"])
+    maps, scores = judged(model, model.transform, toy)
+    asked = ("--engine", "onnxruntime", "--self_check", "y", "--warmup", "0")
+    done = infer(program, "--model", model.path, "--input", toy / "gear" / "test", "--output", tmp_path, *asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {row["name"]: row for row in table(tmp_path)}
+    for sample, image, score in zip(load_category(toy, "gear").test, maps, scores):
+        name = str(sample.path.relative_to(toy / "gear" / "test"))
+        found = np.fromfile(tmp_path / f"{name}.bin", np.float32).reshape(image.shape)
+        np.testing.assert_allclose(found, image, rtol=1e-6, atol=1e-6)
+        assert float(rows[name]["score"]) == pytest.approx(score, rel=1e-6)
 
 
 def test_the_cpp_program_gives_the_maps_and_figures_of_the_state(exported, state_maps, toy, program, tmp_path):
@@ -128,19 +152,23 @@ def test_the_cpp_program_gives_the_maps_and_figures_of_the_state(exported, state
 
 
 def test_mindspore_lite_gives_the_maps_and_figures_of_onnx_runtime(exported, toy, program, lite, tmp_path):
-    """What it is converted to, with the settings that were exported with it."""
+    """By the scripts as a user types them: convert_lite.sh, then run_infer_cpp.sh from photographs to figures."""
     method, output = exported
     path, target = models(exported)["onnx"], tmp_path / "converted.mindir"
-    arguments = [program.parent / "anomaly_convert", "--model", path, "--output", target]
-    done = subprocess.run(arguments, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    variables = {"PYTHON": sys.executable, "BUILD_DIR": program.parent, **lite}
+    words = (method, target, toy, "y", "gear", "CPU", "--output_dir", tmp_path / "chain")
+    with building(program.parent):
+        for script, *arguments in (("convert_lite.sh", path, target), ("run_infer_cpp.sh", *words)):
+            done = shell.run(script, *arguments, timeout=600, **variables)
+            assert done.returncode == 0, done.stdout + done.stderr
+    assert "MindSpore Lite, cpu" in done.stdout and "img_auc: " in done.stdout
     model = engine.load(path)
     assert "ONNX Runtime" in model.runs_on
     maps, scores = judged(model, model.transform, toy)
-    found = by_the_program(method, target, "cpu", toy=toy, program=program, folder=tmp_path)
-    np.testing.assert_allclose(found[0], maps, atol=1e-3)
-    np.testing.assert_allclose(found[1], scores, atol=1e-3)
-    assert found[2] == pytest.approx(figures(output / "gear"), abs=5e-5)
+    found_maps, found_scores = results_in(tmp_path / "chain" / "gear" / "result", toy)
+    np.testing.assert_allclose(found_maps, maps, atol=1e-3)
+    np.testing.assert_allclose(found_scores, scores, atol=1e-3)
+    assert figures(tmp_path / "chain" / "gear" / "result") == pytest.approx(figures(output / "gear"), abs=5e-5)
     if method == "fastflow":
         refused_where_wrong(path, program, toy, tmp_path)
 

@@ -101,6 +101,10 @@ def test_arguments_that_are_wrong(place, name, wrong):
     assert_usage(infer(place, name, *words_of(name, **wrong)), name, *wrong.values())
 
 
+def test_an_engine_is_one_that_there_is(place):
+    assert_usage(infer(place, CPP, *words_of(CPP), "--engine", "torch"), CPP, "torch")
+
+
 @pytest.mark.parametrize("wrong", [{"prepare": "yes"}, {"device": "cpu"}, {"device": "TPU"}])
 def test_arguments_that_only_one_of_them_has(place, wrong):
     assert_usage(infer(place, CPP, *words_of(CPP, **wrong)), CPP, *wrong.values())
@@ -147,7 +151,7 @@ def steps(done: subprocess.CompletedProcess) -> list:
     return [shlex.split(line) for line in done.stdout.splitlines()]
 
 
-def expected(method: str, model: str, device: str, number: str, output="out") -> list:
+def expected(method: str, model: str, device: str, number: str, output="out", more=()) -> list:
     folder, python = f"{output}/big gear", "my env/python"
     data, category = ("--dataset_path", "my photos"), ("--category", "big gear")
     sent, back = ("--input", f"{folder}/img"), ("--output", f"{folder}/result")
@@ -156,7 +160,7 @@ def expected(method: str, model: str, device: str, number: str, output="out") ->
     return [
         [python, f"{ROOT}/{method}/preprocess.py", *data, *category, "--output_dir", folder, "--model_path", model],
         ["bash", f"{ROOT}/ascend310_infer/build.sh"],
-        [*infer, "--device", device, "--device_id", number, "--preprocess", "n"],
+        [*infer, "--device", device, "--device_id", number, *more, "--preprocess", "n"],
         [*acc, "--label_dir", f"{folder}/label", *category, "--model_path", model],
     ]
 
@@ -171,6 +175,8 @@ def test_the_four_steps_are_shown(place, method):
     assert steps(done) == expected(method, "my model.mindir", "gpu", "0")
     done = infer(place, LITE, *words_of(LITE, method), "2", *more)
     assert steps(done) == expected(method, "my model.mindir", "ascend", "2")
+    done = infer(place, CPP, *words_of(CPP, method, device="GPU"), *more, "--engine", "tensorrt")
+    assert steps(done) == expected(method, "my model.onnx", "gpu", "0", more=["--engine", "tensorrt"])
     assert listing(place) == before
 
 
@@ -270,19 +276,6 @@ def test_the_accuracy_is_the_one_of_evaluation(exported, program, lite_home):
     assert names == {f"{number:03}.bin" for number in range(12)}
     for name in ("results.csv", "test_perform_static.txt", "results.json"):
         assert (result / name).is_file()
-
-
-def test_the_accuracy_with_mindspore_lite_is_the_one_of_evaluation(exported, program, lite):
-    model = exported / "trained" / "big gear" / "patchcore_big gear.onnx"
-    with building(program.parent):
-        done = run("convert_lite.sh", model, timeout=600, PYTHON=sys.executable, BUILD_DIR=program.parent, **lite)
-    assert done.returncode == 0, done.stdout + done.stderr
-    converted = "trained/big gear/patchcore_big gear_lite.mindir"
-    assert done.stdout.splitlines()[-1] == f"written: {exported / converted}"
-    found, known = chain(exported, converted, prepare="y", program=program, lite_home=lite["LITE_HOME"])
-    assert found == known
-    times = (exported / "out" / "big gear" / "result" / "test_perform_static.txt").read_text()
-    assert "MindSpore Lite, cpu" in times
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
