@@ -126,7 +126,6 @@ def results_in(back: Path, toy: Path) -> tuple:
     return np.stack(maps), [found[sample.name] for sample in load_category(toy, "gear").test]
 
 
-@pytest.mark.parametrize("exported", cases("resnet18")[:1], indirect=True)
 def test_onnx_runtime_gives_the_same_in_cpp_as_in_python(exported, toy, program, tmp_path):
     """The photographs are as large as the model takes them, so that nothing is resized."""
     model = engine.load(models(exported)["onnx"])
