@@ -113,8 +113,20 @@ cv::v_int16x8 Expected(const cv::v_int16x8& left, const cv::v_int16x8& up, const
 // The colours of the pixel that begins here, and what comes after them.
 cv::v_int16x8 Pixel(const unsigned char* at) { return cv::v_reinterpret_as_s16(cv::v_load_expand(at)); }
 
-// What each pixel waits for is kept at hand. `row` and `up` can be read a little beyond their end, and `to` written; of one
-// channel `to` may be `row`.
+// Writes the pixel that differs by what stands in the row from the expected one.
+cv::v_int16x8 Restored(const unsigned char* row, const cv::v_int16x8& expected, unsigned char* to) {
+  // Bytes, so that what is above 255 begins again at 0.
+  const cv::v_uint8x16 sum = cv::v_add_wrap(cv::v_reinterpret_as_u8(Pixel(row)), cv::v_reinterpret_as_u8(expected));
+  const cv::v_int16x8 pixel = cv::v_reinterpret_as_s16(sum);
+  const unsigned colours = cv::v_reinterpret_as_u32(cv::v_pack_u(pixel, pixel)).get0();
+  to[0] = static_cast<unsigned char>(colours);
+  to[1] = static_cast<unsigned char>(colours >> 8);
+  to[2] = static_cast<unsigned char>(colours >> 16);
+  return pixel;
+}
+
+// What each pixel waits for is kept at hand. `row` and `up` can be read a little beyond their end; `to` may be `row` where
+// there is one channel.
 template <int kFilter, int kChannels>
 void Restore(const unsigned char* up, const unsigned char* row, size_t size, unsigned char* to) {
   if constexpr (kFilter == 2) {
@@ -130,15 +142,26 @@ void Restore(const unsigned char* up, const unsigned char* row, size_t size, uns
     cv::v_int16x8 left = cv::v_setzero_s16(), corner = left;
     for (size_t i = 0; i < size; i += kChannels) {
       const cv::v_int16x8 above = Pixel(up + i);
-      const cv::v_int16x8 expected = Expected<kFilter>(left, above, corner);
-      // Bytes, so that what is above 255 begins again at 0.
-      left = cv::v_reinterpret_as_s16(
-          cv::v_add_wrap(cv::v_reinterpret_as_u8(Pixel(row + i)), cv::v_reinterpret_as_u8(expected)));
+      left = Restored(row + i, Expected<kFilter>(left, above, corner), to + i);
       corner = above;
-      const unsigned colours = cv::v_reinterpret_as_u32(cv::v_pack_u(left, left)).get0();
-      std::memcpy(to + i, &colours, sizeof(colours));  // the fourth byte is of the next pixel, which then has its own
     }
   }
+}
+
+// Two rows, both of filter 4, as most are. A pixel waits for the one to its left, and so most of the time is waited: in that
+// time goes the second row, a pixel behind the first.
+void RestoreBoth(const unsigned char* up, const unsigned char* rows[2], size_t size, unsigned char* to[2]) {
+  cv::v_int16x8 left[2] = {cv::v_setzero_s16(), cv::v_setzero_s16()}, corner[2] = {left[0], left[0]};
+  for (size_t i = 0; i < size; i += 3) {
+    const cv::v_int16x8 above = Pixel(up + i), before = left[0];
+    left[0] = Restored(rows[0] + i, Expected<4>(left[0], above, corner[0]), to[0] + i);
+    corner[0] = above;
+    if (i > 0) {
+      left[1] = Restored(rows[1] + i - 3, Expected<4>(left[1], before, corner[1]), to[1] + i - 3);
+      corner[1] = before;
+    }
+  }
+  Restored(rows[1] + size - 3, Expected<4>(left[1], left[0], corner[1]), to[1] + size - 3);
 }
 
 // False for a filter that there is not.
@@ -176,6 +199,14 @@ cv::Mat DecodePng(const std::vector<unsigned char>& data) {
     unsigned char* line = lines.get() + y * (row + 1);
     unsigned char* pixels = image.ptr(static_cast<int>(y));
     const bool colours = content.channels == 3;
+    if (colours && y + 1 < content.height && line[0] == 4 && line[row + 1] == 4) {
+      const unsigned char* both[] = {line + 1, line + row + 2};
+      unsigned char* there[] = {pixels, pixels + row};
+      RestoreBoth(up, both, row, there);
+      up = there[1];
+      ++y;
+      continue;
+    }
     unsigned char* to = colours ? pixels : line + 1;
     const bool known = colours ? Restore<3>(line[0], up, line + 1, row, to) : Restore<1>(line[0], up, line + 1, row, to);
     if (!known) return {};

@@ -63,6 +63,7 @@ class Options(ctypes.Structure):
         ("threads", ctypes.c_int),
         ("at_once", ctypes.c_int),
         ("roi", ctypes.c_char_p),
+        ("engine", ctypes.c_char_p),
     )
 
 
@@ -163,6 +164,7 @@ def test_what_fails_says_why_and_does_not_end_the_program(library, photographs, 
     assert refused(tmp_path / "none.onnx") == f"{tmp_path / 'none.onnx'}: no such file"
     assert "there is no device 'tpu'" in refused(known, device=b"tpu")
     assert "there is no precision 'f8'" in refused(known, precision=b"f8")
+    assert "there is no engine 'torch'" in refused(known, engine=b"torch")
     assert "whole numbers from 0" in refused(known, threads=-1)
     assert "leave --roi out" in refused(known, roi=str(tmp_path).encode())
     assert "sizeof(anomaly_options)" in refused(known, size=8)
@@ -182,6 +184,19 @@ def test_what_fails_says_why_and_does_not_end_the_program(library, photographs, 
     library.anomaly_free(model)
     library.anomaly_free(None)
     library.anomaly_free_result(None)
+
+
+def test_an_engine_can_be_chosen_and_programs_that_know_of_none_go_on(library, photographs, tmp_path):
+    known, found = export(tmp_path / "m.onnx"), {}
+    for size in (ctypes.sizeof(Options), Options.engine.offset):
+        model = loaded(library, known, engine=b"onnxruntime", size=size)
+        result = library.anomaly_judge_file(model, str(photographs[0]).encode())
+        found[library.anomaly_runs_on(model).decode().split(",")[0]] = values_of(result)
+        library.anomaly_free_result(result)
+        library.anomaly_free(model)
+    runtime, openvino = found
+    assert runtime.startswith("ONNX Runtime") and openvino == "OpenVINO"
+    assert np.array_equal(*found.values())
 
 
 def test_masks_of_photographs_are_found_by_their_names(library, photographs, tmp_path):
