@@ -107,6 +107,7 @@ class OnnxRuntimeEngine : public Engine {
   bool IsTensorRt() const { return settings_.engine == "tensorrt"; }
 
   void RequirePrecision() {
+    if (IsTensorRt() && info_.precision == "int8") throw Error("--engine tensorrt: does not take models in int8");
     if (info_.precision != "bfloat16") return;
     if (settings_.precision == "bf16") throw Error("--precision bf16: ONNX Runtime computes in float32 here");
     std::fprintf(stderr, "note: no bfloat16 in ONNX Runtime: in float32, with slightly other scores\n");

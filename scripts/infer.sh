@@ -48,7 +48,7 @@ run_infer() {
         want_folder "$folder/img"
         want_file "$folder/label/index.json"
     fi
-    want_mindspore
+    want_python
     set_up_environment "$device" 1
     export PYTHON TQDM_DISABLE=1 # no bars in the logs
     if [[ -z "${CHOSEN[dry_run]:-}" ]]; then

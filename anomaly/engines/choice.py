@@ -70,11 +70,15 @@ def choose_for_onnx(engine: str, precision: str, *, target: str) -> Runtime:
     if engine == TENSORRT:
         if target not in ("", "GPU"):
             raise UsageError(f"--engine {engine}: is for the GPU, not for --device_target {target}")
+        if precision == INT8:
+            raise UsageError(f"--engine {engine}: does not take models in {precision}; {ONNX_RUNTIME} does")
         return Runtime(engine, precision, "GPU")
     if target in ("", "CPU") and (engine == OPENVINO or (engine == AUTO and precision != FLOAT32)):
         return choose(engine, precision, target="CPU")
     if engine == OPENVINO:
         raise UsageError(f"--engine {engine}: is for the CPU; leave it out on {target}")
+    if precision == BFLOAT16:
+        log.info("ONNX Runtime has no bfloat16 here: computing in float32, which gives slightly other scores")
     return Runtime(ONNX_RUNTIME, precision, target)
 
 

@@ -15,6 +15,7 @@ from shell import ROOT
 import anomaly
 from anomaly.deploy import exported
 from anomaly.engines import onnx_runtime
+from anomaly.engines.choice import BFLOAT16, INT8, choose_for_onnx
 from anomaly.run.errors import DataError, UsageError
 
 ENGINE = ("--engine", "onnxruntime")
@@ -97,6 +98,9 @@ def test_an_engine_that_does_not_go_with_the_rest_is_one_line(program, model, ph
     done = infer(program, "--model", model, "--input", "in", "--json", "--engine", "torch")
     assert done.returncode == 2
     assert "--engine is auto, openvino, onnxruntime, tensorrt or lite, not 'torch'" in done.stderr
+    one_error(
+        refused("--engine", "tensorrt", of=export(tmp_path / "8.onnx", precision="int8")), "--engine tensorrt", "int8"
+    )
     mindir = tmp_path / "m.mindir"
     mindir.write_bytes(b"nonsense")
     describe(mindir, PLAIN)
@@ -156,9 +160,17 @@ def test_python_takes_the_engine_that_is_asked_for(tiny):
         "onnxruntime": "ONNX Runtime (CPU)",
         "openvino": "OpenVINO (CPU, float32)",
     }
-    for chosen in (("mindspore", ""), ("tensorrt", "CPU"), ("openvino", "GPU")):
-        with pytest.raises(UsageError, match=f"--engine {chosen[0]}"):
-            exported.load(tiny, chosen[1], engine=chosen[0])
+    for engine, target in (("mindspore", ""), ("tensorrt", "CPU"), ("openvino", "GPU")):
+        with pytest.raises(UsageError, match=f"--engine {engine}"):
+            exported.load(tiny, target, engine=engine)
+    with pytest.raises(UsageError, match="--engine tensorrt: does not take models in int8"):
+        choose_for_onnx("tensorrt", INT8, target="GPU")
+
+
+def test_bfloat16_is_float32_in_python_too_and_that_is_said(caplog):
+    with caplog.at_level("INFO", logger="anomaly"):
+        assert choose_for_onnx("onnxruntime", BFLOAT16, target="CPU").engine == "onnxruntime"
+    assert "computing in float32" in caplog.text
 
 
 def test_the_environment_for_gpus_has_the_versions_that_are_tested():

@@ -23,7 +23,7 @@ METHODS = ("patchcore", "padim", "fastflow")
 
 # Stand for Python, for the tools of the build and for what it builds; the one that FAIL names fails.
 FAKE_PYTHON = """
-if [[ "${1:-}" == -c ]]; then [[ "$2" != *openvino* ]]; exit; fi
+if [[ "${1:-}" == -c ]]; then [[ "$2" != *openvino* && "$2" != *mindspore* ]]; exit; fi # neither is there
 echo "called with $*"
 if [[ -n "${SLOW:-}" ]]; then echo $BASHPID >"$SLOW"; exec sleep 60; fi
 if [[ -n "${FAIL:-}" && "$1" == *"/$FAIL.py" ]]; then echo "nothing is right"; exit 7; fi
@@ -200,6 +200,12 @@ def test_ascends_own_settings_are_read_first(place):
     (place / "toolkit" / "set_env.sh").write_text("echo reading them")
     done = infer(place, LITE, *words_of(LITE), "--dry_run", ASCEND_HOME_PATH=place / "toolkit" / "latest")
     assert done.returncode == 0 and done.stderr == "reading them\n"
+
+
+def test_without_any_engine_nothing_is_built(place, built):
+    done = infer(place, CPP, *words_of(CPP), "--output_dir", "out", **{**built, "LITE_HOME": ""})
+    assert done.returncode == 1 and "build failed" in done.stderr
+    assert "error: no engine found: pip install openvino or onnxruntime" in done.stderr
 
 
 STEPS = ["preprocess", "build", "infer", "acc"]
