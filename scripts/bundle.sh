@@ -59,14 +59,31 @@ readme() {
     page "$1" <(sed '1,/^<!-- in a bundle too -->$/d' "$3")
 }
 
+want_some_weights() {
+    compgen -G "pretrained/*.pth" >/dev/null || compgen -G "pretrained/*.safetensors" >/dev/null ||
+        compgen -G "pretrained/*.ckpt" >/dev/null ||
+        fail "$ROOT/pretrained: holds no weights; leave --with_weights out or see pretrained/fetch.py"
+}
+
 copy_weights() {
-    local target="$1" file found=""
+    local target="$1" file
     for file in pretrained/*.{pth,safetensors,ckpt}; do
-        [[ -f "$file" ]] || continue
-        cp -- "$file" "$target/pretrained/"
-        found=yes
+        [[ ! -f "$file" ]] || cp -- "$file" "$target/pretrained/"
     done
-    [[ -n "$found" ]] || fail "$ROOT/pretrained: holds no weights; leave --with_weights out or see pretrained/fetch.py"
+}
+
+# fill METHOD TARGET: what the folder holds; the first that cannot be written ends it.
+fill() {
+    local name
+    copy_sources "$1" "$2"
+    mkdir "$2/docs"
+    for name in "${PAGES[@]}"; do
+        page "$1" "docs/$name.md" >"$2/docs/$name.md"
+    done
+    readme "$1" scripts/bundle.md README.md >"$2/README.md"
+    readme "$1" scripts/bundle_CN.md README_CN.md >"$2/README_CN.md"
+    [[ -z "${CHOSEN[with_weights]:-}" ]] || copy_weights "$2"
+    chmod "$(umask -S)" -- "$2"
 }
 
 want_help "$@"
@@ -83,15 +100,8 @@ mkdir -p -- "$PARENT" 2>/dev/null || fail "$PARENT: cannot be written"
 TEMPORARY="$(mktemp -d -- "$PARENT/.bundle.XXXXXX" 2>/dev/null)" || fail "$PARENT: cannot be written"
 trap 'rm -rf -- "$TEMPORARY"' EXIT
 cd "$ROOT"
-copy_sources "$METHOD" "$TEMPORARY"
-mkdir "$TEMPORARY/docs"
-for name in "${PAGES[@]}"; do
-    page "$METHOD" "docs/$name.md" >"$TEMPORARY/docs/$name.md"
-done
-readme "$METHOD" scripts/bundle.md README.md >"$TEMPORARY/README.md"
-readme "$METHOD" scripts/bundle_CN.md README_CN.md >"$TEMPORARY/README_CN.md"
-[[ -z "${CHOSEN[with_weights]:-}" ]] || copy_weights "$TEMPORARY"
-chmod "$(umask -S)" -- "$TEMPORARY"
-mv -T -- "$TEMPORARY" "$DEST"
+[[ -z "${CHOSEN[with_weights]:-}" ]] || want_some_weights
+fill "$METHOD" "$TEMPORARY" 2>/dev/null &
+{ wait "$!" && mv -T -- "$TEMPORARY" "$DEST" 2>/dev/null; } || fail "$DEST: cannot be written; the disk may be full"
 echo "$DEST: $(du -sh --apparent-size -- "$DEST" | cut -f1)"
 echo "there: bash scripts/doctor.sh"

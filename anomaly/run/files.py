@@ -58,18 +58,24 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """The same for a whole folder: what was there before goes when the new one is complete."""
+    """The same for a whole folder: what was there before goes when the new one is complete.
+
+    It is moved away first: of a folder that is removed in its place a kill would leave a part that nobody knows.
+    """
     path = Path(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f"{leftovers.name(path.name)}_", dir=path.parent))
+        former = temporary.with_name(f"{temporary.name}_former")
         try:
             yield temporary
             temporary.chmod(0o755)
-            shutil.rmtree(path, ignore_errors=True)
+            if os.path.lexists(path):
+                os.replace(path, former)
             os.replace(temporary, path)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            for left in (temporary, former):
+                left.unlink() if left.is_symlink() else shutil.rmtree(left, ignore_errors=True)
 
 
 PENDING_LOCK = f"{PENDING}.lock"

@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from anomaly.run import leftovers
@@ -27,8 +27,9 @@ def locked(folder: Path, name: str = FILE) -> Iterator[None]:
     path = folder / name
     file = _held(path)
     try:
-        os.ftruncate(file, 0)
-        os.pwrite(file, str(os.getpid()).encode(), 0)
+        with suppress(OSError):  # on a full disk it is held all the same
+            os.ftruncate(file, 0)
+            os.pwrite(file, str(os.getpid()).encode(), 0)
         leftovers.clear((folder,))
         yield
     finally:

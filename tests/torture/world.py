@@ -72,6 +72,18 @@ class World:
         (self.folder / PROGRAM).mkdir()
         (self.folder / PROGRAM / "anomaly_infer").symlink_to(program.resolve())
 
+    def train(self, kind: str, method: str) -> None:
+        """An ensemble, or what a training can be gone on with, or one that knows its photographs."""
+        from families.images import training
+
+        from anomaly.commands import command
+
+        places = {"photos": str(self.folder / "photos"), "out/new": str(self.folder / kind / method)}
+        words = [places.get(word, word) for word in training(method)[2:]]
+        more = ("--backbone", "resnet18,resnet34") if kind == "ensemble" else ()
+        more = ("--num_epochs", "1") if method == "fastflow" else more
+        command("train", method)([*words, *more])
+
     def make(self, part: str) -> None:
         """What needs MindSpore: a golden state as it is written today, or its model as ONNX."""
         from anomaly.commands import command
@@ -81,6 +93,9 @@ class World:
             self.build() if part == PROGRAM else self.send()
             return
         kind, method = part.split("/")
+        if kind in ("ensemble", "begun", "seen"):
+            self.train(kind, method)
+            return
         if kind == "out":
             load(GOLDEN / method / "gear", device_target="CPU").save(self.folder / part / "gear")
             return

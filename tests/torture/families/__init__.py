@@ -3,9 +3,9 @@
 from case import Case
 from world import METHODS
 
-from families import clock, cpp, folders, images, limits, options, records, streams
+from families import clock, cpp, folders, goes_on, images, limits, options, records, streams
 
-FAMILIES = (images, options, records, folders, streams, limits, clock, cpp)
+FAMILIES = (images, options, records, folders, streams, limits, clock, goes_on, cpp)
 SHORT = 14  # cases of each family in the short form, of the first method
 WHOLE = {
     part: words for method in METHODS for part, words in records.wholes(method).items()
