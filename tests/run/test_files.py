@@ -2,11 +2,13 @@
 
 import errno
 import hashlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from anomaly.run import files
+from anomaly.run import files, leftovers
 from anomaly.run.errors import DataError
 from anomaly.run.files import (
     MARKER,
@@ -186,6 +188,47 @@ def test_what_was_cut_off_after_the_last_file_is_finished(tmp_path, monkeypatch,
     finish(tmp_path, last="record")
     assert contents(tmp_path) == dict.fromkeys(("a", "deep/b", "record"), "new")
     finish(tmp_path, last="record")
+
+
+def test_a_folder_that_is_being_replaced_is_known_as_ours_whenever_it_is_killed(tmp_path):
+    """In another process: a kill does not run what stands in `finally`."""
+    place = tmp_path / "sample"
+    for step in range(1, 12):
+        place.mkdir(exist_ok=True)
+        for name in ("a", "b", MARKER, "c", "d"):
+            (place / name).touch()
+        subprocess.run([sys.executable, "-c", KILLED, str(place), str(step)], cwd=files.SOURCE)
+        require_own_folder(place) if place.exists() else None
+    assert names(place) == [MARKER, "new"]
+    leftovers.clear((tmp_path,))
+    assert names(tmp_path) == ["sample"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from anomaly.run.files import MARKER, replacing_folder
+count = 0
+def step(event, _):
+    global count
+    count += event in ("os.rename", "os.remove", "os.rmdir", "os.chmod")
+    if count == int(sys.argv[2]):
+        os.kill(os.getpid(), 9)
+with replacing_folder(Path(sys.argv[1])) as made:
+    for name in (MARKER, "new"):
+        (made / name).touch()
+    sys.addaudithook(step)
+"""
+
+
+def test_a_link_to_a_folder_of_ours_is_replaced_and_the_folder_stays(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / MARKER).touch()
+    (tmp_path / "sample").symlink_to("there")
+    with replacing_folder(tmp_path / "sample") as made:
+        (made / "new").touch()
+    assert names(tmp_path) == ["sample", "there"] and names(tmp_path / "sample") == ["new"]
+    assert names(tmp_path / "there") == [MARKER]
 
 
 def test_a_folder_of_the_users_stays_theirs(tmp_path):

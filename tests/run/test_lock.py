@@ -53,6 +53,15 @@ def test_one_after_the_other_is_allowed_also_after_an_error(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_full_disk_does_not_stop_the_lock(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(lock.errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    with locked(tmp_path), pytest.raises(DataError, match="process another"), locked(tmp_path):
+        pass
+
+
 def test_a_file_system_without_locks_does_not_stop_the_work(tmp_path, monkeypatch):
     def refuse(*arguments):
         raise OSError(lock.errno.ENOLCK, "no locks")
