@@ -47,14 +47,14 @@ Take Path(std::filesystem::path* place) {
   return [place](const std::string& value) { *place = value; };
 }
 
-constexpr int kMost = 1024;  // threads, and photographs in work; beyond that a system itself may fail
+constexpr int kMostAtOnce = 1024;  // threads, and photographs in work; beyond that a system itself may fail
 
 Take NumberFrom(int least, const char* option, int* place, int most = std::numeric_limits<int>::max()) {
   return [=](const std::string& text) {
     const char* end = text.data() + text.size();
     const auto found = std::from_chars(text.data(), end, *place);
     if (found.ec != std::errc() || found.ptr != end || *place < least || *place > most) {
-      const std::string to = most == kMost ? " to " + std::to_string(most) : "";
+      const std::string to = most == kMostAtOnce ? " to " + std::to_string(most) : "";
       throw UsageError(std::string(option) + " takes a whole number from " + std::to_string(least) + to + ", not '" +
                        text + "'");
     }
@@ -99,8 +99,8 @@ Args ParseArgs(int argc, char** argv) {
       {"--device", OneOf({"ascend", "gpu", "cpu"}, "--device", &settings.device)},
       {"--device_id", NumberFrom(0, "--device_id", &settings.device_id)},
       {"--precision", OneOf({"f32", "f16", "bf16", "int8"}, "--precision", &settings.precision)},
-      {"--threads", NumberFrom(1, "--threads", &settings.threads, kMost)},
-      {"--at_once", NumberFrom(1, "--at_once", &settings.at_once, kMost)},
+      {"--threads", NumberFrom(1, "--threads", &settings.threads, kMostAtOnce)},
+      {"--at_once", NumberFrom(1, "--at_once", &settings.at_once, kMostAtOnce)},
       {"--batch", NumberFrom(1, "--batch", &settings.batch)},
       {"--preprocess", OneOf({"y", "n"}, "--preprocess", &preprocess)},
       {"--self_check", OneOf({"y", "n"}, "--self_check", &self_check)},

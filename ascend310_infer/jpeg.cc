@@ -11,10 +11,10 @@
 #include <jerror.h>
 
 #include "error.h"
+#include "pixels.h"
 
 namespace {
 
-constexpr unsigned kMost = 1u << 30;  // pixels, as OpenCV has it
 
 // What is kept beside what the library knows.
 struct Notes {
@@ -86,7 +86,7 @@ bool Decode(const std::vector<unsigned char>& data, jpeg_decompress_struct* stat
   notes->orientation = Orientation(state->marker_list);  // the end takes the list away
   if (state->num_components != 4) state->out_color_space = JCS_RGB;
   jpeg_start_decompress(state);
-  if (state->output_width > kMost / state->output_height) {
+  if (state->output_width > kMostPixels / state->output_height) {
     std::snprintf(notes->reason, sizeof(notes->reason), "of too many pixels");
     return false;
   }

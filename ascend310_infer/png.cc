@@ -8,10 +8,11 @@
 
 #include <libdeflate.h>
 
+#include "pixels.h"
+
 namespace {
 
 constexpr unsigned char kSignature[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-constexpr size_t kMost = size_t{1} << 30;  // pixels, as OpenCV has it
 constexpr size_t kSpare = 8;               // bytes that are read together
 
 uint32_t Number(const unsigned char* at) {
@@ -40,7 +41,7 @@ bool ReadChunks(const std::vector<unsigned char>& data, Content* content) {
       content->height = Number(body + 4);
       content->channels = body[9] == 0 ? 1 : body[9] == 2 ? 3 : 0;
       const bool usual = body[8] == 8 && body[10] == 0 && body[11] == 0 && body[12] == 0 && content->channels > 0;
-      const bool sized = content->width > 0 && content->height > 0 && content->width < kMost / content->height;
+      const bool sized = content->width > 0 && content->height > 0 && content->width < kMostPixels / content->height;
       if (!usual || !sized) return false;
     } else if (kind == "IDAT") {
       content->packed.insert(content->packed.end(), body, body + length);

@@ -9,7 +9,7 @@
 
 namespace {
 
-constexpr size_t kMost = 100;   // regions; a map of nothing but noise could have thousands
+constexpr size_t kMostRegions = 100;   // regions; a map of nothing but noise could have thousands
 constexpr double kNear = 0.1;  // of the scale's unit below the peak, where nothing is above the threshold
 
 // Above which a place is marked: the threshold. Where nothing is above it, a little below the warmest place: of a
@@ -94,7 +94,7 @@ std::vector<Region> FindRegions(const cv::Mat& map, const Scale& scale, const Fr
     };
     return a.peak != b.peak ? a.peak > b.peak : box(a) < box(b);
   });
-  if (regions.size() > kMost) regions.resize(kMost);
+  if (regions.size() > kMostRegions) regions.resize(kMostRegions);
   return regions;
 }
 

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "image_io.h"
 #include "nearest.h"
+#include "pixels.h"
 
 namespace fs = std::filesystem;
 
@@ -17,7 +18,6 @@ constexpr char kMask[] = "rle:";
 constexpr char kFolder[] = "folder:";
 constexpr double kProportion = 0.02;  // by which the sides of a mask and a photograph may differ in their proportion
 constexpr int64_t kLongest = 1 << 20;  // of a side, and
-constexpr int64_t kMost = 1 << 30;     // pixels at most, as OpenCV reads of a photograph
 
 bool Begins(const std::string& text, const std::string& with) { return text.compare(0, with.size(), with) == 0; }
 
@@ -50,7 +50,7 @@ cv::Mat Decoded(const std::string& text) {
   Numbers numbers(text);
   const int64_t height = numbers.Next('x');
   const int64_t width = numbers.Next(':');
-  if (height < 1 || width < 1 || height > kLongest || width > kLongest || height * width > kMost) {
+  if (height < 1 || width < 1 || height > kLongest || width > kLongest || static_cast<size_t>(height * width) > kMostPixels) {
     throw Error("has a size that no photograph has");
   }
   cv::Mat mask(static_cast<int>(height), static_cast<int>(width), CV_8U, cv::Scalar(0));
