@@ -20,7 +20,7 @@ ADDRESSES = addresses()
 
 RUN, TESTS = "requirements.txt", "requirements-dev.txt"
 SPEED, INT8, SERVE = "requirements-speed.txt", "requirements-int8.txt", "requirements-serve.txt"
-GPU = "requirements-gpu.txt"
+GPU, GPU_ONNX = "requirements-gpu.txt", "requirements-gpu-onnx.txt"
 OPTIONAL = {
     GPU: "NVIDIA GPUs",
     SPEED: "--precision bfloat16, PNG read faster",
@@ -265,12 +265,20 @@ def for_run(devices: tuple, reason: str) -> list:
     return needs or ([f"MindSpore does not load: {reason}"] if not devices else [])
 
 
+def driver() -> list:
+    return [] if first_lines("nvidia-smi", "-L") else ["NVIDIA's driver (nvidia-smi finds no GPU)"]
+
+
+def for_onnx_on_gpu() -> list:
+    return [*driver(), *(f"{need}, into an environment of its own" for need in wanting(GPU_ONNX))]
+
+
 def for_device(target: str, devices: tuple, reason: str) -> list:
     needs = for_run(devices, reason)
     if target in devices or target == "CPU":
         return needs
     if target == "GPU":
-        needs += [] if first_lines("nvidia-smi", "-L") else ["NVIDIA's driver (nvidia-smi finds no GPU)"]
+        needs += driver()
         needs += [f"a newer GPU than {name}: compute capability {OLDEST}.0 is needed" for name in too_old()]
         needs += [f"pip install -r {GPU} ({len(lacking())} libraries of CUDA 11)"] if lacking() else []
         return needs or ["MindSpore's part for GPUs does not load; compare the driver with docs/devices.md"]
@@ -297,6 +305,7 @@ def main() -> int:
     missing = [name for name in ADDRESSES if not files_of(name)]
     tasks["have the weights of all networks"] = [f"python pretrained/fetch.py {name}" for name in missing]
     tasks["export to ONNX, run it"] = for_run(devices, reason)
+    tasks["run an .onnx on an NVIDIA GPU"] = for_onnx_on_gpu()
     tasks[OPTIONAL[SPEED]] = for_run(devices, reason) + wanting(SPEED)
     tasks[OPTIONAL[INT8]] = for_run(devices, reason) + wanting(SPEED, INT8)
     tasks[OPTIONAL[SERVE]] = for_run(devices, reason) + wanting(SERVE)

@@ -199,6 +199,18 @@ def test_the_c_plus_plus_program_needs_tools_headers_and_an_engine(doctor, monke
     assert len(doctor.for_cpp()) == 1
 
 
+def test_an_onnx_on_a_gpu_needs_the_driver_and_its_own_requirements(doctor, monkeypatch):
+    monkeypatch.setattr(doctor, "first_lines", lambda *command, **more: [])
+    monkeypatch.setattr(doctor, "installed", lambda name: "" if name == "onnxruntime-gpu" else "1")
+    missing, *others = doctor.for_onnx_on_gpu()
+    assert "nvidia-smi" in missing and others == [
+        "pip install -r requirements-gpu-onnx.txt, into an environment of its own"
+    ]
+    monkeypatch.setattr(doctor, "first_lines", lambda *command, **more: ["there"])
+    monkeypatch.setattr(doctor, "installed", lambda name: "1")
+    assert doctor.for_onnx_on_gpu() == []
+
+
 def test_a_device_that_mindspore_finds_is_ready_and_another_says_why_not(doctor, monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "wanting", lambda *files: [])
     monkeypatch.setattr(doctor, "first_lines", lambda *command, **more: ["there"])
