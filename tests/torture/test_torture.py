@@ -32,7 +32,9 @@ def test_a_command_that_is_killed_leaves_the_former_state_or_the_new_one():
     assert done.stdout.startswith("export/padim: 2 kills, 2 left what was there, 0 the new; 0 went wrong")
 
 
-@pytest.mark.parametrize("only", ["images/", "options/", "records/", "folders/", "streams/", "limits/", "cpp/"])
+@pytest.mark.parametrize(
+    "only", ["images/", "options/", "records/", "folders/", "streams/", "limits/", "goes_on/", "cpp/"]
+)
 def test_there_are_cases_of_each_family(only):
     names = torture("--list", "--only", only, seconds=60).stdout.split("\n")[:-1]
     assert len(names) == len(set(names)) >= 90 and all(name.startswith(only) for name in names)
