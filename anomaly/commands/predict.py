@@ -22,7 +22,7 @@ from anomaly.detector import Detector, Fitted, Judging
 from anomaly.measure.calibration import ANOMALOUS
 from anomaly.measure.judgement import Judgement
 from anomaly.methods import Method
-from anomaly.run import device
+from anomaly.run import device, leftovers
 from anomaly.run.errors import DataError, UsageError, tell
 from anomaly.run.files import claim, write_json, write_text
 from anomaly.run.options import PREDICT
@@ -98,6 +98,9 @@ def predict(chosen: Chosen, detector: Detector, *, asked: Asked, config: Config,
     """Prints one line an image, draws into `folder`, and returns the command's exit code."""
     args, unreadable, rows = chosen.args, [], []
     wanted, mark = drawn(args), "RANDOM BACKBONE" if detector.backbone.is_random else ""
+    files = [folder / kind / asked.place(each) for kind in wanted for each in asked.samples]
+    files += filter(None, (args.save_csv, args.save_json))
+    leftovers.clear({path.parent for path in files})
 
     def report(error: DataError) -> None:
         unreadable.append(error)
