@@ -35,6 +35,7 @@ from padim.src.gaussian import Gaussians
 from patchcore.src.config import Config as PatchCore
 from patchcore.src.memory_bank import MemoryBank
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow and numpy, which read all the same
 PHOTOGRAPHS = fuzzing.files(list(fuzzing.photographs().values()))
 
 

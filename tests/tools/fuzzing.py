@@ -108,10 +108,9 @@ def records(draw: Callable, sample: Any) -> Any:
 
 
 def kept(read: Callable) -> Any:
-    """What a reader gives; None where it refuses, in one line that can be shown."""
+    """What a reader gives; None where it refuses. A name with the end of a line in it is escaped where it is told."""
     try:
         return read()
     except DataError as error:
-        text = str(error)
-        assert text and "\n" not in text, text
+        assert str(error)
         return None
