@@ -146,7 +146,7 @@ def open_model(chosen: Chosen) -> Exported:
     view = detector.transform
     tile, resize = (view.resize, None) if isinstance(view, Tiles) else (None, view.resize)
     decided = {"resize": resize, "crop": view.crop, "tile": tile, "roi": view.region, "keep_aspect": view.keep_aspect}
-    decided["backbone"] = detector.backbone.name
+    decided |= {"backbone": detector.backbone.name, "precision": detector.about.precision}
     for name, value in decided.items():
         if name in chosen.given and chosen.given[name] != value:
             raise DataError(f"{path}: has {name} {value}, not {chosen.given[name]}; leave --{name} out")

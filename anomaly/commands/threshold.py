@@ -132,7 +132,8 @@ def open_path(path: Path) -> Found:
         damaged = tuple(each for each in beside if each not in known)
         return Found(path, calibration, kept, found, same, others, damaged)
     if path.suffix not in description.SUFFIXES.values():
-        raise DataError(f"{path}: neither the folder of a trained state nor an exported model")
+        hint = "; give the model that it describes" if path.suffix == ".json" else ""
+        raise DataError(f"{path}: neither the folder of a trained state nor an exported model{hint}")
     model = description.read(path)
     return Found(path.parent, model.calibration, model.scales.choice, None, (model,))
 

@@ -21,6 +21,11 @@ def open(path: Path, outputs: tuple, *, name: str, target: str = "", device_id: 
 
     def run(images: np.ndarray) -> list:
         with device.LOCK:
-            return [output.asnumpy() for output in net(mindspore.Tensor(images))[: len(outputs)]]
+            try:
+                found = net(mindspore.Tensor(images))
+            except (RuntimeError, ValueError, TypeError) as error:
+                reason = f"{first_line(error)}; what convert_lite.sh makes is for the C++ program"
+                raise DataError(f"{name}: MindSpore cannot run it ({reason})") from None
+            return [output.asnumpy() for output in found[: len(outputs)]]
 
     return run, where

@@ -19,9 +19,9 @@ SIGNS = {"GPU": "nvidia[0-9]*", "Ascend": "davinci[0-9]*"}  # in /dev, of such a
 PACKAGE = "pip install -r requirements-gpu-onnx.txt, into an environment of its own"
 # Name of a library -> where it comes from.
 DRIVER = {"libcuda.so.1": "it comes with NVIDIA's driver"}
-TENSORRT_LIBRARIES = dict.fromkeys(
-    ("libnvinfer.so.10", "libnvonnxparser.so.10"), "pip install tensorrt-cu13-libs==10.16.1.11"
-)
+TENSORRT_PACKAGE = "tensorrt-cu13-libs==10.16.1.11"
+TENSORRT_TOO = f", and pip install {TENSORRT_PACKAGE}"
+TENSORRT_LIBRARIES = dict.fromkeys(("libnvinfer.so.10", "libnvonnxparser.so.10"), f"pip install {TENSORRT_PACKAGE}")
 NO_TF32 = "NVIDIA_TF32_OVERRIDE"  # 10 bits of each number, which TensorRT has no option against
 
 
@@ -44,9 +44,10 @@ def open(
         raise DataError(f"{name}: running ONNX files needs onnxruntime: pip install onnxruntime") from None
     target = target or _best(onnxruntime)
     wanted = TENSORRT if cache else PROVIDERS[target]
+    asked = "--engine tensorrt" if cache else f"--device_target {target}"
     if wanted not in onnxruntime.get_available_providers():
-        package = f"; {PACKAGE}" if target == "GPU" else ""
-        raise DataError(f"--device_target {target}: this onnxruntime has no {wanted}{package}; or use CPU")
+        remedy = f"{PACKAGE}{TENSORRT_TOO if cache else ''}" if target == "GPU" else "--device_target CPU runs it"
+        raise DataError(f"{asked}: this onnxruntime has no {wanted}; {remedy}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others decode and draw meanwhile
@@ -61,10 +62,10 @@ def open(
     except Exception as error:  # onnxruntime has a type of its own for each way in which a file can be wrong
         if target == "CPU":
             raise DataError(f"{name}: not an ONNX file ({first_line(error)})") from None
-        raise DataError(f"--device_target {target}: ONNX Runtime cannot use it ({first_line(error, 400)})") from None
+        raise DataError(f"{asked}: ONNX Runtime cannot use it ({first_line(error, 400)})") from None
     # Where it cannot use a device it leaves that out, and only prints lines of its own.
     if wanted not in {part.ep_name for part in session.get_provider_graph_assignment_info()}:
-        raise DataError(f"--device_target {target}: ONNX Runtime's {wanted} runs nothing here; is the driver there?")
+        raise DataError(f"{asked}: ONNX Runtime's {wanted} runs nothing here; is the driver there?")
     inputs = [each.name for each in session.get_inputs()]
 
     def run(*arrays: np.ndarray) -> list:

@@ -56,7 +56,8 @@ def require(path: Path) -> None:
             )
         name = path.stem if path.stem in registry.addresses() else "NAME"
         raise DataError(
-            f"{path}: no such file of weights; give --pre_ckpt_path, or get them: python pretrained/fetch.py {name}; "
+            f"{path}: no such file of weights; --pre_ckpt_path names another, or get them: "
+            f"python pretrained/fetch.py {name}; "
             f"--backbone {next(iter(registry.packaged_networks()))} needs no download"
         )
 

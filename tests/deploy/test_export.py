@@ -370,3 +370,13 @@ def test_a_model_that_does_not_fit_its_description_is_one_line(exported, toy, tm
     options = ("--dataset_path", toy, "--category", "gear", "--output_dir", tmp_path, "--model_path", model)
     result = command(method, "eval", *options)
     assert result.code == 1 and "does not fit its .json" in result.err and len(result.errors) == 1
+
+
+@one
+def test_a_model_decides_its_precision_too(exported, toy, tmp_path):
+    method, output = exported
+    model = output / "gear" / f"{method}_gear.onnx"
+    arguments = ("--image_path", toy / "gear" / "test" / "rust", "--output_dir", tmp_path, "--model_path", model)
+    result = command(method, "predict", "--category", "gear", *arguments, "--precision", "bfloat16")
+    assert result.code == 1 and "has precision float32, not bfloat16; leave --precision out" in result.err
+    assert command(method, "predict", "--category", "gear", *arguments, "--precision", "float32").code == 0
