@@ -36,9 +36,9 @@ typedef struct anomaly_model anomaly_model;
 /* How a model is run. What is 0 or NULL is chosen as anomaly_infer chooses it; see its README.md. */
 typedef struct anomaly_options {
   size_t size;           /* sizeof(anomaly_options), so that later versions can add to it */
-  const char *device;    /* "cpu", "gpu" or "ascend" */
+  const char *device;    /* "cpu", "gpu" or "ascend", which is the usual one of a .mindir */
   int device_id;         /* which GPU or Ascend */
-  const char *precision; /* "f32", "bf16", "int8", or on an Ascend "f16" */
+  const char *precision; /* "f32", "bf16", "int8", or on an Ascend and in TensorRT "f16" */
   int threads;           /* cores to use */
   int at_once;           /* photographs that are judged at the same time, if as many threads ask for it; 0: one */
   const char *roi;       /* folder of masks, for a model that has one for each photograph */

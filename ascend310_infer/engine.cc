@@ -35,22 +35,24 @@ class InTurn : public Engine {
 
 // MindSpore Lite is large: it takes half a second to load, which judging with another engine need not wait for. So its
 // engine is a library of its own, which lies where what this is a part of does, or where that was installed.
-std::filesystem::path FindLite() {
+// Throws Error if it is in neither.
+std::filesystem::path FindLite(const std::filesystem::path& model) {
   Dl_info self;
-  if (dladdr(reinterpret_cast<void*>(&FindLite), &self) == 0) return {};
-  const std::filesystem::path here = std::filesystem::canonical(self.dli_fname).parent_path();
-  for (const std::filesystem::path& folder : {here, here / LIBRARIES}) {
-    if (std::filesystem::exists(folder / kLiteLibrary)) return folder / kLiteLibrary;
+  std::string looked;
+  if (dladdr(reinterpret_cast<void*>(&FindLite), &self) != 0) {
+    const std::filesystem::path here = std::filesystem::canonical(self.dli_fname).parent_path();
+    for (const std::filesystem::path& folder : {here, (here / LIBRARIES).lexically_normal()}) {
+      if (std::filesystem::exists(folder / kLiteLibrary)) return folder / kLiteLibrary;
+      looked += (looked.empty() ? "neither in " : " nor in ") + folder.string();
+    }
   }
-  return {};
+  throw Error(model.string() + ": .mindir needs MindSpore Lite, but " + kLiteLibrary + " is " + looked +
+              "; build with LITE_HOME, and keep it beside the program");
 }
 
 std::unique_ptr<Engine> MakeLiteEngine(const Settings& settings, const std::filesystem::path& model) {
-  const std::filesystem::path library = FindLite();
-  if (library.empty()) {
-    throw Error(model.string() + ": .mindir needs MindSpore Lite, which is not in this build; build with LITE_HOME");
-  }
-  setenv("GLOG_v", "3", 0);  // of what Lite tells, errors
+  const std::filesystem::path library = FindLite(model);
+  setenv("GLOG_v", "4", 0);  // Lite's own lines, up to seven for one error, stay out
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   void* make = handle == nullptr ? nullptr : dlsym(handle, kLiteMaker);
   if (make == nullptr) throw Error(library.string() + ": cannot be loaded (" + OneLine(dlerror()) + ")");

@@ -35,7 +35,7 @@ inline constexpr char kLiteLibrary[] = "libanomaly_lite.so";
 inline constexpr char kLiteMaker[] = "anomaly_make_lite_engine";
 using LiteMaker = Engine*(const Settings& settings);
 
-// What engines share: shapes as text, and which output is which.
+// What engines share: shapes as text, which output is which, and what those do that have no bfloat16.
 std::string ShapeText(const std::vector<int64_t>& shape);
 
 struct Places {
@@ -46,5 +46,8 @@ struct Places {
 // Which output is which, by its shape; the score comes before the normalised score, which has the same shape and which
 // this program works out itself. Throws Error unless there are one map and one or two scores.
 Places FindOutputs(const std::vector<std::vector<int64_t>>& shapes, const ModelInfo& info);
+
+// Says that a model in bfloat16 is computed in float32. Throws Error where bfloat16 was asked for.
+void WithoutBfloat16(const std::string& engine, const Settings& settings, const ModelInfo& info);
 
 #endif  // ANOMALY_INFER_ENGINE_H_

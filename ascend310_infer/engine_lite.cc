@@ -54,8 +54,27 @@ std::shared_ptr<ms::Context> MakeContext(const Settings& settings) {
   return context;
 }
 
+std::string TypeText(ms::DataType type) {
+  switch (type) {
+    case ms::DataType::kNumberTypeUInt8:
+      return "uint8";
+    case ms::DataType::kNumberTypeInt8:
+      return "int8";
+    case ms::DataType::kNumberTypeInt32:
+      return "int32";
+    case ms::DataType::kNumberTypeFloat16:
+      return "float16";
+    case ms::DataType::kNumberTypeFloat32:
+      return "float32";
+    default:
+      return "type " + std::to_string(static_cast<int>(type));
+  }
+}
+
+std::string Reason(const ms::Status& status) { return " (" + OneLine(status.GetErrDescription()) + ")"; }
+
 void Check(const ms::Status& status, const std::string& what) {
-  if (status.IsError()) throw Error(what + " (" + OneLine(status.GetErrDescription()) + ")");
+  if (status.IsError()) throw Error(what + Reason(status));
 }
 
 class LiteEngine : public Engine {
@@ -64,7 +83,9 @@ class LiteEngine : public Engine {
 
   void Load(const std::filesystem::path& model, const ModelInfo& info) override {
     info_ = info;
-    Check(model_.Build(model.string(), ms::kMindIR, MakeContext(settings_)), "cannot be loaded");
+    WithoutBfloat16("MindSpore Lite", settings_, info);
+    const ms::Status status = model_.Build(model.string(), ms::kMindIR, MakeContext(settings_));
+    if (status.IsError()) throw Error("cannot be loaded on " + Device() + Reason(status) + LoadAdvice());
     std::vector<ms::MSTensor> inputs = model_.GetInputs();
     if (inputs.size() != 1) throw Error("has not exactly one input");
     const std::vector<int64_t> wanted = {info.batch_size, info.size.height, info.size.width, 3};
@@ -75,8 +96,8 @@ class LiteEngine : public Engine {
       inputs = model_.GetInputs();
     }
     if (inputs[0].DataType() != ms::DataType::kNumberTypeUInt8 || inputs[0].Shape() != wanted) {
-      throw Error("takes type " + std::to_string(static_cast<int>(inputs[0].DataType())) + " " +
-                  ShapeText(inputs[0].Shape()) + ", but its .json says uint8 " + ShapeText(wanted));
+      throw Error("takes " + TypeText(inputs[0].DataType()) + " " + ShapeText(inputs[0].Shape()) +
+                  ", but its .json says uint8 " + ShapeText(wanted));
     }
   }
 
@@ -94,11 +115,23 @@ class LiteEngine : public Engine {
   }
 
   std::string Name() const override {
-    const std::string number = settings_.device == "cpu" ? "" : " " + std::to_string(settings_.device_id);
-    return "MindSpore Lite, " + settings_.device + number + (settings_.precision == "f16" ? ", float16" : "");
+    return "MindSpore Lite, " + Device() + (settings_.precision == "f16" ? ", float16" : "");
   }
 
  private:
+  std::string Device() const {
+    return settings_.device + (settings_.device == "cpu" ? "" : " " + std::to_string(settings_.device_id));
+  }
+
+  // Lite's own reason is a code, the same for a device that is not there and for a file that it cannot read.
+  std::string LoadAdvice() const {
+    if (settings_.device == "cpu") {
+      return "; a .mindir of export.py is for Python: convert its .onnx with scripts/convert_lite.sh";
+    }
+    return ": MindSpore Lite finds no such device here, or the model is not for it; --device cpu runs it on the "
+           "processor";
+  }
+
   static void Copy(const ms::MSTensor& tensor, std::vector<float>* values) {
     const std::shared_ptr<const void> data = tensor.Data();
     if (tensor.DataType() != ms::DataType::kNumberTypeFloat32 || data == nullptr) {

@@ -1,7 +1,6 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 
 #include "engine.h"
@@ -108,9 +107,7 @@ class OnnxRuntimeEngine : public Engine {
 
   void RequirePrecision() {
     if (IsTensorRt() && info_.precision == "int8") throw Error("--engine tensorrt: does not take models in int8");
-    if (info_.precision != "bfloat16") return;
-    if (settings_.precision == "bf16") throw Error("--precision bf16: ONNX Runtime computes in float32 here");
-    std::fprintf(stderr, "note: no bfloat16 in ONNX Runtime: in float32, with slightly other scores\n");
+    WithoutBfloat16("ONNX Runtime", settings_, info_);
   }
 
   // The GPU, or an error: nothing runs on the processor instead.
@@ -187,8 +184,8 @@ class OnnxRuntimeEngine : public Engine {
     const auto fits = [](int64_t here, int64_t there) { return here == there || there < 0; };
     const bool fitting = std::equal(wanted.begin(), wanted.end(), found.begin(), found.end(), fits);
     if (TypeOf(about) != ort::kUint8 || !fitting) {
-      throw Error("takes type " + std::to_string(TypeOf(about)) + " " + ShapeText(found) +
-                  ", but its .json says uint8 " + ShapeText(wanted));
+      throw Error("takes " + ort::TypeText(TypeOf(about)) + " " + ShapeText(found) + ", but its .json says uint8 " +
+                  ShapeText(wanted));
     }
   }
 

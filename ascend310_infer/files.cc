@@ -27,10 +27,11 @@ std::vector<unsigned char> ReadFile(const std::filesystem::path& path) {
 
 void WriteFile(const std::filesystem::path& path, const void* data, size_t size) {
   std::error_code failed;
-  std::filesystem::create_directories(path.parent_path(), failed);
+  const std::filesystem::path folder = path.parent_path();  // empty: where the program was started
+  if (!folder.empty()) std::filesystem::create_directories(folder, failed);
   if (failed) throw OutputError(path.string() + ": cannot be written (" + failed.message() + ")");
   const std::filesystem::path temporary =
-      path.parent_path() / ("." + path.filename().string() + "." + std::to_string(getpid()) + ".tmp");
+      folder / ("." + path.filename().string() + "." + std::to_string(getpid()) + ".tmp");
   errno = 0;
   std::ofstream file(temporary, std::ios::binary);
   file.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));

@@ -44,5 +44,9 @@ void ConvertWithLite(const Conversion& conversion, const std::filesystem::path& 
   for (const auto& [name, shape] : conversion.shapes) shapes[text(name)] = shape;
   if (!shapes.empty()) converter.SetInputShape(shapes);
   const ms::Status status = converter.Convert();
-  if (status.IsError()) throw Error("MindSpore Lite cannot convert it (" + OneLine(status.GetErrDescription()) + ")");
+  if (status.IsError()) {
+    throw Error("MindSpore Lite cannot convert it (" + OneLine(status.GetErrDescription()) + ")" +
+                (conversion.for_ascend ? "; --device ascend needs CANN and a device of that kind here" : "") +
+                "; with GLOG_v=3 in the environment it says more");
+  }
 }

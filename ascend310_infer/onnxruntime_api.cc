@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include <iterator>
+
 #include "error.h"
 
 namespace ort {
@@ -24,6 +26,13 @@ std::string Reason(const std::string& text) {
 }
 
 }  // namespace
+
+std::string TypeText(int type) {
+  static const char* const names[] = {"",      "float32", "uint8",  "int8", "uint16",  "int16",
+                                      "int32", "int64",   "string", "bool", "float16", "float64"};
+  const bool known = type > 0 && type < static_cast<int>(std::size(names));
+  return known ? names[type] : "type " + std::to_string(type);
+}
 
 Api::Api(const std::string& library) {
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);

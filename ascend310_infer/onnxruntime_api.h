@@ -29,6 +29,7 @@ struct Value;
 
 constexpr int kSilent = 4;               // OrtLoggingLevel: what goes wrong is told by an error
 constexpr int kUint8 = 2, kFloat32 = 1;  // ONNXTensorElementDataType
+std::string TypeText(int type);
 constexpr int kDeviceAllocator = 0, kUsualMemory = 0;
 
 // A function at this place of the table, which says how it went.

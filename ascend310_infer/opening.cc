@@ -40,8 +40,11 @@ void ChoosePrecision(const fs::path& model, const Settings& settings, ModelInfo*
 void ChooseBatch(const fs::path& model, int wanted, ModelInfo* info) {
   if (wanted == 0 || wanted == info->batch_size) return;
   if (!info->any_batch) {
+    const bool onnx = model.extension() == ".onnx";  // conversion to .mindir makes of any number one
     throw Error("--batch " + std::to_string(wanted) + ": " + model.string() + " takes " +
-                std::to_string(info->batch_size) + " at once; export with --batch_size dynamic, or of that number");
+                std::to_string(info->batch_size) + " at once; export " +
+                (onnx ? "with --batch_size dynamic, or of that number"
+                      : "the .onnx with --batch_size " + std::to_string(wanted) + " and convert that"));
   }
   info->batch_size = wanted;
 }

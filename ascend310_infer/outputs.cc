@@ -1,5 +1,7 @@
 // What the engines share; a part of the program and of the library of MindSpore Lite's engine.
 
+#include <cstdio>
+
 #include "engine.h"
 #include "error.h"
 
@@ -23,4 +25,10 @@ Places FindOutputs(const std::vector<std::vector<int64_t>>& shapes, const ModelI
     return {maps[0], scores[0]};
   }
   throw Error("gives " + found + " instead of a map " + ShapeText(map) + " and a score " + ShapeText({batch}));
+}
+
+void WithoutBfloat16(const std::string& engine, const Settings& settings, const ModelInfo& info) {
+  if (info.precision != "bfloat16") return;
+  if (settings.precision == "bf16") throw Error("--precision bf16: " + engine + " computes in float32 here");
+  std::fprintf(stderr, "note: no bfloat16 in %s: in float32, with slightly other scores\n", engine.c_str());
 }

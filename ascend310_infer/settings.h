@@ -9,7 +9,7 @@ struct Settings {
   std::string engine;         // "openvino", "onnxruntime", "tensorrt" or "lite"; empty: the usual one for such a file
   std::string device;         // "ascend", "gpu" or "cpu"; empty: the usual one for such a file
   int device_id = 0;          // which Ascend or GPU
-  std::string precision;      // "f32", "bf16", "int8", or on an Ascend "f16"; empty: as the model's .json says
+  std::string precision;      // "f32", "bf16", "int8", or on an Ascend and in TensorRT "f16"; empty: as the model's .json says
   int threads = 0;            // 0: as many as there are cores for this process
   int at_once = 0;            // photographs in work at the same time; 0: chosen by their number
   int batch = 0;              // pictures that the model takes together; 0: as the model's .json says

@@ -26,7 +26,7 @@ want_file "${model%.onnx}.json"
 want_file "${model%.onnx}.lite.cfg"
 [[ -n "${LITE_HOME:-}" ]] || fail "LITE_HOME is not set: it names the folder of MindSpore Lite; see scripts/fetch_lite.sh"
 set_up_environment "$device" 1
-set_variable GLOG_v 3 # of what Lite tells, errors
+set_variable GLOG_v 4 # Lite's own lines stay out; the program says what failed
 export PYTHON
 build=(bash "$ROOT/ascend310_infer/build.sh")
 convert=("${BUILD_DIR:-$ROOT/ascend310_infer/build}/anomaly_convert" --model "$model" --output "$target"

@@ -366,7 +366,13 @@ def test_a_device_without_an_engine(program, model, photograph, tmp_path):
     lite.write_bytes(b"any")
     describe(lite, PLAIN, sha256={"onnx": "of the file it was made from"})
     alone = shutil.copy(program, tmp_path)  # without the library of that engine beside it
-    one_error(judge(alone, lite, photograph, tmp_path / "out"), lite, "MindSpore Lite", "LITE_HOME")
+    one_error(
+        judge(alone, lite, photograph, tmp_path / "out"),
+        lite,
+        "MindSpore Lite",
+        f"neither in {tmp_path} nor in ",
+        "LITE_HOME",
+    )
 
 
 def test_build_without_any_engine_says_what_to_install(tmp_path):

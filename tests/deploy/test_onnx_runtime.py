@@ -64,7 +64,9 @@ def test_a_model_that_does_not_fit_is_one_line(program, photographs, tmp_path):
     [path, *_], out = photographs, tmp_path / "out"
     model = export(tmp_path / "m.onnx", batch=2)
     describe(model, PLAIN, batch="dynamic")
-    one_error(judge(program, model, path, out, *ENGINE, "--batch", "3"), model, "2x48x64x3", "uint8 3x48x64x3")
+    one_error(
+        judge(program, model, path, out, *ENGINE, "--batch", "3"), model, "takes uint8 2x48x64x3", "uint8 3x48x64x3"
+    )
     model.write_bytes(b"nonsense")
     describe(model, PLAIN)
     one_error(judge(program, model, path, out, *ENGINE), model, "cannot be loaded (")
