@@ -19,6 +19,7 @@ from typing import NamedTuple, Optional
 
 from anomaly.run.errors import DataError, UsageError
 from anomaly.run.files import require_own, writing
+from anomaly.run.lock import holder
 from anomaly.run.streams import shown, unshown
 
 COLUMNS = (
@@ -110,7 +111,8 @@ class Journal:
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DataError(f"{self.path}: another watch writes to it; choose another file") from None
+            process = f" (process {number})" if (number := holder(self.file)) else ""
+            raise DataError(f"{self.path}: another watch{process} writes to it; choose another file") from None
         except OSError:  # a share without locks
             pass
 

@@ -138,7 +138,7 @@ def test_nothing_of_others_is_written_to(tmp_path):
 
 
 def test_one_at_a_time(path):
-    with Journal(path), pytest.raises(DataError, match="another watch"):
+    with Journal(path), pytest.raises(DataError, match=rf"another watch \(process {os.getpid()}\) writes"):
         Journal(path).__enter__()
     with Journal(path):
         pass
