@@ -37,9 +37,9 @@ typedef struct anomaly_model anomaly_model;
 typedef struct anomaly_options {
   size_t size;           /* sizeof(anomaly_options), so that later versions can add to it */
   const char *device;    /* "cpu", "gpu" or "ascend", which is the usual one of a .mindir */
-  int device_id;         /* which GPU or Ascend */
+  int device_id;         /* which GPU or Ascend; with "cpu" 0 */
   const char *precision; /* "f32", "bf16", "int8", or on an Ascend and in TensorRT "f16" */
-  int threads;           /* cores to use */
+  int threads;           /* cores to use, at most 1024, as for at_once */
   int at_once;           /* photographs that are judged at the same time, if as many threads ask for it; 0: one */
   const char *roi;       /* folder of masks, for a model that has one for each photograph */
   const char *engine;    /* "openvino", "onnxruntime", "tensorrt" or "lite"; programs that were built before there was

@@ -47,8 +47,6 @@ Take Path(std::filesystem::path* place) {
   return [place](const std::string& value) { *place = value; };
 }
 
-constexpr int kMostAtOnce = 1024;  // threads, and photographs in work; beyond that a system itself may fail
-
 Take NumberFrom(int least, const char* option, int* place, int most = std::numeric_limits<int>::max()) {
   return [=](const std::string& text) {
     const char* end = text.data() + text.size();

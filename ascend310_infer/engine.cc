@@ -83,6 +83,12 @@ std::unique_ptr<Engine> MakeEngine(const Settings& settings, const std::filesyst
     throw Error("--engine " + settings.engine + ": does not run " + model.string() + "; " +
                 (onnx ? "a .onnx is for openvino, onnxruntime and tensorrt" : "a .mindir is for lite"));
   }
+  if (settings.device == "cpu" && settings.device_id != 0) {
+    throw Error("--device_id " + std::to_string(settings.device_id) + ": is for gpu and ascend, not for --device cpu");
+  }
+  if (!settings.engine_cache.empty() && settings.engine != "tensorrt") {
+    throw Error("--engine_cache " + settings.engine_cache.string() + ": is for --engine tensorrt");
+  }
   if (onnx) return MakeOnnxEngine(settings, model);
   return std::make_unique<InTurn>(MakeLiteEngine(settings, model));
 }

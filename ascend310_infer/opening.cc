@@ -88,8 +88,12 @@ void RequireKnown(const Settings& settings) {
   if (!one_of(settings.precision, {"f32", "f16", "bf16", "int8"})) {
     throw Error("there is no precision '" + settings.precision + "'");
   }
-  if (settings.device_id < 0 || settings.threads < 0 || settings.at_once < 0) {
-    throw Error("device_id, threads and at_once are whole numbers from 0");
+  if (settings.device_id < 0) throw Error("device_id is a whole number from 0");
+  for (const int number : {settings.threads, settings.at_once}) {
+    if (number < 0 || number > kMostAtOnce) {
+      throw Error("threads and at_once are whole numbers from 0 to " + std::to_string(kMostAtOnce) + ", not " +
+                  std::to_string(number));
+    }
   }
 }
 

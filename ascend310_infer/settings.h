@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <string>
 
+constexpr int kMostAtOnce = 1024;  // threads, and photographs in work; beyond that a system itself may fail
+
 // How a model is to be run, where it leaves a choice.
 struct Settings {
   std::string engine;         // "openvino", "onnxruntime", "tensorrt" or "lite"; empty: the usual one for such a file

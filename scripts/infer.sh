@@ -22,6 +22,14 @@ step() {
     exit "$code"
 }
 
+# want_fitting_engine ENGINE MODEL_PATH DEVICE_TYPE: what the program would refuse is told before anything is prepared.
+want_fitting_engine() {
+    want_one_of --engine "$1" auto openvino onnxruntime tensorrt lite
+    [[ "$1" != lite || "$2" != *.onnx ]] || usage_error "--engine: $1; a .onnx is for openvino, onnxruntime and tensorrt"
+    [[ "$1" == auto || "$1" == lite || "$2" != *.mindir ]] || usage_error "--engine: $1; a .mindir is for lite"
+    [[ "$1" != tensorrt || "$3" == GPU ]] || usage_error "--engine: $1; it runs on NVIDIA's GPUs, not on $3"
+}
+
 # run_infer METHOD MODEL_PATH DATASET_PATH NEED_PREPROCESS CATEGORY DEVICE_TYPE DEVICE_ID; options are in CHOSEN.
 run_infer() {
     local method="$1" model="$2" data="$3" prepare="$4" device="$6" id="$7" engine="${CHOSEN[engine]:-}" folder
@@ -33,8 +41,9 @@ run_infer() {
     want_category "$CATEGORY"
     [[ "$CATEGORY" != all ]] || usage_error "CATEGORY: all; a model is of one of them"
     want_number DEVICE_ID "$id"
-    [[ -z "$engine" ]] || want_one_of --engine "$engine" auto openvino onnxruntime tensorrt lite
+    [[ "$device" != CPU || "$id" == 0 ]] || usage_error "DEVICE_ID: $id; it is for Ascend and GPU"
     [[ "$model" != *.onnx || "$device" != Ascend ]] || usage_error "DEVICE_TYPE: $device; a .onnx is for CPU and GPU"
+    want_fitting_engine "${engine:-auto}" "$model" "$device"
     OUTPUT="${CHOSEN[output_dir]:-$ROOT/output/infer/$method}"
     folder="$OUTPUT/$CATEGORY"
     want_file "$model"

@@ -8,8 +8,9 @@
 #   MODEL_PATH       a .mindir, or a .onnx (CPU or GPU), with its .json beside it
 #   NEED_PREPROCESS  y: prepare the photographs; n: take those that an earlier run has prepared
 #   DEVICE_TYPE      Ascend, GPU or CPU
+#   DEVICE_ID        which Ascend or GPU; default: 0
 #   --engine         what runs a .onnx: openvino (CPU, Intel's GPU), onnxruntime (CPU, NVIDIA's GPU) or tensorrt (NVIDIA's
-#                    GPU); default: openvino where it is installed
+#                    GPU), or a .mindir: lite; default: openvino where it is installed, lite for a .mindir
 #   --output_dir     default: output/infer/METHOD in the project; gets acc_CATEGORY.log and the other logs, and
 #                    CATEGORY/result with a map for each photograph, results.csv and test_perform_static.txt
 #   --dry_run        print the commands and do nothing

@@ -165,7 +165,9 @@ def test_what_fails_says_why_and_does_not_end_the_program(library, photographs, 
     assert "there is no device 'tpu'" in refused(known, device=b"tpu")
     assert "there is no precision 'f8'" in refused(known, precision=b"f8")
     assert "there is no engine 'torch'" in refused(known, engine=b"torch")
-    assert "whole numbers from 0" in refused(known, threads=-1)
+    for name, value in (("threads", -1), ("threads", 1025), ("at_once", 100000)):
+        assert f"whole numbers from 0 to 1024, not {value}" in refused(known, **{name: value})
+    assert "device_id is a whole number from 0" in refused(known, device_id=-1)
     assert "leave --roi out" in refused(known, roi=str(tmp_path).encode())
     assert "sizeof(anomaly_options)" in refused(known, size=8)
     model = loaded(library, known)

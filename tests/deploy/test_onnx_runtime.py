@@ -97,6 +97,8 @@ def test_an_engine_that_does_not_go_with_the_rest_is_one_line(program, model, ph
     one_error(refused("--engine", "lite"), "--engine lite: does not run", model)
     one_error(refused("--engine", "tensorrt", "--device", "cpu"), "--engine tensorrt", "--device cpu")
     one_error(refused(*ENGINE, "--precision", "f16"), "--precision f16", "TensorRT")
+    one_error(refused("--device_id", "7"), "--device_id 7: is for gpu and ascend")
+    one_error(refused(*ENGINE, "--engine_cache", tmp_path / "kept"), "--engine_cache", "is for --engine tensorrt")
     done = infer(program, "--model", model, "--input", "in", "--json", "--engine", "torch")
     assert done.returncode == 2
     assert "--engine is auto, openvino, onnxruntime, tensorrt or lite, not 'torch'" in done.stderr

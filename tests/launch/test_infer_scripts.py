@@ -105,6 +105,23 @@ def test_an_engine_is_one_that_there_is(place):
     assert_usage(infer(place, CPP, *words_of(CPP), "--engine", "torch"), CPP, "torch")
 
 
+@pytest.mark.parametrize(
+    ("model", "device", "engine", "reason"),
+    [
+        ("my model.onnx", "CPU", "lite", "a .onnx is for openvino"),
+        ("my model.mindir", "GPU", "tensorrt", "a .mindir is for lite"),
+        ("my model.onnx", "CPU", "tensorrt", "not on CPU"),
+    ],
+)
+def test_an_engine_goes_with_model_and_device(place, model, device, engine, reason):
+    words = (*words_of(CPP, model=model, device=device), "--engine", engine)
+    assert_usage(infer(place, CPP, *words), CPP, f"--engine: {engine}; ", reason)
+
+
+def test_a_cpu_has_no_number(place):
+    assert_usage(infer(place, CPP, *words_of(CPP), "1"), CPP, "DEVICE_ID: 1")
+
+
 @pytest.mark.parametrize("wrong", [{"prepare": "yes"}, {"device": "cpu"}, {"device": "TPU"}])
 def test_arguments_that_only_one_of_them_has(place, wrong):
     assert_usage(infer(place, CPP, *words_of(CPP, **wrong)), CPP, *wrong.values())
@@ -169,10 +186,10 @@ def expected(method: str, model: str, device: str, number: str, output="out", mo
 def test_the_four_steps_are_shown(place, method):
     before = listing(place)
     more = ("--output_dir", "out", "--dry_run")
-    done = infer(place, CPP, *words_of(CPP, method), "1", *more)
-    assert steps(done) == expected(method, "my model.onnx", "cpu", "1")
-    done = infer(place, CPP, *words_of(CPP, method, "my model.mindir", device="GPU"), *more)
-    assert steps(done) == expected(method, "my model.mindir", "gpu", "0")
+    done = infer(place, CPP, *words_of(CPP, method), *more)
+    assert steps(done) == expected(method, "my model.onnx", "cpu", "0")
+    done = infer(place, CPP, *words_of(CPP, method, "my model.mindir", device="GPU"), "1", *more, "--engine", "lite")
+    assert steps(done) == expected(method, "my model.mindir", "gpu", "1", more=["--engine", "lite"])
     done = infer(place, LITE, *words_of(LITE, method), "2", *more)
     assert steps(done) == expected(method, "my model.mindir", "ascend", "2")
     done = infer(place, CPP, *words_of(CPP, method, device="GPU"), *more, "--engine", "tensorrt")
