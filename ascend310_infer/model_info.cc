@@ -75,7 +75,11 @@ ModelInfo Parse(const Json& json) {
 
 // The checksum is of the file with zeros in its place; what an earlier version wrote has none.
 void RequireWhole(const Json& json, const std::vector<unsigned char>& text) {
-  if (!json.contains("checksum")) return;
+  if (!json.contains("checksum")) {
+    // A proof came with the checksum: where one is without the other, somebody took it away.
+    if (json.contains("proof")) throw Error("has lost its checksum; export the model again");
+    return;
+  }
   const std::string written = json.at("checksum").get<std::string>();
   const std::string blank(64, '0');
   std::string content(text.begin(), text.end());

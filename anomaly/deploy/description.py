@@ -164,13 +164,21 @@ def read(model: Path) -> Description:
     for file in (model, beside(model)):
         if not file.is_file():
             raise DataError(f"{file}: no such file; export.py writes a model and its .json side by side")
-    return parse(seal.read(beside(model)), beside(model), model=model)
+    return parse(_whole(beside(model)), beside(model), model=model)
+
+
+def _whole(path: Path) -> Any:
+    """What stands there. A proof came with the checksum: where one is without the other, somebody took it away."""
+    found = seal.read(path)
+    if isinstance(found, dict) and PROOF in found and seal.KEY not in found:
+        raise DataError(f"{path}: has lost its checksum; export the model again")
+    return found
 
 
 def read_beside(path: Path) -> Optional[Description]:
     """Of a .json that lies beside a model; None for any other."""
     try:
-        return parse(seal.read(path), path, model=path)
+        return parse(_whole(path), path, model=path)
     except DataError:
         return None
 

@@ -74,14 +74,15 @@ def test_numbers_that_somebody_edited_are_put_right(folder):
     where = ("--category", "gear", "--output_dir", folder.parent, "--file_format", "ONNX", "--file_name", made)
     assert commands.run(command("export", "patchcore"), *where, *commands.CPU).code == 0
     path = made.with_suffix(".json")
-    before = json.loads(path.read_text())
+    whole = json.loads(path.read_text())
+    before = commands.unsealed(path)
     for wrong in (1.0, None):
-        path.write_text(json.dumps({**before, "threshold": wrong}))
+        path.write_text(json.dumps({**whole, "threshold": wrong}))
         assert f"{path}: damaged" in commands.run(main, "threshold", folder).out  # by its checksum
-        path.write_text(json.dumps({**commands.unsealed(path), "threshold": wrong}))
+        path.write_text(json.dumps({**before, "threshold": wrong}))
         assert "has another threshold" in commands.run(main, "threshold", folder).out
         assert commands.run(main, "threshold", made, "--false_alarm_rate", "0.01").code == 0
-        assert json.loads(path.read_text()) == before
+        assert commands.unsealed(path) == before
     path.write_text(path.read_text()[:700])
     assert f"{path}: damaged" in commands.run(main, "threshold", folder, "--value", "7").out
 

@@ -364,7 +364,6 @@ def test_a_model_that_does_not_fit_its_description_is_one_line(exported, toy, tm
     model = tmp_path / "a.onnx"
     shutil.copy(output / "gear" / f"{method}_gear.onnx", model)
     about = unsealed(output / "gear" / f"{method}_gear.json")
-    del about["proof"]
     about["input"].update(resize=[64, 64], crop=None, size=[64, 64])
     model.with_suffix(".json").write_text(json.dumps(about))
     options = ("--dataset_path", toy, "--category", "gear", "--output_dir", tmp_path, "--model_path", model)

@@ -139,6 +139,11 @@ def test_one_changed_digit_is_seen_in_python_and_in_cpp(program, photograph, tmp
             anomaly.load(model)
         one_error(judge(program, model, photograph, tmp_path / "out"), path)
     path.write_bytes(whole)
+    path.write_text(json.dumps({**unsealed(path), "proof": {}}))
+    with pytest.raises(DataError, match="has lost its checksum"):
+        anomaly.load(model)
+    one_error(judge(program, model, photograph, tmp_path / "out"), path)
+    path.write_bytes(whole)
     path.write_text(json.dumps(unsealed(path)))
     assert anomaly.load(model)
     assert judge(program, model, photograph, tmp_path / "out").returncode == 0

@@ -85,8 +85,8 @@ def picture(height: int = 64, width: int = 64, seed: int = 0) -> np.ndarray:
 
 
 def unsealed(path: Path) -> dict:
-    """A description without its checksum, as an earlier version wrote it; what is changed in it is read."""
-    return {key: value for key, value in json.loads(path.read_text()).items() if key != "checksum"}
+    """A description without checksum and proof, as an earlier version wrote it; what is changed in it is read."""
+    return {key: value for key, value in json.loads(path.read_text()).items() if key not in ("checksum", "proof")}
 
 
 def listing(folder: Path) -> dict:
