@@ -224,7 +224,7 @@ def show_devices(devices: tuple, reason: str):
     say("libraries of CUDA 11", libraries())
     say("CUDA 11 in", ", ".join(cuda()) or "no folder")
     if other_cuda():
-        say("other CUDA", f"{', '.join(other_cuda())}: not used, and no hindrance; see {GPU}")
+        say("other CUDA", f"{', '.join(other_cuda())}: not used by MindSpore, and no hindrance; see {GPU}")
     say("ONEDNN_MAX_CPU_ISA", ISA or "not set; the commands take AVX2")
 
 
