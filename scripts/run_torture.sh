@@ -2,7 +2,7 @@
 # Usage: bash scripts/run_torture.sh [--only NAME] [--jobs N] [--list] [--program FILE] [--kills N] [--soak MINUTES]
 #
 # Breaks the program on purpose: every command with damaged photographs, wrong options, damaged files and folders, each
-# with what has to come of it. Prints what went otherwise, and the counts. Takes about half an hour; exit code 1 if
+# with what has to come of it. Prints what went otherwise, and the counts. Takes ten minutes or more; exit code 1 if
 # anything went otherwise.
 # --only: cases whose names begin so, such as images/watch. --jobs: cases at once. --list: the names of all cases.
 # --program: anomaly_infer, which is built otherwise where there is a compiler.
