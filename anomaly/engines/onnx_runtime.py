@@ -54,7 +54,7 @@ def open(
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     options.log_severity_level = 3
     if target == "GPU":
-        _preload(onnxruntime, tensorrt=bool(cache))
+        _preload(onnxruntime, asked, tensorrt=bool(cache))
     try:
         source = model if isinstance(model, bytes) else str(model)
         providers = _providers(wanted, str(device_id), cache=cache)
@@ -84,7 +84,7 @@ def _best(onnxruntime: Any) -> str:
     return next((target for target in there if PROVIDERS[target] in present), "CPU")
 
 
-def _preload(onnxruntime: Any, *, tensorrt: bool) -> None:
+def _preload(onnxruntime: Any, asked: str, *, tensorrt: bool) -> None:
     """Loads the libraries of CUDA and TensorRT that lie in packages, where the system's loader does not look."""
     onnxruntime.set_default_logger_severity(4)  # what is missing is told in the error
     with contextlib.redirect_stdout(io.StringIO()) as said:
@@ -97,7 +97,7 @@ def _preload(onnxruntime: Any, *, tensorrt: bool) -> None:
         except OSError as error:
             missing.append(f"{error}; {remedy}")
     if missing:
-        raise DataError(f"--device_target GPU: {missing[0]}")
+        raise DataError(f"{asked}: {missing[0]}")
 
 
 def _providers(wanted: str, number: str, *, cache: Optional[Path]) -> list:
