@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from anomaly.networks import registry, torch_file
+from anomaly.networks import checkpoint_file, registry, torch_file
 from anomaly.networks.registry import RANDOM, Backbone, Record
 from anomaly.run.errors import DataError, first_line
 from anomaly.run.files import replacing
@@ -30,17 +30,11 @@ def read_safetensors(path: Path) -> dict:
 
 
 def read_ckpt(path: Path) -> dict:
-    import mindspore
-
-    try:
-        parameters = mindspore.load_checkpoint(str(path))
-    except (ValueError, RuntimeError, OSError, TypeError) as error:
-        raise DataError(f"{path}: not a MindSpore checkpoint ({first_line(error)})") from None
     torch_names = {new: old for old, new in BN_NAMES.items()}
     arrays = {}
-    for key, value in parameters.items():
+    for key, value in checkpoint_file.read(path).items():
         last = key.rpartition(".")[2]
-        arrays[key.removesuffix(last) + torch_names.get(last, last)] = value.asnumpy()
+        arrays[key.removesuffix(last) + torch_names.get(last, last)] = value
     return arrays
 
 

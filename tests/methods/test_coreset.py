@@ -107,6 +107,14 @@ def test_project_is_scikit_learns_sparse_random_projection(count, dimensions):
     assert np.allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("target,dimensions,seed", [(302, 384, 5), (27, 28, 1), (200, 100_000, 3)])
+def test_the_drawn_numbers_are_those_of_scikit_learn(target, dimensions, seed):
+    """To the last bit, so that a coreset stays what it was; of 100,000 numbers so few are drawn that it is done
+    otherwise."""
+    wanted = SparseRandomProjection(target, random_state=seed).fit(np.zeros((1, dimensions), np.float32))
+    assert np.array_equal(wanted.components_.toarray(), coreset._drawn(target, dimensions, seed).astype(np.float32))
+
+
 def test_project_goes_through_all_chunks(monkeypatch):
     features = np.random.default_rng(0).normal(size=(100, 300)).astype(np.float32)
     whole = coreset.project(features, 0)
