@@ -14,7 +14,6 @@ from anomaly.data import layouts, loader
 from anomaly.data.loader import Batch
 from anomaly.data.samples import Sample, samples
 from anomaly.data.transform import Transform
-from anomaly.engines.choice import MINDSPORE
 from anomaly.measure import evaluation
 from anomaly.measure.calibration import Calibration, Choice, Scales
 from anomaly.measure.evaluation import Evaluation
@@ -81,7 +80,7 @@ class Fitted(Detector):
 
     @property
     def runs_beside(self) -> bool:
-        return self.config.runtime.engine != MINDSPORE
+        return self.config.runtime.runs_beside
 
     def with_choice(self: Self, choice: Choice) -> Self:
         known: Any = self

@@ -23,7 +23,7 @@ SPEED, INT8, SERVE = "requirements-speed.txt", "requirements-int8.txt", "require
 GPU, GPU_ONNX = "requirements-gpu.txt", "requirements-gpu-onnx.txt"
 OPTIONAL = {
     GPU: "NVIDIA GPUs",
-    SPEED: "--precision bfloat16, PNG read faster",
+    SPEED: "--precision bfloat16",
     INT8: "train with --precision int8",
     SERVE: "anomaly serve",
 }

@@ -17,7 +17,10 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # of what it reads all the s
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LOSSY = (".jpg", ".jpeg", ".webp")
 ORIENTATION, SIDEWAYS = 0x0112, 5  # in a photograph's EXIF; from this value on it lies on its side
-PNG_END = b"IEND\xaeB`\x82"  # of a whole file
+PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # of a whole file
+PNG_KINDS = {b"\x08\2\0\0\0": "rgb", b"\x08\0\0\0\0": "mono"}  # of 8 bits, row after row
+PNG_LARGEST = 1 << 27  # pixels that are believed in before they are seen
 WEBP, MOVES = b"WEBPVP8X", 0x02  # in the head of a WebP, and the bit there of one with several pictures
 TURNED = b"eXIf"  # what the fast reader of PNG does not look at, and so may leave lying on its side
 
@@ -66,26 +69,30 @@ def read_image(path: Union[str, Path]) -> np.ndarray:
 
 def decoded(content: bytes, path: Path) -> np.ndarray:
     """The same from what stands in a file. `path`: what an error calls it."""
-    fast = content.endswith(PNG_END) and TURNED not in content and _has_pyspng()
-    image = _decode_png(content) if fast else None
+    image = _decode_png(content) if _has_fast_png() else None
     if content.startswith(jpeg.START):
         image = jpeg.decode(content, path)
     return cv2.cvtColor(_decode(content, path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB) if image is None else image
 
 
 @functools.lru_cache
-def _has_pyspng() -> bool:
-    return importlib.util.find_spec("pyspng") is not None
+def _has_fast_png() -> bool:
+    return importlib.util.find_spec("kornia_rs") is not None
 
 
 def _decode_png(content: bytes) -> Optional[np.ndarray]:
-    """The same pixels in less time, for what most photographs are; everything else goes the other way."""
-    pyspng: Any = importlib.import_module("pyspng")
+    """The same pixels in half the time, for what most photographs are; everything else goes the other way."""
+    width, height = (int.from_bytes(content[i : i + 4], "big") for i in (16, 20))
+    kind = PNG_KINDS.get(content[24:29])
+    usual = content.startswith(PNG_START) and content.endswith(PNG_END) and TURNED not in content
+    if not (kind and usual and 0 < width * height <= PNG_LARGEST):
+        return None
+    io: Any = importlib.import_module("kornia_rs.io")
     try:
-        image = pyspng.load(content)
+        image = io.decode_image_png_u8(content, (height, width), kind)
     except Exception:  # the other reader says what is wrong
         return None
-    return image if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 else None
+    return image if kind == "rgb" else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
 
 
 def size_of(path: Path) -> tuple:

@@ -30,6 +30,11 @@ class Runtime:
     precision: str
     target: str
 
+    @property
+    def runs_beside(self) -> bool:
+        """Whether another thread than the main one can call it."""
+        return self.engine != MINDSPORE
+
     def __str__(self) -> str:
         """For people to read."""
         precise = "" if self.precision == FLOAT32 else f", {self.precision}"

@@ -30,8 +30,7 @@ CHOICES = (
     "onnxruntime",
     "openvino",
     "faiss-cpu",
-    "pyspng",
-    "pyspng-seunglab",
+    "kornia-rs",
 )  # what this project runs on, where it is there
 
 

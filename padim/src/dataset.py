@@ -12,6 +12,7 @@ from anomaly.data.samples import Sample
 from anomaly.measure.calibration import Calibration
 from anomaly.run.memory import Scratch
 from anomaly.run.progress import Counter
+from anomaly.run.threads import ahead
 from padim.src.backbone import Embedding
 from padim.src.config import Config
 
@@ -20,8 +21,10 @@ MEMORY_SHARE = 0.25  # of what is free, for embeddings that are kept in memory
 
 def embed(config: Config, samples: list, *, embedding: Embedding, count: Counter) -> Iterator[np.ndarray]:
     """The embeddings of all samples, B P D at a time."""
-    for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
-        yield embedding(batch.images)[: batch.size]
+    decoded = batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers)
+    work = ahead(decoded, lambda batch: embedding(batch.images), threads=config.runtime.runs_beside)
+    for batch, found in work:
+        yield found[: batch.size]
         count(batch.size)
 
 

@@ -1,10 +1,14 @@
 """Reading photographs and masks, and bringing them to size."""
 
+import io
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from commands import picture, write
+from PIL import Image
 
 from anomaly.data import images
 from anomaly.data.images import is_image, read_image, read_mask
@@ -221,32 +225,67 @@ def test_sizes_that_are_too_small_are_refused():
 
 
 def pngs() -> dict:
+    """Kind -> the content of a file, and whether it is one of those that are read fast."""
     rng = np.random.default_rng(0)
     colour = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    smooth = cv2.GaussianBlur(colour, (0, 0), 3)
+    tones = Image.fromarray(colour[..., 0])
+
+    def pillow(image, **how) -> bytes:
+        file = io.BytesIO()
+        image.save(file, "png", **how)
+        return file.getvalue()
+
+    def opencv(image, *how) -> bytes:
+        return cv2.imencode(".png", image, how)[1].tobytes()
+
+    strategies = {f"strategy {n}": (opencv(smooth, cv2.IMWRITE_PNG_STRATEGY, n), True) for n in range(5)}
     return {
-        "colour": colour,
-        "grey": colour[..., 0],
-        "alpha": np.dstack([colour, colour[..., :1]]),
-        "16 bits": colour.astype(np.uint16) * 257,
+        **strategies,
+        "colour": (opencv(colour), True),
+        "not packed": (opencv(colour, cv2.IMWRITE_PNG_COMPRESSION, 0), True),
+        "filters": (pillow(Image.fromarray(smooth)), True),
+        "gamma": (pillow(Image.fromarray(colour), gamma=0.45), True),
+        "grey": (pillow(tones), True),
+        "of one row": (opencv(colour[:1]), True),
+        "a colour that cannot be seen": (pillow(Image.fromarray(colour), transparency=(1, 2, 3)), True),
+        "a tone that cannot be seen": (pillow(tones, transparency=5), True),
+        "alpha": (opencv(np.dstack([colour, colour[..., :1]])), False),
+        "16 bits": (opencv(colour.astype(np.uint16) * 257), False),
+        "palette": (pillow(Image.fromarray(colour).quantize(64)), False),
+        "black and white": (pillow(tones.convert("1")), False),
     }
 
 
 @pytest.mark.parametrize("kind", pngs())
-def test_the_fast_reader_gives_the_same_pixels(tmp_path, kind, monkeypatch):
-    assert images._has_pyspng()
-    path = tmp_path / "a.PNG"
-    path.write_bytes(cv2.imencode(".png", pngs()[kind])[1])
-    found = images.read_image(path)
-    monkeypatch.setattr(images, "_has_pyspng", lambda: False)
-    np.testing.assert_array_equal(found, images.read_image(path))
-    assert found.shape == (40, 50, 3) and found.dtype == np.uint8
+def test_the_fast_reader_gives_the_same_pixels(kind, monkeypatch):
+    content, fast = pngs()[kind]
+    assert images._has_fast_png() and (images._decode_png(content) is not None) == fast
+    found = images.decoded(content, Path("a.png"))
+    monkeypatch.setattr(images, "_has_fast_png", lambda: False)
+    np.testing.assert_array_equal(found, images.decoded(content, Path("a.png")))
+    assert found.shape[2] == 3 and found.dtype == np.uint8
+
+
+def test_what_the_fast_reader_takes_of_damaged_files_are_the_right_pixels():
+    """Every byte of a small file changed: it refuses, or gives what was meant."""
+    content = cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8))[1].tobytes()
+    wanted, taken = images._decode_png(content), 0
+    for place in range(len(content)):
+        for change in (1, 128):
+            damaged = bytearray(content)
+            damaged[place] ^= change
+            found = images._decode_png(bytes(damaged))
+            taken += found is not None
+            assert found is None or np.array_equal(found, wanted), place
+    assert taken < 8  # of the head of what is packed, which says nothing about pixels
 
 
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("kept", [0, 20, 400, -20, -3])
 def test_a_png_that_was_cut_off_is_refused_by_both_readers(tmp_path, kept, fast, monkeypatch):
-    monkeypatch.setattr(images, "_has_pyspng", lambda: fast)
+    monkeypatch.setattr(images, "_has_fast_png", lambda: fast)
     path = tmp_path / "a.png"
-    path.write_bytes(cv2.imencode(".png", pngs()["colour"])[1].tobytes()[:kept])
+    path.write_bytes(pngs()["colour"][0][:kept])
     with pytest.raises(DataError, match=r"a\.png"):
         images.read_image(path)

@@ -72,10 +72,10 @@ def test_columns_are_straight_and_apart_however_long_a_name_is(bare, tmp_path):
 def test_packages_that_are_only_of_use_for_some_options_are_listed_and_are_tasks(bare, tmp_path):
     done = run("doctor.sh", cwd=tmp_path, PYTHON=bare)
     found = lines(done)
-    for name in ("openvino", "pyspng-seunglab", "nncf", "fastapi", "nvidia-cublas-cu11"):
+    for name in ("openvino", "nncf", "fastapi", "nvidia-cublas-cu11"):
         assert found[name].startswith("missing")
     assert "Packages of requirements-speed.txt (optional: " in done.stdout
-    assert "pip install -r requirements-speed.txt" in found["--precision bfloat16, PNG read faster"]
+    assert "pip install -r requirements-speed.txt" in found["--precision bfloat16"]
     assert "pip install -r requirements-int8.txt" in found["train with --precision int8"]
     assert "pip install -r requirements-serve.txt" in found["anomaly serve"]
 
