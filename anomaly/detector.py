@@ -1,5 +1,6 @@
 """What every detector is: something that judges photographs, whatever it was made by and whatever runs it."""
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -145,7 +146,9 @@ class Judging:
     with_masks: bool = False
     with_photographs: bool = False
     on_error: Optional[Callable] = None  # is told of a photograph that cannot be read; without it, it ends all
-    seconds: float = field(default=0.0, init=False)  # in which the detector was at work
+    seconds: float = field(default=0.0, init=False)  # in which the detector was at work, at one batch or several
+    until: float = field(default=0.0, init=False)  # when it was last at work
+    lock: Any = field(default_factory=threading.Lock, init=False)
 
     def __iter__(self) -> Iterator[Judgement]:
         transform = self.detector.transform
@@ -171,7 +174,10 @@ class Judging:
     def _score(self, batch: Batch) -> tuple:
         start = time.perf_counter()
         found = self.detector.score(batch.images)
-        self.seconds += time.perf_counter() - start
+        with self.lock:
+            end = time.perf_counter()
+            self.seconds += end - max(start, self.until)
+            self.until = end
         return found
 
 

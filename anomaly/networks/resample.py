@@ -6,7 +6,6 @@ map costs next to nothing.
 """
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 SIGMA = 4.0
 
@@ -49,8 +48,15 @@ def average3(size: int) -> np.ndarray:
 
 
 def blur(size: int, sigma: float) -> np.ndarray:
-    """size x size; scipy's Gaussian filter, which mirrors at the border."""
-    return gaussian_filter1d(np.eye(size), sigma, axis=0) if sigma > 0 else np.eye(size)
+    """size x size; a Gaussian, cut off at 4 sigma, that mirrors at the border, as scipy's filter (which takes a tenth of
+    a second to load)."""
+    matrix, radius = np.zeros((size, size)), int(4 * sigma + 0.5)
+    away = np.arange(-radius, radius + 1)
+    weights = np.exp(-0.5 * (away / sigma) ** 2) if sigma > 0 else np.ones(1)
+    rows = np.arange(size)[:, None]
+    columns = (rows + away) % (2 * size)
+    np.add.at(matrix, (rows, np.minimum(columns, 2 * size - 1 - columns)), weights / weights.sum())
+    return matrix
 
 
 def enlarge(outputs: int, inputs: int, *, sigma: float = SIGMA) -> np.ndarray:

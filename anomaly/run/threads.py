@@ -32,16 +32,19 @@ def spans(count: int, size: int) -> list:
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
+AHEAD = 2  # items that are worked on while another one is used
+
+
 def ahead(items: Iterable, work: Callable, *, threads: bool = True) -> Iterator[tuple]:
-    """Each item and what `work` makes of it, the next one being worked on in a thread while the last one is used."""
+    """Each item and what `work` makes of it, the next ones being worked on in threads while the last one is used."""
     if not threads:
         yield from ((item, work(item)) for item in items)
         return
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with ThreadPoolExecutor(max_workers=AHEAD) as pool:
         pending: deque = deque()
         for item in items:
             pending.append((item, pool.submit(work, item)))
-            if len(pending) > 1:
+            if len(pending) > AHEAD:
                 item, future = pending.popleft()
                 yield item, future.result()
         for item, future in pending:
