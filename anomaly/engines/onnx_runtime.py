@@ -67,23 +67,26 @@ def open(
     # Where it cannot use a device it leaves that out, and only prints lines of its own.
     if wanted not in {part.ep_name for part in session.get_provider_graph_assignment_info()}:
         raise DataError(f"{asked}: ONNX Runtime's {wanted} runs nothing here; is the driver there?")
+    run = _runner(session, list(outputs), name=name, one_by_one=wanted == PROCESSOR)
+    return run, f"ONNX Runtime ({wanted.removesuffix('ExecutionProvider')})"
+
+
+def _runner(session: Any, outputs: list, *, name: str, one_by_one: bool) -> Callable:
+    """`one_by_one`: each photograph by itself, several at a time, so that cores need not wait for one another."""
     inputs = [each.name for each in session.get_inputs()]
     any_number = all(not isinstance(each.shape[0], int) for each in session.get_inputs())
 
     def at_once(*arrays: np.ndarray) -> list:
         try:
-            return session.run(list(outputs), dict(zip(inputs, arrays)))
+            return session.run(outputs, dict(zip(inputs, arrays)))
         except Exception as error:
             raise DataError(f"{name}: does not fit its .json, or cannot run ({first_line(error)})") from None
 
     def run(*arrays: np.ndarray) -> list:
-        """On a processor each photograph by itself, several at a time: so its cores need not wait for one another."""
-        if wanted != PROCESSOR or not any_number:
-            return at_once(*arrays)
         found = parallel(lambda i: at_once(*(array[i : i + 1] for array in arrays)), list(range(len(arrays[0]))))
         return [np.concatenate(parts) for parts in zip(*found)]
 
-    return run, f"ONNX Runtime ({wanted.removesuffix('ExecutionProvider')})"
+    return run if one_by_one and any_number else at_once
 
 
 def _best(onnxruntime: Any) -> str:

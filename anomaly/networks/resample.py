@@ -48,8 +48,8 @@ def average3(size: int) -> np.ndarray:
 
 
 def blur(size: int, sigma: float) -> np.ndarray:
-    """size x size; a Gaussian, cut off at 4 sigma, that mirrors at the border, as scipy's filter (which takes a tenth of
-    a second to load)."""
+    """size x size; a Gaussian, cut off at 4 sigma, that mirrors at the border: scipy's filter, without the tenth of
+    a second that it takes to load."""
     matrix, radius = np.zeros((size, size)), int(4 * sigma + 0.5)
     away = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 * (away / sigma) ** 2) if sigma > 0 else np.ones(1)
