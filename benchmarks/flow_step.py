@@ -6,7 +6,8 @@ A step is forward, backward and Adam for the flows of 256 x 256 images: 64 chann
 at 16 x 16, 8 steps each with 3 x 3 convolutions, hidden ratio 1. The backbone is not part of it. Each framework has its
 own process, because oneDNN inside of both reads the same environment variable and only MindSpore needs it (anomaly/
 __init__.py); both have as many threads as there are cores, they take turns, and the other sleeps. Printed are the
-medians in ms an image, their ratio, and what the single operations of MindSpore take.
+medians in ms an image, their ratio, and what the single operations of MindSpore take; the convolutions are our own in
+the step, where there is a compiler (fastflow/src/convolution.py), and MindSpore's in the table.
 """
 
 import argparse
@@ -40,15 +41,22 @@ def mindspore_step(batch: int):
     import numpy as np
 
     from anomaly.run import device
+    from fastflow.src import convolution
     from fastflow.src.flows import Flows
     from fastflow.src.step import TrainStep, adam
 
-    device.use("CPU")  # graph mode: without it a thread of MindSpore's spins while the others compute
+    device.use("CPU")
+    device.ready()  # graph mode: without it a thread of MindSpore's spins while the others compute
     flows = Flows(SHAPES, FLOW_STEPS)
     step = TrainStep(flows, adam(flows, LEARNING_RATE))
     inputs = ms.mutable(tuple(ms.Tensor(x) for x in features(batch)))
     weights = ms.Tensor(np.full(batch, 1 / batch, np.float32))
-    return lambda: step([(inputs, weights)])
+
+    def run():
+        with convolution.own(flows):
+            return step([(inputs, weights)])
+
+    return run
 
 
 def torch_step(batch: int):
