@@ -83,7 +83,7 @@ def _identity(compiler: str) -> str:
 
 
 def operators(path: Path) -> Any:
-    def custom(name: str, shape: Callable, bprop: Optional[Callable] = None) -> Any:
+    def custom(name: str, shape: Callable, *, bprop: Optional[Callable] = None) -> Any:
         return ops.Custom(f"{path}:{name}", shape, lambda first, *rest: first, func_type="aot", bprop=bprop)
 
     to_input = custom("ToInput", lambda dy, w: (dy[0], w[1], dy[2], dy[3]))
@@ -92,7 +92,7 @@ def operators(path: Path) -> Any:
     def bprop(x: Any, w: Any, out: Any, dout: Any) -> tuple:
         return to_input(dout, w), to_weights(dout, x, w)
 
-    return custom("Forward", lambda x, w: (x[0], w[0], x[2], x[3]), bprop)
+    return custom("Forward", lambda x, w: (x[0], w[0], x[2], x[3]), bprop=bprop)
 
 
 def require_right(operator: Callable) -> None:

@@ -134,7 +134,7 @@ def site(wheel) -> Path:
 def test_the_wheel_holds_all_of_the_packages_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as packed:
         names = {name for name in packed.namelist() if ".dist-info/" not in name}
-    kinds = ("py", "yaml", "html", "css", "js")
+    kinds = ("cc", "py", "yaml", "html", "css", "js")
     wanted = {path for package in PACKAGES for kind in kinds for path in (ROOT / package).rglob(f"*.{kind}")}
     assert names == {str(path.relative_to(ROOT)) for path in wanted}
     assert f"-{anomaly.__version__}-" in wheel.name

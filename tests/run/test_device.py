@@ -1,12 +1,16 @@
 """A device that cannot be used is one line that says what is needed."""
 
+import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
 from anomaly.run import device
 from anomaly.run.errors import DataError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -42,3 +46,13 @@ def test_a_device_that_cannot_be_set_is_told_likewise(mindspore):
     with pytest.raises(DataError, match=r"GPU: Load dynamic library libmindspore_gpu\.so failed; it needs .*CUDA 11"):
         device.use("GPU")
         device.ready()
+
+
+def test_who_has_computed_with_mindspore_before_can_go_on():
+    program = (
+        "import mindspore, numpy; one = mindspore.Tensor(numpy.ones((2, 2), numpy.float32)); (one @ one).asnumpy();"
+        "from anomaly.run import device; device.use('CPU'); device.ready();"
+        "assert mindspore.get_context('mode') == mindspore.GRAPH_MODE; (one @ one).asnumpy()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
