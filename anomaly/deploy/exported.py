@@ -3,8 +3,10 @@
 import importlib
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,15 +71,32 @@ def _open(path: Path, about: Description, *, engine: str, target: str, device_id
     return importlib.import_module(ENGINES[path.suffix]).open(path, OUTPUTS[:2], **known)
 
 
+def _checked(path: Path, about: Description, **how: Any) -> tuple[Callable, str]:
+    """The same of the file that is described, and of no other. What a large .onnx is opened in its checksum takes too,
+    so both are done at once; over a damaged .mindir MindSpore may end the process."""
+
+    def require(found: str) -> None:
+        if about.checksums.get(path.suffix[1:]) != found:
+            raise DataError(f"{path}: is not the model that {about.source.name} describes; export it again")
+
+    if path.suffix != ".onnx":
+        require(sha256(path))
+        return _open(path, about, **how)
+    with ThreadPoolExecutor(1) as pool:
+        checksum = pool.submit(sha256, path)
+        try:
+            return _open(path, about, **how)
+        finally:
+            require(checksum.result())
+
+
 def load(path: Path, target: str = "", *, device_id: int = 0, engine: str = AUTO) -> Exported:
     path = Path(path)
     if path.suffix not in ENGINES:
         raise DataError(f"{path}: models come as {', '.join(ENGINES)}")
     about = description.read(path)
-    if about.checksums.get(path.suffix[1:]) != sha256(path):
-        raise DataError(f"{path}: is not the model that {about.source.name} describes; export it again")
     _require_consistent(about)
-    run, runs_on = _open(path, about, engine=engine, target=target, device_id=device_id)
+    run, runs_on = _checked(path, about, engine=engine, target=target, device_id=device_id)
     found = Exported(
         method=about.method,
         backbone=about.backbone,
