@@ -1,10 +1,10 @@
-"""How long training will take, told from its first parts of batches."""
+"""How long training will take, told from its first batches."""
 
 import time
 
 from anomaly.run.progress import log
 
-PARTS = 3  # that are timed; what comes before them compiles
+ENOUGH = 1.0  # seconds that are timed
 
 
 class Pace:
@@ -12,19 +12,20 @@ class Pace:
 
     def __init__(self, images: int, epochs: int) -> None:
         self.images, self.epochs = images, epochs
-        self.parts = self.seen = 0
+        self.batches = self.seen = 0
         self.start = 0.0
+        self.told = False
 
-    def part(self, images: int) -> None:
-        """Call it before each part of a batch."""
-        self.parts += 1
-        if self.parts == 2:
+    def batch(self, images: int) -> None:
+        """Call it before each batch. The first one compiles, and does not count."""
+        self.batches += 1
+        if self.batches == 2:
             self.start = time.perf_counter()
-        elif self.parts == 2 + PARTS:
-            epoch = (time.perf_counter() - self.start) * self.images / self.seen
+        elif self.batches > 2 and not self.told and time.perf_counter() - self.start >= ENOUGH:
+            epoch, self.told = (time.perf_counter() - self.start) * self.images / self.seen, True
             total = duration(epoch * self.epochs)
             log.info("an epoch takes about %s; at most %d of them, about %s", duration(epoch), self.epochs, total)
-        if self.parts >= 2:
+        if self.batches >= 2:
             self.seen += images
 
 

@@ -204,11 +204,11 @@ class Training:
     def _step(self, index: np.ndarray) -> float:
         """Every process takes its part of the batch; gradients and losses are averaged, hence the factor."""
         own = index[self.ranks.rank :: self.ranks.size]
+        self.pace.batch(len(own))
         return self._mean(self.step(self._parts(own, self.ranks.size / len(index))))
 
     def _parts(self, index: np.ndarray, weight: float) -> Iterator[tuple]:
         for part, count in chunks(index, self.at_once):
-            self.pace.part(count)
             weights = np.where(np.arange(len(part)) < count, weight, 0)
             yield self.features.take(part), Tensor(weights.astype(np.float32))
 

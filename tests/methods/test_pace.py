@@ -7,15 +7,22 @@ import pytest
 from fastflow.src import pace
 
 
-def test_parts_after_the_first_tell_how_long_an_epoch_takes(monkeypatch, caplog):
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [(100, 32), (6, 24), (9, 32)],  # seconds and images; the first one compiles
+        [(100, 8), (0.9, 8), (1.1, 0), (9, 8), (9, 8)],  # one of less than a second does not tell enough
+    ],
+)
+def test_batches_after_the_first_tell_how_long_an_epoch_takes(monkeypatch, caplog, batches):
     now = [0.0]
     monkeypatch.setattr(pace.time, "perf_counter", lambda: now[0])
     caplog.set_level(logging.INFO, logger="anomaly")
-    told = pace.Pace(190, 15)
-    for seconds, images in ((100, 8), (2, 8), (2, 8), (0.5, 2), (9, 8), (9, 8)):  # the first one compiles
-        told.part(images)
+    told = pace.Pace(192, 15)
+    for seconds, images in batches:
+        told.batch(images)
         now[0] += seconds
-    # 18 images in 4.5 s
+    # 24 images in 6 s, or 8 in 2 s
     assert caplog.messages == ["an epoch takes about 48 s; at most 15 of them, about 12 minutes"]
 
 
