@@ -28,6 +28,7 @@ from fastflow.src.flows import Flows
 SOURCE = Path(__file__).with_suffix(".cc")
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread")
+OTHERS_WRITE = 0o002
 LONGEST = 300  # seconds that compiling may take
 CLOSE = 1e-4  # of the largest value
 
@@ -65,6 +66,10 @@ def library() -> Path:
     if compiler is None:
         raise DataError("there is no C++ compiler, such as g++")
     path = kept.folder() / f"convolution-{_identity(compiler)}.so"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = path.parent.stat()
+    if found.st_uid != os.getuid() or found.st_mode & OTHERS_WRITE:  # what lies there will be run
+        raise DataError(f"somebody else may write to {path.parent}")
     if not path.is_file():
         with replacing(path) as temporary:
             command = [compiler, *FLAGS, "-o", str(temporary), str(SOURCE)]

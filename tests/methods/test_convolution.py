@@ -101,7 +101,14 @@ def compiler_that_is_wrong(monkeypatch, tmp_path):
     return "computes something else"
 
 
-@pytest.mark.parametrize("how", [without_compiler, compiler_that_fails, compiler_that_is_wrong])
+def folder_of_all(monkeypatch, tmp_path):
+    folder = tmp_path / "cache" / "anomaly"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    return "somebody else may write to"
+
+
+@pytest.mark.parametrize("how", [without_compiler, compiler_that_fails, compiler_that_is_wrong, folder_of_all])
 def test_where_they_cannot_be_made_mindspores_own_are_used_and_one_line_says_so(
     operator, how, monkeypatch, tmp_path, caplog
 ):
