@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import fuzzing
+import mindspore
 import numpy as np
 import pytest
 import tiny_model
@@ -101,6 +102,21 @@ def test_safetensors(place, content):
     (place / "a.safetensors").write_bytes(content)
     found = fuzzing.kept(lambda: weights.read_safetensors(place / "a.safetensors"))
     assert found is None or all(value.dtype == np.float32 for value in found.values())
+
+
+def checkpoint() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.ckpt"
+        listed = [{"name": name, "data": mindspore.Tensor(value.float().numpy())} for name, value in TENSORS.items()]
+        mindspore.save_checkpoint(listed, str(path))
+        return path.read_bytes()
+
+
+@given(fuzzing.files([checkpoint()]))
+def test_checkpoints(place, content):
+    (place / "a.ckpt").write_bytes(content)
+    found = fuzzing.kept(lambda: weights.read_ckpt(place / "a.ckpt"))
+    assert found is None or all(isinstance(value, np.ndarray) for value in found.values())
 
 
 @pytest.fixture(scope="module")
