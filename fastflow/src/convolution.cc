@@ -28,14 +28,17 @@ typedef float Lanes __attribute__((vector_size(4 * kLanes), aligned(4)));
 
 struct Shape {
   int64_t images, channels, height, width;
-  int64_t size() const { return images * channels * height * width; }
 };
 
 int64_t Up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
+// The same number at every call, since rooms are as large as it says.
 int Cores() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof(set), &set) ? 1 : std::max(1, CPU_COUNT(&set));
+  static const int cores = [] {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof(set), &set) ? 1 : std::max(1, CPU_COUNT(&set));
+  }();
+  return cores;
 }
 
 // Calls work(item, thread) for all items, in threads.

@@ -1,7 +1,7 @@
 """The convolutions of training on a CPU, by operators of our own (convolution.cc) where there is a C++ compiler.
 
-They are compiled once for this processor, in two seconds, and kept. What comes out is held against numpy before it is
-used. Without a compiler, and on other devices, MindSpore's operators compute the same.
+They are compiled once for this processor, in two seconds, and kept. Values are held against numpy before they are used,
+gradients in the tests. Without a compiler, and on other devices, MindSpore's operators compute the same.
 """
 
 import hashlib
