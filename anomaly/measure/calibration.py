@@ -10,6 +10,7 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
+from anomaly.measure import student
 from anomaly.run.errors import DataError, UsageError
 
 NORMAL, ANOMALOUS, UNKNOWN = "NORMAL", "ANOMALOUS", "UNKNOWN"
@@ -29,10 +30,7 @@ def threshold(good: np.ndarray, false_alarm_rate: float) -> float:
     rank = int(np.ceil((1 - false_alarm_rate) * (n + 1) - 1e-9))
     if rank <= n:
         return float(good[max(rank, 1) - 1])
-    from scipy.special import stdtrit  # here, since what has enough scores need not wait for it
-
-    quantile = -stdtrit(n - 1, false_alarm_rate)  # Student's t, from the side on which small rates keep their digits
-    bound = good.mean() + quantile * good.std(ddof=1) * np.sqrt(1 + 1 / n)
+    bound = good.mean() + student.upper(false_alarm_rate, n - 1) * good.std(ddof=1) * np.sqrt(1 + 1 / n)
     return float(max(bound, good[-1]))
 
 

@@ -134,10 +134,11 @@ def thinned(points: Points, most: int) -> Points:
 
 
 def defect_weights(mask: np.ndarray) -> np.ndarray:
-    """Each anomalous pixel's weight: one over the pixels of its defect, a connected component (8 neighbours)."""
+    """The weight of each anomalous pixel, row after row: one over the pixels of its defect, a connected component (8
+    neighbours)."""
     _, components = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    sizes = np.bincount(components.ravel()).astype(float)
-    return np.where(mask, 1 / sizes[components], 0.0)
+    own = components[mask]
+    return 1 / np.bincount(own).astype(float)[own] if own.size else np.zeros(0)
 
 
 class PixelScores:
@@ -153,7 +154,7 @@ class PixelScores:
         """`within`: the pixels that count, where not all do."""
         normal = ~mask if within is None else within & ~mask
         mask = mask if within is None else within & mask
-        weights = defect_weights(mask)[mask] if mask.any() else np.zeros(0)
+        weights = defect_weights(mask)
         part = (
             np.ascontiguousarray(scores[normal], np.float32),
             np.ascontiguousarray(scores[mask], np.float32),

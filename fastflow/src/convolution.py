@@ -4,11 +4,6 @@ They are compiled once for this processor, in two seconds, and kept. Values are 
 gradients in the tests. Without a compiler, and on other devices, MindSpore's operators compute the same.
 """
 
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,19 +12,14 @@ from typing import Any, Optional
 import numpy as np
 from mindspore import Tensor, ops
 
-from anomaly.engines import kept
+from anomaly.engines import compiled
 from anomaly.run import device
 from anomaly.run.errors import DataError, first_line
-from anomaly.run.files import replacing
 from anomaly.run.progress import log
 from fastflow.src.coupling import Subnet
 from fastflow.src.flows import Flows
 
 SOURCE = Path(__file__).with_suffix(".cc")
-COMPILERS = ("c++", "g++", "clang++")
-FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread")
-OTHERS_WRITE = 0o002
-LONGEST = 300  # seconds that compiling may take
 CLOSE = 1e-4  # of the largest value
 
 
@@ -52,39 +42,12 @@ def convolution() -> Optional[Callable]:
     """B C H W, and weights -> as ops.Conv2D with pad_mode "same"; None where there is none, and why is in the log."""
     try:
         device.ready()
-        made = operators(library())
+        made = operators(compiled.library(SOURCE))
         require_right(made)
         return made
-    except (DataError, OSError, subprocess.SubprocessError, RuntimeError) as error:
+    except (*compiled.FAILURES, RuntimeError) as error:
         log.info("MindSpore's own convolutions train the flow, which takes longer (%s)", first_line(error))
         return None
-
-
-def library() -> Path:
-    """The compiled file, which is made if it is not there yet."""
-    compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS))), None)
-    if compiler is None:
-        raise DataError("there is no C++ compiler, such as g++")
-    path = kept.folder() / f"convolution-{_identity(compiler)}.so"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    found = path.parent.stat()
-    if found.st_uid != os.getuid() or found.st_mode & OTHERS_WRITE:  # what lies there will be run
-        raise DataError(f"somebody else may write to {path.parent}")
-    if not path.is_file():
-        with replacing(path) as temporary:
-            command = [compiler, *FLAGS, "-o", str(temporary), str(SOURCE)]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
-            if done.returncode:
-                raise DataError(f"{compiler}: {(done.stderr.strip().splitlines() or ['failed'])[0]}")
-    return path
-
-
-def _identity(compiler: str) -> str:
-    """Another one for another source, compiler or processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    features = sorted({line for line in lines if line.lower().startswith(("flags", "features"))})
-    known = (SOURCE.read_text(), compiler, os.stat(compiler).st_mtime_ns, FLAGS, platform.machine(), features)
-    return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
 
 
 def operators(path: Path) -> Any:

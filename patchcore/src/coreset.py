@@ -13,6 +13,9 @@ from typing import Any, Optional
 import numpy as np
 
 from anomaly.run.threads import parallel, spans
+from patchcore.src import screen
+from patchcore.src.centres import ByProducts, ByScreen
+from patchcore.src.rounding import squares
 
 POOL = 4096
 BLOCK = 512  # points and
@@ -71,63 +74,44 @@ def _drawn_singly(count: int, dimensions: int, rng: np.random.RandomState) -> np
 class _Distances:
     """Squared distances of all points to their nearest centre, each as of the centres that it has been shown.
 
-    A product in single precision finds the centres that could be the nearest, with a margin for its rounding; their
-    distances are then computed directly in double precision. So what is stored is exact.
+    Those centres that could be the nearest are found with rounding, and their distances are then computed directly in
+    double precision. So what is stored is exact.
     """
 
     def __init__(self, points: np.ndarray, picks: int) -> None:
-        self.points = points
-        self.mean = points.mean(axis=0, dtype=np.float64)  # distances stay, norms shrink, and with them rounding
-        norms = np.concatenate(parallel(lambda span: _norms(self._shifted(span)), spans(len(points), CHUNK)))
-        self.norms = norms.astype(np.float64)
-        self.margin = 4 * (points.shape[1] + 2) * 2.0**-24 * norms.max()  # of a product's rounding, at the worst
+        self.points, own = points, screen.library()
+        self.near = ByScreen(points, picks, library=own) if own else ByProducts(points, picks)
         self.centres = np.empty(picks, np.int64)
-        # -2 c and |c|^2 side by side, so that one product with (x, 1) gives |x - c|^2 - |x|^2.
-        self.factors = np.empty((picks, points.shape[1] + 1), np.float32)
         self.count = 0
         self.squared = np.full(len(points), np.inf)
         self.seen = np.zeros(len(points), np.int64)  # how many centres a distance knows of
 
-    def _shifted(self, index: Any) -> np.ndarray:
-        return self.points[index] - self.mean.astype(np.float32)
-
     def double(self, index: Any) -> np.ndarray:
-        return self.points[index] - self.mean
+        return self.points[index] - self.near.mean
 
     def add(self, index: int) -> None:
         self.centres[self.count] = index
-        self.factors[self.count, :-1] = -2 * self._shifted(index)
-        self.factors[self.count, -1] = self.norms[index]
         self.count += 1
 
     def update(self, index: np.ndarray) -> None:
         """Shows all centres to these points."""
+        if self.near.count < self.count:
+            self.near.know(self.centres[self.near.count : self.count])
         index = index[self.seen[index] < self.count]
         index = index[np.argsort(self.seen[index], kind="stable")]  # a block starts at the oldest of its rows
         parallel(self._update, [index[span] for span in spans(len(index), BLOCK)])
 
     def _update(self, block: np.ndarray) -> None:
-        rows = np.hstack([self._shifted(block), np.ones((len(block), 1), np.float32)])
         for start in range(self.seen[block].min(), self.count, CENTRES):
-            self._show(block, rows, start, min(start + CENTRES, self.count))
+            self._show(block, slice(start, min(start + CENTRES, self.count)))
         self.seen[block] = self.count
 
-    def _show(self, block: np.ndarray, rows: np.ndarray, start: int, stop: int) -> None:
-        products = rows @ self.factors[start:stop].T  # rounded |x - c|^2 - |x|^2
-        nearest = products.min(axis=1)
-        known = self.squared[block] - self.norms[block]
-        closer = np.flatnonzero(nearest <= known + self.margin)
-        limit = (np.minimum(nearest, known)[closer] + 2 * self.margin).astype(np.float32)
-        row, column = np.nonzero(products[closer] <= limit[:, None])
-        index = block[closer[row]]
+    def _show(self, block: np.ndarray, centres: slice) -> None:
+        row, centre = self.near.nearer(block, among=centres, known=self.squared[block])
+        index = block[row]
         for i in range(0, len(index), CHUNK):
-            some = index[i : i + CHUNK]
-            centre = self.centres[start + column[i : i + CHUNK]]
-            np.minimum.at(self.squared, some, _norms(self.points[some].astype(np.float64) - self.points[centre]))
-
-
-def _norms(rows: np.ndarray) -> np.ndarray:
-    return np.einsum("ij,ij->i", rows, rows)
+            some, other = index[i : i + CHUNK], self.centres[centre[i : i + CHUNK]]
+            np.minimum.at(self.squared, some, squares(self.points[some].astype(np.float64) - self.points[other]))
 
 
 def greedy(points: np.ndarray, picks: int, *, first: Any, report: Optional[Callable] = None) -> np.ndarray:
@@ -139,7 +123,7 @@ def greedy(points: np.ndarray, picks: int, *, first: Any, report: Optional[Calla
     for index in np.atleast_1d(first):
         state.add(index)
     state.update(np.arange(len(points)))
-    tie = TIE * state.norms.max()
+    tie = TIE * state.near.norms.max()
     report = report or (lambda picked: None)
     report(state.count)
     while state.count < picks:
@@ -159,7 +143,7 @@ def _pick(state: _Distances, pool: np.ndarray, outside: float, tie: float, picks
     """Picks from the pool while its farthest is farther than anything outside; returns that distance."""
     active = np.sort(pool[state.squared[pool] > outside])  # the others cannot be picked before the pool is made anew
     rows, squared = state.double(active), state.squared[active]
-    norms = _norms(rows)
+    norms = squares(rows)
     farthest = state.squared[pool].max()
     while state.count < picks and farthest > max(outside, tie):
         pick = int(np.argmax(squared >= farthest - tie))

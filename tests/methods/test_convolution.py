@@ -1,7 +1,6 @@
 """FastFlow's own convolutions against PyTorch's, and what happens where they cannot be made."""
 
 import logging
-import shutil
 
 import mindspore
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 import torch
 from mindspore import Tensor
 
-from anomaly.engines import kept
+from anomaly.engines import compiled, kept
 from anomaly.run import device
 from fastflow.src import convolution
 from fastflow.src.flows import Flows
@@ -28,11 +27,11 @@ SHAPES = [
 
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory):
-    if not any(map(shutil.which, convolution.COMPILERS)):
+    if compiled.compiler() is None:
         pytest.skip("no C++ compiler")
     device.use("CPU")
     device.ready()
-    return convolution.operators(convolution.library())
+    return convolution.operators(compiled.library(convolution.SOURCE))
 
 
 @pytest.mark.parametrize("images, inputs, outputs, height, width, kernel", SHAPES)

@@ -6,6 +6,7 @@ from sklearn.random_projection import SparseRandomProjection
 
 from patchcore.src import coreset
 
+pytestmark = pytest.mark.usefixtures("screening")
 SIZES = {"as they are": {}, "small": {"POOL": 16, "BLOCK": 8, "CENTRES": 4, "CHUNK": 8}, "one": {"POOL": 1}}
 
 

@@ -5,8 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from patchcore.src import search
+from patchcore.src import products, search
 from patchcore.src.search import Search
+
+pytestmark = pytest.mark.usefixtures("screening")
 
 
 def naive(points: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -136,12 +138,13 @@ def test_near_rows_are_never_nearer_than_the_nearest_and_seldom_far(skip):
     assert np.median(near[100:] / nearest[100:]) < 1.05
 
 
-@pytest.mark.parametrize("values", [1, 5000, 10**9])
-def test_the_size_of_a_block_changes_nothing(monkeypatch, values):
+@pytest.mark.parametrize("points_at_once", [1, 7, 10**9])
+def test_the_size_of_a_block_changes_nothing(monkeypatch, points_at_once):
     vectors, points = clustered(1200, 2), clustered(40, 1)
     wanted = Search(vectors).nearest(points)
-    monkeypatch.setattr(search, "VALUES", values)
-    found = Search(vectors).nearest(points)
+    one = Search(vectors)
+    one.screen.at_once = points_at_once
+    found = one.nearest(points)
     assert np.array_equal(found[0], wanted[0]) and np.array_equal(found[1], wanted[1])
 
 
@@ -159,9 +162,10 @@ def test_searches_at_the_same_time_do_not_disturb_each_other():
 
 def test_few_distances_are_computed(monkeypatch):
     """Where a nearest row stands out, the others are told by the integers; nothing falls back to plain products."""
-    counted, squares = [], search._squares
+    counted, squares = [], search.squares
     one, points = Search(clustered(3000, 2)), clustered(200, 1)
-    monkeypatch.setattr(search, "_squares", lambda rows: counted.append(rows.shape) or squares(rows))
+    monkeypatch.setattr(search, "squares", lambda rows: counted.append(rows.shape) or squares(rows))
+    monkeypatch.setattr(products, "squares", search.squares)
     monkeypatch.setattr(search.faiss, "knn", None)
     one.nearest(points)
     assert sum(shape[0] for shape in counted if shape[-1] == 384) < 100 * len(points)

@@ -1,0 +1,88 @@
+"""What is compiled for the search: that it is not taken where it is wrong, and what happens without a compiler."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from anomaly.engines import compiled, kept
+from patchcore.src import screen
+from patchcore.src.search import Search
+
+
+def without_compiler(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return "no C++ compiler"
+
+
+def compiler_that_fails(monkeypatch, tmp_path):
+    (tmp_path / "c++").write_text("#!/bin/sh\necho 'no such instructions' >&2\nexit 1\n")
+    (tmp_path / "c++").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return "no such instructions"
+
+
+def changed(before: str, after: str):
+    def compiler_that_is_wrong(monkeypatch, tmp_path):
+        if compiled.compiler() is None:
+            pytest.skip("no C++ compiler")
+        assert before in screen.SOURCE.read_text()
+        source = tmp_path / "wrong.cc"
+        source.write_text(screen.SOURCE.read_text().replace(before, after))
+        monkeypatch.setattr(screen, "SOURCE", source)
+        return "finds other neighbours"
+
+    return compiler_that_is_wrong
+
+
+def nothing_of_use(monkeypatch, tmp_path):
+    if compiled.compiler() is None:
+        pytest.skip("no C++ compiler")
+    source = tmp_path / "empty.cc"
+    source.write_text("int nothing;\n")
+    monkeypatch.setattr(screen, "SOURCE", source)
+    return "empty-"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        without_compiler,
+        compiler_that_fails,
+        nothing_of_use,
+        changed("sum += apart * apart", "sum -= apart * apart"),
+        changed("rows[i * room + kept - 1] = each.row", "rows[i * room + kept - 1] = 0"),
+        changed("point.length - reach * reach", "point.length + reach * reach"),
+    ],
+)
+def test_without_it_one_line_says_why(how, monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("CXX", raising=False)
+    reason = how(monkeypatch, tmp_path)
+    with caplog.at_level(logging.INFO):
+        assert screen.library.__wrapped__() is None
+    assert reason in caplog.text and len(caplog.text.strip().splitlines()) == 1
+
+
+def test_it_is_compiled_once(monkeypatch, tmp_path):
+    if compiled.compiler() is None:
+        pytest.skip("no C++ compiler")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = [compiled.library(screen.SOURCE).stat().st_mtime_ns for _ in range(2)]
+    assert made[0] == made[1] and len(list(kept.folder().glob("*.so"))) == 1
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1, 1e12])
+@pytest.mark.parametrize("dimensions", [40, 256, 700])
+def test_both_ways_give_the_same_bits(monkeypatch, dimensions, scale):
+    if screen.library() is None:
+        pytest.skip("no C++ compiler")
+    vectors, points = (
+        np.random.default_rng(count).gamma(2, 0.5, (count, dimensions)).astype(np.float32) * np.float32(scale)
+        for count in (2000, 300)
+    )
+    found = []
+    for library in (screen.library(), None):
+        monkeypatch.setattr(screen, "library", lambda known=library: known)
+        found.append([each for k in (1, 5) for each in Search(vectors).nearest(points, k, skip=slice(10, 300))])
+    assert all(np.array_equal(ours, other) for ours, other in zip(*found))
