@@ -18,6 +18,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LOSSY = (".jpg", ".jpeg", ".webp")
 ORIENTATION, SIDEWAYS = 0x0112, 5  # in a photograph's EXIF; from this value on it lies on its side
 PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+PNG_CHUNKS, FRAME = 8, 12  # where they begin, and the bytes of each around its own
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # of a whole file
 PNG_KINDS = {b"\x08\2\0\0\0": "rgb", b"\x08\0\0\0\0": "mono"}  # of 8 bits, row after row
 PNG_LARGEST = 1 << 27  # pixels that are believed in before they are seen
@@ -84,8 +85,8 @@ def _decode_png(content: bytes) -> Optional[np.ndarray]:
     """The same in half the time, H W 3 or of greys H W, of what most photographs and masks are; None of others."""
     width, height = (int.from_bytes(content[i : i + 4], "big") for i in (16, 20))
     kind = PNG_KINDS.get(content[24:29])
-    usual = content.startswith(PNG_START) and content.endswith(PNG_END) and TURNED not in content
-    if not (kind and usual and 0 < width * height <= PNG_LARGEST and _has_fast_png()):
+    usual = content.startswith(PNG_START) and content.endswith(PNG_END)
+    if not (kind and usual and 0 < width * height <= PNG_LARGEST and _has_fast_png()) or _says_turned(content):
         return None
     io: Any = importlib.import_module("kornia_rs.io")
     try:
@@ -93,6 +94,16 @@ def _decode_png(content: bytes) -> Optional[np.ndarray]:
     except Exception:  # the other reader says what is wrong
         return None
     return image if kind == "rgb" else image.reshape(height, width)
+
+
+def _says_turned(png: bytes) -> bool:
+    """Whether one of its chunks may say that it is turned. Searching all bytes would take longer."""
+    place = PNG_CHUNKS
+    while place < len(png):
+        if png[place + 4 : place + 8] == TURNED:
+            return True
+        place += FRAME + int.from_bytes(png[place : place + 4], "big")
+    return False
 
 
 def size_of(path: Path) -> tuple:

@@ -16,10 +16,10 @@
 
 namespace {
 
-// kLanes: numbers in a vector; kAtOnce: rows that are multiplied together, as many as there are registers for; kLargest:
+// kLanes: numbers in a vector; kTogether: rows that are multiplied together, as many as there are registers for; kLargest:
 // of the integers of a row; Dot: adds the products of four bytes with four.
 #if defined(__AVX512VNNI__)
-constexpr int kLanes = 16, kAtOnce = 8, kLargest = 127;
+constexpr int kLanes = 16, kTogether = 8, kLargest = 127;
 typedef __m512i Bytes;
 inline Bytes Dot(Bytes sum, Bytes points, Bytes rows) { return _mm512_dpbusd_epi32(sum, points, rows); }
 inline Bytes All(int32_t value) { return _mm512_set1_epi32(value); }
@@ -27,7 +27,7 @@ inline uint32_t AtLeast(const float* a, const float* b) {
   return _mm512_cmp_ps_mask(_mm512_loadu_ps(a), _mm512_loadu_ps(b), _CMP_GE_OQ);
 }
 #elif defined(__AVX2__)
-constexpr int kLanes = 8, kAtOnce = 4;
+constexpr int kLanes = 8, kTogether = 4;
 typedef __m256i Bytes;
 #if defined(__AVXVNNI__)
 constexpr int kLargest = 127;
@@ -50,6 +50,7 @@ constexpr int kZero = 128;   // what is added to the integers of a point
 constexpr int kGroup = 16;   // rows
 constexpr int kWide = 64;    // bytes; the width of all integers is a multiple of it
 constexpr int kPoints = 2 * kLanes, kRows = 2 * kGroup;  // that one call multiplies
+constexpr int kAtOnce = 128;  // points whose products stay at hand
 constexpr float kUnit = 1.0f / (1 << 24);  // of rounding in single precision
 constexpr float kRounder = 3 << 22;  // added and taken off, it leaves the nearest whole number
 constexpr float kNever = std::numeric_limits<float>::infinity();
@@ -86,11 +87,11 @@ void Fetch(const void* from, int64_t bytes) {
 // Rows one after the other, with points of which four bytes each lie side by side.
 void WithVectors(const int8_t* rows, const uint8_t* points, int64_t width, Products& found) {
   const uint8_t* const others = points + width * kLanes;
-  for (int first = 0; first < kRows; first += kAtOnce) {
-    Bytes sum[kAtOnce][2] = {};
+  for (int first = 0; first < kRows; first += kTogether) {
+    Bytes sum[kTogether][2] = {};
     for (int64_t i = 0; i < width; i += 4) {
       const Bytes some = Load<Bytes>(points + i * kLanes), more = Load<Bytes>(others + i * kLanes);
-      for (int r = 0; r < kAtOnce; ++r) {
+      for (int r = 0; r < kTogether; ++r) {
         const Bytes row = All(Four(rows + (first + r) * width + i));
         sum[r][0] = Dot(sum[r][0], some, row);
         sum[r][1] = Dot(sum[r][1], more, row);
@@ -173,6 +174,12 @@ struct Bank {
   float step, error, longest;  // of the integers, how far rounding moved a row at most, and the largest |ŷ|
 };
 
+// Likewise. What is asked about points: their vectors, shadows and slack; rows `from` to `to` do not count.
+struct Asked {
+  const float *values, *shadows, *slack;
+  int64_t count, from, to;
+};
+
 struct Point {
   const float* values;
   const uint8_t* codes;
@@ -197,19 +204,19 @@ Room* MyRoom() {
 
 class Screening {
  public:
-  Screening(const Bank& bank, const float* values, const float* shadows, const float* slack, int64_t count,
-            int64_t from, int64_t to)
-      : bank_(bank), rows_(Up(bank.rows, kRows)), whole_(Up(count, kPoints)) {
+  Screening(const Bank& bank, const Asked& asked)
+      : bank_(bank), rows_(Up(bank.rows, kRows)), whole_(Up(asked.count, kPoints)) {
     room_.half.assign(rows_, kNever);
     std::copy_n(bank.halves, bank.rows, room_.half.begin());
-    std::fill(room_.half.begin() + from, room_.half.begin() + to, kNever);
-    room_.points.resize(count);
+    std::fill(room_.half.begin() + asked.from, room_.half.begin() + asked.to, kNever);
+    room_.points.resize(asked.count);
     room_.codes.resize(whole_ * bank.width);
     room_.aside.resize(whole_ * bank.width);
     room_.scales.assign(whole_, 0);
-    for (int64_t i = 0; i < count; ++i) {
+    for (int64_t i = 0; i < asked.count; ++i) {
+      const float *const values = asked.values + i * bank.dimensions, *const shadow = asked.shadows + i * bank.width;
       uint8_t* const codes = &room_.codes[i * bank.width];
-      room_.points[i] = Rounded(values + i * bank.dimensions, shadows + i * bank.width, slack[i], codes);
+      room_.points[i] = Rounded(values, shadow, asked.slack[i], codes);
       room_.scales[i] = room_.points[i].scale;
       uint8_t* const aside = &room_.aside[i / kLanes * kLanes * bank.width + i % kLanes * 4];
       for (int64_t j = 0; j < bank.width; j += 4) std::memcpy(aside + j * kLanes, codes + j, 4);
@@ -376,6 +383,17 @@ class Screening {
   Room& room_ = *MyRoom();
 };
 
+// Calls use(screening, first, count) for some points after the others.
+template <typename Use>
+void InParts(const Bank& bank, const Asked& asked, const Use& use) {
+  for (int64_t first = 0; first < asked.count; first += kAtOnce) {
+    const int64_t count = std::min<int64_t>(kAtOnce, asked.count - first);
+    const float* const values = asked.values + first * bank.dimensions;
+    Screening some(bank, {values, asked.shadows + first * bank.width, asked.slack + first, count, asked.from, asked.to});
+    use(some, first, count);
+  }
+}
+
 struct Found {
   float squared;
   int64_t row;
@@ -388,53 +406,51 @@ extern "C" {
 int Rows() { return kRows; }
 int Largest() { return kLargest; }
 
-// Squared distances that a row at least is not beyond; rows `from` to `to` do not count.
-void Near(const Bank* bank, const float* values, const float* shadows, const float* slack, int64_t count, int64_t from,
-          int64_t to, float* bounds) {
-  Screening(*bank, values, shadows, slack, count, from, to).Bounds(1, bounds);
+// Squared distances that a row at least is not beyond.
+void Near(const Bank* bank, const Asked* asked, float* bounds) {
+  InParts(*bank, *asked, [&](Screening& some, int64_t first, int64_t) { some.Bounds(1, bounds + first); });
 }
 
 // The rows that could be among the nearest k, rising, `room` for each point. counts: how many; -1 where there are more
 // than that, or more than `most` whose distances had to be computed. With `known`, squared distances, a row counts only
 // if it could be nearer than that, and k is 1.
-void Nearest(const Bank* bank, const float* values, const float* shadows, const float* slack, int64_t count,
-             int64_t from, int64_t to, int64_t k, int64_t most, int64_t room, const float* known, int32_t* rows,
-             int32_t* counts) {
-  Screening screening(*bank, values, shadows, slack, count, from, to);
+void Nearest(const Bank* bank, const Asked* asked, int64_t k, int64_t most, int64_t room, const float* known,
+             int32_t* rows, int32_t* counts) {
   const float more = 1 + 8 * (bank->dimensions + 2) * kUnit;  // a distance is off by less
-  std::vector<float> bounds(count), order;
-  if (known)
-    std::copy_n(known, count, bounds.data());
-  else
-    screening.Bounds(k, bounds.data());
-  const auto& groups = screening.Groups(bounds.data());
+  std::vector<float> bounds(kAtOnce), order;
   std::vector<Found> found;
-  for (int64_t i = 0; i < count; ++i) {
-    if (i + 1 < count) screening.FetchFirst(groups[i + 1]);
-    found.clear();
-    const float before = bounds[i];
-    for (size_t g = 0; g < groups[i].size() && static_cast<int64_t>(found.size()) <= most; ++g)
-      screening.Possible(i, groups[i][g], bounds[i], [&](int64_t row, float& bound) {
-        const bool again = !known && row == screening.First(i, k);
-        found.push_back({again ? before : screening.Distance(i, row), row});
-        if (k == 1) bound = std::min(bound, found.back().squared);
-      });
-    counts[i] = -1;
-    const int64_t size = found.size();
-    if (size > most || (size < k && !known)) continue;
-    float limit = bounds[i];
-    if (k > 1) {
-      order.clear();
-      for (const Found& each : found) order.push_back(each.squared);
-      std::nth_element(order.begin(), order.begin() + k - 1, order.end());
-      limit = order[k - 1];
+  InParts(*bank, *asked, [&](Screening& some, int64_t first, int64_t count) {
+    if (known)
+      std::copy_n(known + first, count, bounds.data());
+    else
+      some.Bounds(k, bounds.data());
+    const auto& groups = some.Groups(bounds.data());
+    for (int64_t i = 0; i < count; ++i) {
+      if (i + 1 < count) some.FetchFirst(groups[i + 1]);
+      found.clear();
+      const float before = bounds[i];
+      for (size_t g = 0; g < groups[i].size() && static_cast<int64_t>(found.size()) <= most; ++g)
+        some.Possible(i, groups[i][g], bounds[i], [&](int64_t row, float& bound) {
+          const bool again = !known && row == some.First(i, k);
+          found.push_back({again ? before : some.Distance(i, row), row});
+          if (k == 1) bound = std::min(bound, found.back().squared);
+        });
+      const int64_t size = found.size();
+      counts[first + i] = -1;
+      if (size > most || (size < k && !known)) continue;
+      float limit = bounds[i];
+      if (k > 1) {
+        order.clear();
+        for (const Found& each : found) order.push_back(each.squared);
+        std::nth_element(order.begin(), order.begin() + k - 1, order.end());
+        limit = order[k - 1];
+      }
+      int64_t kept = 0;
+      for (const Found& each : found)
+        if (each.squared <= limit * more && kept++ < room) rows[(first + i) * room + kept - 1] = each.row;
+      if (kept <= room) counts[first + i] = kept;
     }
-    limit *= more;
-    int64_t kept = 0;
-    for (const Found& each : found)
-      if (each.squared <= limit && kept++ < room) rows[i * room + kept - 1] = each.row;
-    if (kept <= room) counts[i] = kept;
-  }
+  });
 }
 
 }  // extern "C"

@@ -15,7 +15,7 @@ from anomaly.run.progress import log
 from patchcore.src.rounding import ZERO, few, squares, step_of
 
 SOURCE = Path(__file__).with_suffix(".cc")
-POINTS = 128  # at once
+POINTS = 512  # at once
 SPARE = 8  # rows that may be as near as the last of the nearest, beside it
 
 
@@ -27,6 +27,19 @@ class Bank(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("vectors", "codes", "halves", "starts")),
         *((name, ctypes.c_float) for name in ("step", "error", "longest")),
     )
+
+
+class Asked(ctypes.Structure):
+    """Likewise."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("values", "shadows", "slack")),
+        *((name, ctypes.c_int64) for name in ("count", "first", "last")),
+    )
+
+    def __init__(self, points: np.ndarray, shadows: np.ndarray, *, slack: np.ndarray, skip: tuple = (0, 0)) -> None:
+        self.arrays = [np.ascontiguousarray(each, np.float32) for each in (points, shadows, slack)]
+        super().__init__(*(each.ctypes.data for each in self.arrays), len(points), *skip)
 
 
 class Screen:
@@ -61,15 +74,15 @@ class Screen:
 
     def near(self, points: np.ndarray, shadows: np.ndarray, *, skip: slice) -> np.ndarray:
         bounds = np.empty(len(points), np.float32)
-        bank = self._bank(slice(0, len(self.vectors)))
-        self.library.Near(bank, *_asked(points, shadows, np.zeros(len(points))), *_span(skip, bank), bounds)
+        asked = Asked(points, shadows, slack=np.zeros(len(points)), skip=skip.indices(len(self.vectors))[:2])
+        self.library.Near(self._bank(slice(0, len(self.vectors))), asked, bounds)
         return np.sqrt(bounds)
 
     def possible(self, points: np.ndarray, shadows: np.ndarray, *, slack: np.ndarray, k: int, skip: slice) -> tuple:
         rows, counts = np.empty((len(points), k + SPARE), np.int32), np.empty(len(points), np.int32)
         bank = self._bank(slice(0, len(self.vectors)))
-        asked = *_asked(points, shadows, slack), *_span(skip, bank)
-        self.library.Nearest(bank, *asked, k, few(k, bank.rows), k + SPARE, None, rows, counts)
+        asked = Asked(points, shadows, slack=slack, skip=skip.indices(bank.rows)[:2])
+        self.library.Nearest(bank, asked, k, few(k, bank.rows), k + SPARE, None, rows, counts)
         place = np.arange(k + SPARE) < counts[:, None]
         return np.nonzero(place)[0], rows[place]
 
@@ -80,8 +93,8 @@ class Screen:
         distances."""
         rows, counts = np.empty((len(points), 1 + SPARE), np.int32), np.empty(len(points), np.int32)
         bank, limit = self._bank(among), (known * (1 + 1e-6)).astype(np.float32)
-        asked = *_asked(points, shadows, slack), 0, 0
-        self.library.Nearest(bank, *asked, 1, bank.rows, 1 + SPARE, limit.ctypes.data, rows, counts)
+        asked = Asked(points, shadows, slack=slack)
+        self.library.Nearest(bank, asked, 1, bank.rows, 1 + SPARE, limit.ctypes.data, rows, counts)
         place = np.arange(1 + SPARE) < counts[:, None]
         many = np.flatnonzero(counts < 0)  # where more are as near as that, it could be any
         row = np.concatenate([np.nonzero(place)[0], np.repeat(many, bank.rows)])
@@ -92,14 +105,6 @@ class Screen:
         places = (each.ctypes.data for each in arrays)
         sizes = rows.stop - rows.start, self.codes.shape[1], self.vectors.shape[1]
         return Bank(*sizes, *places, self.step, self.error, self.longest)
-
-
-def _asked(points: np.ndarray, shadows: np.ndarray, slack: np.ndarray) -> tuple:
-    return (*(np.ascontiguousarray(each, np.float32) for each in (points, shadows, slack)), len(points))
-
-
-def _span(skip: slice, bank: Bank) -> tuple:
-    return skip.indices(bank.rows)[:2]
 
 
 @functools.lru_cache
@@ -116,7 +121,7 @@ def library() -> Optional[ctypes.CDLL]:
 
 def declared(found: Any) -> ctypes.CDLL:
     floats, integers, number = ndpointer(np.float32, flags="C"), ndpointer(np.int32, flags="C"), ctypes.c_int64
-    asked = (ctypes.POINTER(Bank), floats, floats, floats, number, number, number)
+    asked = ctypes.POINTER(Bank), ctypes.POINTER(Asked)
     found.Near.argtypes, found.Near.restype = (*asked, floats), None
     found.Nearest.argtypes = (*asked, number, number, number, ctypes.c_void_p, integers, integers)
     found.Nearest.restype = None

@@ -16,7 +16,7 @@ from patchcore.src import screen
 from patchcore.src.products import Products
 from patchcore.src.rounding import UNIT, squares
 
-WIDTH = 256  # of a shadow
+WIDTH = 192  # of a shadow
 STEP = 64  # a width is a multiple of
 SAMPLE = 4096  # rows that the directions are taken from, at least
 CHUNK = 1024  # distances at once
