@@ -72,24 +72,36 @@ def open(model: Union[Path, bytes], outputs: tuple, *, name: str, precision: str
     lock = threading.Lock()  # a request holds the results of one run
 
     def at_once(*arrays: np.ndarray) -> list:
+        """What it finds is overwritten by the next call."""
         known = dict(zip(inputs, arrays))
         for request in requests:
             names = [port.any_name for port in request.model_inputs]
-            found = request.infer({each: known[each] for each in names})
+            found = request.infer({each: known[each] for each in names}, share_inputs=True, share_outputs=True)
             known = {each: value for port, value in found.items() for each in port.names}
-        return [np.array(known[each]) for each in outputs]
+        return [known[each] for each in outputs]
 
     def run(*arrays: np.ndarray) -> list:
+        arrays = tuple(np.ascontiguousarray(each) for each in arrays)
         try:
             with lock:
                 if not one_by_one:
-                    return at_once(*arrays)
-                found = [at_once(*(array[i : i + 1] for array in arrays)) for i in range(len(arrays[0]))]
+                    return [np.array(each) for each in at_once(*arrays)]
+                count = len(arrays[0])
+                return _gathered((at_once(*(each[i : i + 1] for each in arrays)) for i in range(count)), count)
         except (RuntimeError, KeyError) as error:
             raise DataError(f"{name}: does not fit its .json, or cannot run ({first_line(error)})") from None
-        return [np.concatenate(parts) for parts in zip(*found)]
 
     return run, f"OpenVINO (CPU, {precision})"
+
+
+def _gathered(results: Iterator, count: int) -> list:
+    """Copies of results for one photograph each, in arrays for all of them."""
+    whole: list = []
+    for i, parts in enumerate(results):
+        whole = whole or [np.empty((count, *each.shape[1:]), each.dtype) for each in parts]
+        for target, each in zip(whole, parts):
+            target[i] = each[0]
+    return whole
 
 
 def _request(core: Any, model: Any, *, precision: str) -> Any:
