@@ -1,14 +1,13 @@
 """FastFlow as a whole: photographs in, anomaly maps and image scores out."""
 
 import functools
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
-import mindspore
 import numpy as np
-from mindspore import nn
 
 from anomaly.data import augment, trained_on
 from anomaly.data.samples import grouped
@@ -19,53 +18,21 @@ from anomaly.detector import Fitted, common
 from anomaly.engines.choice import MINDSPORE
 from anomaly.engines.frozen import Frozen, layers
 from anomaly.measure.calibration import NONE, Calibration
+from anomaly.networks import checkpoint_file
 from anomaly.networks.registry import Backbone
 from anomaly.networks.weights import save_checkpoint
-from anomaly.run import device
 from anomaly.run.errors import DataError
 from anomaly.run.job import Job
 from anomaly.run.progress import log
-from fastflow.src import dataset, judging
 from fastflow.src.anomaly_map import AnomalyMap, image_scores
 from fastflow.src.backbone import grids, shapes
-from fastflow.src.calibration import calibrate
 from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config
-from fastflow.src.flows import Flows
-from fastflow.src.snapshot import restore, values
-from fastflow.src.training import Training, split
 
 ON_TEST_DATA = "the epoch was chosen on the TEST images (--select test_pixel_auc, the zoo's way): this flatters"
 
 
-def build_flows(config: Config) -> Flows:
-    device.ready()
-    return Flows(
-        shapes(config),
-        flow_step=config.flow_step,
-        hidden_ratio=config.hidden_ratio,
-        conv3x3_only=config.conv3x3_only,
-        seed=config.seed,
-    )
-
-
 def checkpoint(category: str) -> str:
     return f"fastflow_{category}.ckpt"
-
-
-class Squares(nn.Cell):
-    """Features, B C h w for each scale -> the mean of z^2 over the channels, B h w a scale."""
-
-    def __init__(self, flows: Flows) -> None:
-        super().__init__(auto_prefix=False)  # the parameters keep the names that they have in the checkpoint
-        self.flows = flows
-        self.set_train(False)
-
-    def construct(self, *features):
-        zs, _ = self.flows(features)
-        squares = ()
-        for z in zs:
-            squares += ((z * z).mean(1),)
-        return squares
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,9 +59,12 @@ class FastFlow(Fitted):
 
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> FastFlow:
     """With `start` its flow is trained on, with the photographs that it has not seen, and those of before."""
-    flows, known = build_flows(config), []
+    from fastflow.src import dataset, judging, snapshot, squares, training  # which load MindSpore
+    from fastflow.src.calibration import calibrate
+
+    flows, known = squares.flows_of(config), []
     if isinstance(start, FastFlow):
-        restore(flows, values(start.squares.cell.flows))
+        snapshot.restore(flows, squares.numbers(start.squares.cell.flows))
         samples, known = together(samples, start.images)
     called, photograph = grouped(samples)
     parts = chosen(config, len(called), known=known)
@@ -103,13 +73,14 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     kept_out = kept_out[itself[kept_out]]  # neither trained on nor judged by: copies of what is held out
     network = layers(backbone, config.transform.size, runtime=config.runtime)
     cache = dataset.collect(config, samples, backbone=network, shapes=shapes(config), job=job)
-    learning = assemble(config, backbone, flows=flows, engine=MINDSPORE)  # while its numbers change it is not frozen
+    make = functools.partial(squares.Squares, flows)
+    learning = assemble(config, backbone, make=make, engine=MINDSPORE)  # while its numbers change it is not frozen
     score = learning.score_features
     judge = judging.by(config, flows, score=score, backbone=network, cache=cache, kept_out=kept_out, job=job)
     origin = {"weights": backbone.fingerprint, "images": dataset.digest(samples)}
-    progress = Training(config, flows, features=cache, index=index, job=job, origin=origin, judge=judge).run()
+    progress = training.Training(config, flows, features=cache, index=index, job=job, origin=origin, judge=judge).run()
     log.info("kept: epoch %d, chosen by %s", progress.kept_epoch, config.select if progress.best else LAST)
-    detector = assemble(config, backbone, flows=flows)
+    detector = assemble(config, backbone, make=make, identity=identity_of(config, squares.numbers(flows)))
     if not job.ranks.writes:
         return detector
     with job.phase("calibration"):
@@ -145,10 +116,23 @@ def chosen(config: Config, count: int, *, known: list) -> tuple:
     return np.r_[np.flatnonzero(~held_out), index], np.r_[np.flatnonzero(held_out), kept_out]
 
 
+def split(count: int, share: float, *, seed: int) -> tuple:
+    """Indices to train on and indices held out; fewer than three images are all trained on."""
+    order = np.random.default_rng(seed).permutation(count)
+    kept_out = max(1, round(count * share)) if share > 0 and count >= 3 else 0
+    return np.sort(order[kept_out:]), np.sort(order[:kept_out])
+
+
 def assemble(
-    config: Config, backbone: Backbone, *, flows: Flows, calibration: Calibration = NONE, engine: str = ""
+    config: Config,
+    backbone: Backbone,
+    *,
+    make: Callable,
+    calibration: Calibration = NONE,
+    engine: str = "",
+    identity: tuple = (),
 ) -> FastFlow:
-    """`engine`: of the flow, where it is not to be that of the network."""
+    """`make` and `identity`: of the flow, as Frozen has them; `engine`: where it is not to be that of the network."""
     runtime = config.runtime
     examples = {layer: np.zeros((1, *shape), np.float32) for layer, shape in zip(backbone.layers, shapes(config))}
     squares = tuple(f"squares_of_{layer}" for layer in examples)
@@ -157,24 +141,36 @@ def assemble(
         **common(config, backbone, calibration=calibration),
         remark=ON_TEST_DATA if config.select == TEST_PIXEL_AUC else "",
         network=layers(backbone, config.transform.size, runtime=runtime),
-        squares=Frozen(functools.partial(Squares, flows), examples, outputs=squares, runtime=own),
+        squares=Frozen(make, examples, outputs=squares, runtime=own, identity=identity),
         anomaly_map=AnomalyMap(grids(config), config.transform.size),
         images=[],
     )
 
 
+def identity_of(config: Config, numbers: dict) -> tuple:
+    """What the flow with these numbers, name -> array, differs by from any other."""
+    digest = hashlib.sha256()
+    for name in sorted(numbers):
+        digest.update(name.encode() + numbers[name].tobytes())
+    return config.flow_step, config.hidden_ratio, config.conv3x3_only, config.seed, digest.hexdigest()
+
+
 def load(found: State, config: Config, *, backbone: Backbone) -> FastFlow:
-    flows = build_flows(config)
     names = [name for name in found.record["files"] if name.endswith(".ckpt")]
     path = found.place(names[0] if names else checkpoint(found.folder.name))
     with found.file(path.name):  # checked while it is read
         try:
-            parameters = mindspore.load_checkpoint(str(path))
-        except (ValueError, RuntimeError, OSError, TypeError):
+            numbers = checkpoint_file.read(path)
+        except DataError:
             raise DataError(f"{path}: missing or damaged; train again") from None
-    expected = {parameter.name: parameter.shape for parameter in flows.get_parameters()}
-    if {name: value.shape for name, value in parameters.items()} != expected:
-        raise DataError(f"{path}: is not the flow that {found.folder / state.CONFIG} describes; train again")
-    mindspore.load_param_into_net(flows, parameters)
-    made = assemble(config, backbone, flows=flows, calibration=found.calibration)
+    otherwise = f"{path}: is not the flow that {found.folder / state.CONFIG} describes; train again"
+    make = functools.partial(restored, config, numbers, otherwise=otherwise)
+    identity = identity_of(config, numbers)
+    made = assemble(config, backbone, make=make, calibration=found.calibration, identity=identity)
     return replace(made, category=found.folder.name, images=found.images)
+
+
+def restored(config: Config, numbers: dict, *, otherwise: str) -> Any:
+    from fastflow.src import squares  # which loads MindSpore
+
+    return squares.restored(config, numbers, otherwise=otherwise)

@@ -53,13 +53,6 @@ LATER = {"augment": "", "augment_copies": 1}  # the same for options that came l
 MOST_AT_ONCE = 6  # images, on a CPU; each takes 0.12 GB with resnet18 at 256
 
 
-def split(count: int, share: float, *, seed: int) -> tuple:
-    """Indices to train on and indices held out; fewer than three images are all trained on."""
-    order = np.random.default_rng(seed).permutation(count)
-    kept_out = max(1, round(count * share)) if share > 0 and count >= 3 else 0
-    return np.sort(order[kept_out:]), np.sort(order[:kept_out])
-
-
 def batches(index: np.ndarray, size: int, *, seed: int, epoch: int) -> Iterator[np.ndarray]:
     """All indices in this epoch's order, `size` at a time; the last batch has what is left."""
     order = np.random.default_rng([seed, epoch]).permutation(index)

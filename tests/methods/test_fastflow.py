@@ -23,9 +23,10 @@ from fastflow import eval as fastflow_eval
 from fastflow import train as fastflow_train
 from fastflow.src.config import Config
 from fastflow.src.dataset import chunks, collect
+from fastflow.src.detector import split
 from fastflow.src.history import FIELDS
 from fastflow.src.schedule import learning_rate
-from fastflow.src.training import at_once, batches, split
+from fastflow.src.training import at_once, batches
 
 pytestmark = pytest.mark.usefixtures("one_scale")
 
