@@ -3,7 +3,7 @@
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, TypeVar
@@ -103,6 +103,14 @@ def common(config: Config, backbone: Backbone, *, calibration: Calibration) -> d
         "scales": calibration.at(choice(config)),
         "runs_on": str(config.runtime),
     }
+
+
+def computed(config: Config, samples: Sequence, *, network: Callable, count: Callable) -> Iterator[list]:
+    """What a network makes of all samples, a batch after the other, decoded and computed ahead: arrays, B first."""
+    decoded = loader.batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers)
+    for batch, found in ahead(decoded, lambda batch: network(batch.images), threads=config.runtime.runs_beside):
+        yield [part[: batch.size] for part in found]
+        count(batch.size)
 
 
 class Piece(NamedTuple):

@@ -7,7 +7,7 @@ at 16 x 16, 8 steps each with 3 x 3 convolutions, hidden ratio 1. The backbone i
 own process, because oneDNN inside of both reads the same environment variable and only MindSpore needs it (anomaly/
 __init__.py); both have as many threads as there are cores, they take turns, and the other sleeps. Printed are the
 medians in ms an image, their ratio, and what the single operations of MindSpore take; the convolutions are our own in
-the step, where there is a compiler (fastflow/src/convolution.py), and MindSpore's in the table.
+the step, where there is a compiler (fastflow/src/operators.py), and MindSpore's in the table.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def mindspore_step(batch: int):
     import numpy as np
 
     from anomaly.run import device
-    from fastflow.src import convolution
+    from fastflow.src import operators
     from fastflow.src.flows import Flows
     from fastflow.src.step import TrainStep, adam
 
@@ -50,7 +50,7 @@ def mindspore_step(batch: int):
     device.ready()  # graph mode: without it a thread of MindSpore's spins while the others compute
     flows = Flows(SHAPES, FLOW_STEPS)
     own = contextlib.ExitStack()
-    own.enter_context(convolution.own(flows))  # once, as in a training
+    own.enter_context(operators.own(flows))  # once, as in a training
     step = TrainStep(flows, adam(flows, LEARNING_RATE))
     inputs = ms.mutable(tuple(ms.Tensor(x) for x in features(batch)))
     weights = ms.Tensor(np.full(batch, 1 / batch, np.float32))

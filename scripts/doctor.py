@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ISA = os.environ.get("ONEDNN_MAX_CPU_ISA")  # before the package below gives it a default
 sys.path.insert(0, str(ROOT))
 
-from anomaly.networks.fetch import PRETRAINED, SUFFIXES  # noqa: E402  these modules need no package
+from anomaly.engines.compiled import COMPILERS, compiler  # noqa: E402  these modules need no package
+from anomaly.networks.fetch import PRETRAINED, SUFFIXES  # noqa: E402
 from anomaly.networks.registry import addresses, packages  # noqa: E402
 from anomaly.run.cuda import LIBRARIES, found  # noqa: E402
 
@@ -309,6 +310,7 @@ def main() -> int:
     tasks[OPTIONAL[SPEED]] = for_run(devices, reason) + wanting(SPEED)
     tasks[OPTIONAL[INT8]] = for_run(devices, reason) + wanting(SPEED, INT8)
     tasks[OPTIONAL[SERVE]] = for_run(devices, reason) + wanting(SERVE)
+    tasks["PatchCore, FastFlow at full speed"] = [] if compiler() else [f"a compiler: apt install {COMPILERS[1]}"]
     tasks["build the C++ program"] = for_cpp()
     if (ROOT / "tests").is_dir():  # a bundle has none
         tasks["run the tests"] = for_run(devices, reason) + wanting(TESTS)

@@ -13,12 +13,11 @@ from typing import Union
 import numpy as np
 from mindspore import Tensor, mutable
 
-from anomaly.data.loader import batches
+from anomaly.detector import computed
 from anomaly.engines.frozen import Frozen
 from anomaly.run.errors import UsageError
 from anomaly.run.job import Job
 from anomaly.run.memory import Scratch
-from anomaly.run.threads import ahead
 from fastflow.src.config import Config
 
 MEMORY_SHARE = 0.5  # of what is free, for `auto`
@@ -85,15 +84,12 @@ def fill(arrays: list, config: Config, *, samples: tuple, compute: Callable, job
     """With `compute` of each batch of images; whether all values could be held."""
     done = 0
     with job.phase("features", len(samples)) as count:
-        decoded = batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers)
-        work = ahead(decoded, lambda batch: compute(batch.images), threads=config.runtime.runs_beside)
-        for batch, found in work:
+        for found in computed(config, samples, network=compute, count=count):
             for array, part in zip(arrays, found):
                 if array.dtype == np.float16 and np.abs(part).max() > LARGEST:
                     return False
-                array[done : done + batch.size] = part[: batch.size]
-            done += batch.size
-            count(batch.size)
+                array[done : done + len(part)] = part
+            done += len(found[0])
     return True
 
 

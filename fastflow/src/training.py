@@ -15,7 +15,7 @@ from anomaly.run import device, memory
 from anomaly.run.errors import DataError, Terminated
 from anomaly.run.job import Job
 from anomaly.run.progress import log
-from fastflow.src import convolution, history
+from fastflow.src import history, operators
 from fastflow.src.backbone import shapes
 from fastflow.src.config import LAST, LIKELIHOOD, Config
 from fastflow.src.coupling import Subnet
@@ -134,7 +134,7 @@ class Training:
         self._begin()
         progress, config = self.progress, self.config
         self.pace = Pace(len(self.index) // self.ranks.size, config.num_epochs - progress.epoch)
-        own = convolution.own(self.flows, in_float32=config.amp_level != "O2")
+        own = operators.own(self.flows, in_float32=config.amp_level != "O2")
         with own, stop_on_signal() as stop, self.job.phase("training", config.num_epochs) as shown:
             shown(progress.epoch)
             while not self._done():

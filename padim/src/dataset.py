@@ -7,12 +7,12 @@ from typing import Any, Optional
 import numpy as np
 
 from anomaly.data import augment
-from anomaly.data.loader import batches, read_sample
+from anomaly.data.loader import read_sample
 from anomaly.data.samples import Sample
+from anomaly.detector import computed
 from anomaly.measure.calibration import Calibration
 from anomaly.run.memory import Scratch
 from anomaly.run.progress import Counter
-from anomaly.run.threads import ahead
 from padim.src.backbone import Embedding
 from padim.src.config import Config
 
@@ -21,11 +21,7 @@ MEMORY_SHARE = 0.25  # of what is free, for embeddings that are kept in memory
 
 def embed(config: Config, samples: list, *, embedding: Embedding, count: Counter) -> Iterator[np.ndarray]:
     """The embeddings of all samples, B P D at a time."""
-    decoded = batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers)
-    work = ahead(decoded, lambda batch: embedding(batch.images), threads=config.runtime.runs_beside)
-    for batch, found in work:
-        yield found[: batch.size]
-        count(batch.size)
+    return (found for [found] in computed(config, samples, network=embedding.network, count=count))
 
 
 def copies(config: Any, images: list, *, number: int) -> Optional[np.ndarray]:

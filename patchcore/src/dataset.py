@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from anomaly.data.loader import batches
+from anomaly.detector import computed
 from anomaly.run import memory
 from anomaly.run.errors import DataError
 from anomaly.run.job import Job
 from anomaly.run.progress import log
-from anomaly.run.threads import ahead
 from patchcore.src.backbone import Embedding
 from patchcore.src.config import Config
 from patchcore.src.coreset import width
@@ -22,11 +21,7 @@ ROW = 48  # bytes that the choice of the coreset keeps of each patch, beside its
 
 def embed(config: Config, samples: tuple, *, embedding: Embedding, count: Callable) -> Iterator[np.ndarray]:
     """The patches of all samples, B N D at a time."""
-    decoded = batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers)
-    work = ahead(decoded, lambda batch: embedding(batch.images), threads=config.runtime.runs_beside)
-    for batch, found in work:
-        yield found[: batch.size]
-        count(batch.size)
+    return (found for [found] in computed(config, samples, network=embedding.network, count=count))
 
 
 def extract(config: Config, samples: tuple, *, embedding: Embedding, count: Callable) -> np.ndarray:

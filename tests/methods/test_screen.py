@@ -1,6 +1,7 @@
 """What is compiled for the search: that it is not taken where it is wrong, and what happens without a compiler."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,10 @@ import pytest
 from anomaly.engines import compiled, kept
 from patchcore.src import screen
 from patchcore.src.search import Search
+
+# What screen.cc has a way of its own for, as compilers call it, and by what Linux says that a processor has it.
+PROCESSORS = {"haswell": "avx2", "alderlake": "avx_vnni", "icelake-server": "avx512_vnni", "sapphirerapids": "amx_int8"}
+PRESENT = Path("/proc/cpuinfo").read_text().split()
 
 
 def without_compiler(monkeypatch, tmp_path):
@@ -86,3 +91,20 @@ def test_both_ways_give_the_same_bits(monkeypatch, dimensions, scale):
         monkeypatch.setattr(screen, "library", lambda known=library: known)
         found.append([each for k in (1, 5) for each in Search(vectors).nearest(points, k, skip=slice(10, 300))])
     assert all(np.array_equal(ours, other) for ours, other in zip(*found))
+
+
+@pytest.mark.parametrize("processor", [name for name, feature in PROCESSORS.items() if feature in PRESENT])
+def test_every_way_of_multiplying(processor, monkeypatch, tmp_path):
+    if compiled.compiler() is None:
+        pytest.skip("no C++ compiler")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiled, "FLAGS", [flag.replace("native", processor) for flag in compiled.FLAGS])
+    own = screen.library.__wrapped__()
+    assert own and own.Largest() == (63 if processor == "haswell" else 127)
+    monkeypatch.setattr(screen, "library", lambda: own)
+    rng = np.random.default_rng(0)
+    vectors, points = (rng.gamma(2, 0.5, (count, 300)).astype(np.float32) for count in (1011, 77))
+    every = np.linalg.norm(points[:, None].astype(np.float64) - vectors, axis=2)
+    distances, rows = Search(vectors).nearest(points, 3)
+    assert np.array_equal(rows, every.argsort(axis=1)[:, :3])
+    assert np.allclose(distances, np.sort(every, axis=1)[:, :3], rtol=1e-6)

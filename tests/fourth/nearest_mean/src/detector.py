@@ -6,10 +6,9 @@ from typing import Optional
 
 import numpy as np
 
-from anomaly.data.loader import batches
 from anomaly.deploy.saving import saving
 from anomaly.deploy.state import State
-from anomaly.detector import Fitted, common
+from anomaly.detector import Fitted, common, computed
 from anomaly.engines.frozen import Frozen, layers
 from anomaly.measure.calibration import Calibration
 from anomaly.networks.registry import Backbone
@@ -50,13 +49,9 @@ def assemble(config: Config, backbone: Backbone, mean: np.ndarray, calibration: 
 
 def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: Optional[Fitted] = None) -> NearestMean:
     network = layers(backbone, config.transform.size, runtime=config.runtime)
-    parts, n = [], len(samples)
-    with job.phase("features", n) as count:
-        for batch in batches(samples, config.transform, batch_size=config.batch_size, workers=config.workers):
-            parts.append(network(batch.images)[0][: batch.size])
-            count(batch.size)
-    features = np.concatenate(parts)
-    mean = features.mean(axis=0)
+    with job.phase("features", len(samples)) as count:
+        features = np.concatenate([part for [part] in computed(config, samples, network=network, count=count)])
+    mean, n = features.mean(axis=0), len(samples)
     detector = assemble(config, backbone, mean, Calibration(np.zeros(0), np.zeros(0)))
     # Left out, a photograph is n / (n - 1) times as far from the mean of the others.
     _, good = detector.judged((features - mean) * (n / max(n - 1, 1)))

@@ -225,6 +225,65 @@ void ToWeight(const float* dy, const float* x, const Shape& shape, int64_t outpu
   });
 }
 
+// e to the power of x, for |x| up to 80.
+Lanes Exp(Lanes x) {
+  typedef int32_t Whole __attribute__((vector_size(4 * kLanes), aligned(4)));
+  constexpr float kRounder = 3 << 22;  // added and taken off, it leaves the nearest whole number
+  const Lanes power = (x * 1.44269504f + kRounder) - kRounder;
+  const Lanes rest = (x - power * 0.693359375f) + power * 2.12194440e-4f;  // of log 2, in two parts
+  Lanes sum = rest * (1.0f / 5040) + 1.0f / 720;
+  for (float each : {1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f}) sum = sum * rest + each;
+  const Whole bits = (__builtin_convertvector(power, Whole) + 127) << 23;
+  Lanes scale;
+  std::memcpy(&scale, &bits, sizeof(scale));
+  return sum * scale;
+}
+
+Lanes Tanh(Lanes x) {
+  const Lanes limit = x > 10.0f ? Lanes{} + 10.0f : x < -10.0f ? Lanes{} - 10.0f : x, square = limit * limit;
+  Lanes series = square * (-1382.0f / 155925) + 62.0f / 2835;
+  for (float each : {-17.0f / 315, 2.0f / 15, -1.0f / 3, 1.0f}) series = series * square + each;
+  const Lanes far = 1.0f - 2.0f / (Exp(2.0f * limit) + 1.0f);
+  return square < 0.0625f ? limit * series : far;
+}
+
+// A row of numbers in whole vectors and a rest of the last one, which is done in a copy.
+template <int kIn, int kOut, typename Work>
+void Along(int64_t count, const float* const (&from)[kIn], float* const (&to)[kOut], const Work& work) {
+  Lanes in[kIn], out[kOut];
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const size_t bytes = 4 * std::min<int64_t>(kLanes, count - i);
+    for (int n = 0; n < kIn; ++n) {
+      if (bytes < sizeof(Lanes)) in[n] = Lanes{};
+      std::memcpy(&in[n], from[n] + i, bytes);
+    }
+    work(in, out);
+    for (int n = 0; n < kOut; ++n) std::memcpy(to[n] + i, &out[n], bytes);
+  }
+}
+
+float Sum(const Lanes& value) {
+  float total = 0;
+  for (int lane = 0; lane < kLanes; ++lane) total += value[lane];
+  return total;
+}
+
+// What a step of the flow does beside its convolutions (coupling.py): the channels of both halves, and where they go.
+struct Halves {
+  int64_t images, first, second, area;
+  float clamp;
+
+  Halves(const int64_t* one, const int64_t* other, const float* clamp)
+      : images(one[0]), first(one[1]), second(other[1]), area(one[2] * one[3]), clamp(*clamp) {}
+  int64_t channels() const { return first + second; }
+  // Where a channel of an image begins in what is kept as two halves.
+  template <typename Number>
+  Number* Place(Number* one, Number* other, int64_t image, int64_t channel) const {
+    return channel < first ? one + (image * first + channel) * area
+                           : other + (image * second + channel - first) * area;
+  }
+};
+
 Shape ShapeOf(const int64_t* sizes) { return {sizes[0], sizes[1], sizes[2], sizes[3]}; }
 
 }  // namespace
@@ -251,5 +310,72 @@ extern "C" int ToWeights(int, void** values, int*, int64_t** sizes, const char**
   const float* x = static_cast<const float*>(values[1]);
   (sizes[2][2] == 3 ? ToWeight<3> : ToWeight<1>)(dy, x, ShapeOf(sizes[1]), sizes[0][1],
                                                  static_cast<float*>(values[3]));
+  return 0;
+}
+
+// x1, x2, the subnet's output, scale, offset, the order of channels, clamp -> y1, y2, tanh.
+extern "C" int Couple(int, void** values, int*, int64_t** sizes, const char**, void*, void*) {
+  float* at[10];
+  for (int i = 0; i < 10; ++i) at[i] = static_cast<float*>(values[i]);
+  const Halves halves(sizes[0], sizes[1], at[6]);
+  const int32_t* const order = static_cast<const int32_t*>(values[5]);
+  Parallel(halves.images * halves.channels(), [&](int64_t item, int64_t) {
+    const int64_t image = item / halves.channels(), target = item % halves.channels(), source = order[target];
+    const float scale = at[3][source], offset = at[4][source];
+    const float* const x = halves.Place<const float>(at[0], at[1], image, source);
+    float* const y = halves.Place(at[7], at[8], image, target);
+    if (source < halves.first) {
+      Along<1, 1>(halves.area, {x}, {y}, [&](const Lanes* in, Lanes* out) { out[0] = in[0] * scale + offset; });
+      return;
+    }
+    const int64_t channel = source - halves.first;
+    const float* const a = at[2] + (image * 2 * halves.second + channel) * halves.area;
+    float* const tanh = at[9] + (image * halves.second + channel) * halves.area;
+    Along<3, 2>(halves.area, {x, a, a + halves.second * halves.area}, {y, tanh}, [&](const Lanes* in, Lanes* out) {
+      out[1] = Tanh(in[1]);
+      out[0] = (in[0] * Exp(out[1] * halves.clamp) + in[2]) * scale + offset;
+    });
+  });
+  return 0;
+}
+
+// The same seven, tanh, and the gradients to y1, y2 and tanh -> those to x1, x2, the subnet's output, scale and offset.
+extern "C" int Uncouple(int, void** values, int*, int64_t** sizes, const char**, void*, void*) {
+  float* at[16];
+  for (int i = 0; i < 16; ++i) at[i] = static_cast<float*>(values[i]);
+  const Halves halves(sizes[0], sizes[1], at[6]);
+  const int32_t* const order = static_cast<const int32_t*>(values[5]);
+  Parallel(halves.channels(), [&](int64_t target, int64_t) {
+    const int64_t source = order[target], channel = source - halves.first;
+    const float scale = at[3][source];
+    Lanes to_scale = {}, to_offset = {};
+    for (int64_t image = 0; image < halves.images; ++image) {
+      const float* const x = halves.Place<const float>(at[0], at[1], image, source);
+      const float* const dy = halves.Place<const float>(at[8], at[9], image, target);
+      float* const dx = halves.Place(at[11], at[12], image, source);
+      if (channel < 0) {
+        Along<2, 1>(halves.area, {x, dy}, {dx}, [&](const Lanes* in, Lanes* out) {
+          to_scale += in[0] * in[1];
+          to_offset += in[1];
+          out[0] = in[1] * scale;
+        });
+        continue;
+      }
+      const int64_t half = halves.second * halves.area, place = (image * halves.second + channel) * halves.area;
+      const float* const t = at[2] + image * half + half + place;
+      float* const da = at[13] + image * half + place;
+      Along<5, 3>(halves.area, {x, dy, t, at[7] + place, at[10] + place}, {dx, da, da + half},
+                  [&](const Lanes* in, Lanes* out) {
+                    const Lanes stretch = Exp(in[3] * halves.clamp), dv = in[1] * scale;
+                    to_scale += in[1] * (in[0] * stretch + in[2]);
+                    to_offset += in[1];
+                    out[0] = dv * stretch;
+                    out[1] = (out[0] * in[0] * halves.clamp + in[4]) * (1.0f - in[3] * in[3]);
+                    out[2] = dv;
+                  });
+    }
+    at[14][source] = Sum(to_scale);
+    at[15][source] = Sum(to_offset);
+  });
   return 0;
 }
