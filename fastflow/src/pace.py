@@ -21,7 +21,7 @@ class Pace:
         self.batches += 1
         if self.batches == 2:
             self.start = time.perf_counter()
-        elif self.batches > 2 and not self.told and time.perf_counter() - self.start >= ENOUGH:
+        elif self.seen and not self.told and time.perf_counter() - self.start >= ENOUGH:
             epoch, self.told = (time.perf_counter() - self.start) * self.images / self.seen, True
             total = duration(epoch * self.epochs)
             log.info("an epoch takes about %s; at most %d of them, about %s", duration(epoch), self.epochs, total)

@@ -12,6 +12,7 @@ from fastflow.src import pace
     [
         [(100, 32), (6, 24), (9, 32)],  # seconds and images; the first one compiles
         [(100, 8), (0.9, 8), (1.1, 0), (9, 8), (9, 8)],  # one of less than a second does not tell enough
+        [(100, 0), (1, 0), (1, 8), (9, 8)],  # of several processes one may have none of the first images
     ],
 )
 def test_batches_after_the_first_tell_how_long_an_epoch_takes(monkeypatch, caplog, batches):
