@@ -7,6 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 from patchcore.src.rounding import UNIT, ZERO, Rounded, few, squares, step_of
 
 LARGEST = 63  # of the bank's integers: AVX2 adds two products with 8 bits of the other side in 16 bits
+WIDTH = 256  # of a shadow
 VALUES = 2**20  # products at once
 
 

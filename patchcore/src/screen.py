@@ -15,6 +15,7 @@ from anomaly.run.progress import log
 from patchcore.src.rounding import ZERO, few, squares, step_of
 
 SOURCE = Path(__file__).with_suffix(".cc")
+WIDTH = 192  # of a shadow
 POINTS = 512  # at once
 SPARE = 8  # rows that may be as near as the last of the nearest, beside it
 

@@ -12,19 +12,20 @@ import faiss
 import numpy as np
 
 from anomaly.run.threads import cores, parallel, spans
-from patchcore.src import screen
-from patchcore.src.products import Products
+from patchcore.src import products, screen
 from patchcore.src.rounding import UNIT, squares
 
-WIDTH = 192  # of a shadow
 STEP = 64  # a width is a multiple of
 SAMPLE = 4096  # rows that the directions are taken from, at least
 CHUNK = 1024  # distances at once
+TINY = np.finfo(np.float32).tiny
 
 
 class Search:
-    def __init__(self, vectors: np.ndarray, width: int = WIDTH) -> None:
-        self.vectors = vectors
+    def __init__(self, vectors: np.ndarray, width: int = 0) -> None:
+        """`width`: of the shadows; 0: what is fastest."""
+        self.vectors, own = vectors, screen.library()
+        width = width or (screen.WIDTH if own else products.WIDTH)
         sample = vectors[:: max(1, len(vectors) // SAMPLE)]
         self.mean = sample.mean(axis=0)  # distances stay, norms shrink, and with them rounding
         sample = sample - self.mean
@@ -39,8 +40,7 @@ class Search:
         for some in spans(len(vectors), SAMPLE):
             shadows[some], lengths, slack = self._shadows(vectors[some] - self.mean)
             self.farthest, self.slack = max(self.farthest, lengths.max()), max(self.slack, slack.max())
-        own = screen.library()
-        self.screen = screen.Screen.of(vectors, shadows, library=own) if own else Products(vectors, shadows)
+        self.screen = screen.Screen.of(vectors, shadows, library=own) if own else products.Products(vectors, shadows)
 
     def _shadows(self, shifted: np.ndarray) -> tuple:
         """N D -> their shadows, N K, their lengths, and by how much rounding can make the lengths of the rest wrong."""
@@ -50,7 +50,7 @@ class Search:
             rest = np.sqrt(np.maximum(squared - squares(shadows), 0))
             shadows += rest[:, None] * self.rest
             wrong = 8 * UNIT * (shifted.shape[1] + 2) * squared
-            slack = np.minimum(np.sqrt(wrong), wrong / np.maximum(rest, UNIT))
+            slack = wrong / np.maximum(np.maximum(rest, np.sqrt(wrong)), TINY)
         return shadows, np.sqrt(squared), slack
 
     def nearest(self, points: np.ndarray, k: int = 1, *, skip: slice = slice(0)) -> tuple:
