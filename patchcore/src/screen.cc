@@ -251,8 +251,10 @@ class Screening {
     }
     for (int64_t i = 0; i < count; ++i) {
       bounds[i] = wanted < k ? kNever : 0;
-      for (int64_t g = i * wanted; g < (i + 1) * wanted; ++g)
-        bounds[i] = std::max(bounds[i], nearest[g] < 0 ? kNever : Distance(i, nearest[g]));
+      for (int64_t g = i * wanted; g < (i + 1) * wanted; ++g) {
+        const float squared = nearest[g] < 0 ? kNever : Distance(i, nearest[g]);
+        if (!(squared <= bounds[i])) bounds[i] = squared;  // what is no number stays that
+      }
     }
   }
 

@@ -148,6 +148,15 @@ def test_the_size_of_a_block_changes_nothing(monkeypatch, points_at_once):
     assert np.array_equal(found[0], wanted[0]) and np.array_equal(found[1], wanted[1])
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_is_no_number_has_no_distance():
+    vectors, points = clustered(500, 2), clustered(4, 1)
+    points[1, 7], points[2], points[3, 0] = np.nan, np.nan, np.inf
+    one = Search(vectors)
+    for distances in (one.nearest(points)[0][:, 0], one.near(points)):
+        assert np.isfinite(distances[0]) and not np.isfinite(distances[1:]).any()
+
+
 def test_searches_at_the_same_time_do_not_disturb_each_other():
     one, points = Search(clustered(2000, 2)), [clustered(100, seed) for seed in range(4)]
     wanted, found = [one.nearest(some) for some in points], {}
