@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from patchcore.src.rounding import UNIT, ZERO, Rounded, few, squares, step_of
+from patchcore.src.rounding import UNIT, ZERO, few, rounded, squares, step_of
 
 LARGEST = 63  # of the bank's integers: AVX2 adds two products with 8 bits of the other side in 16 bits
 WIDTH = 256  # of a shadow
@@ -13,18 +13,21 @@ VALUES = 2**20  # products at once
 
 class Products:
     def __init__(self, vectors: np.ndarray, shadows: np.ndarray) -> None:
+        """`shadows` is overwritten."""
         self.vectors = vectors
-        self.bank = Rounded.of(shadows, LARGEST)
         self.at_once = max(1, VALUES // len(vectors))
-        self.session = _session(self.bank)
+        step = step_of(shadows, LARGEST)
+        codes, norms, moved = rounded(shadows, step)
+        self.longest, self.error = np.sqrt(norms.max()), moved.max()
+        self.session = _session(codes.astype(np.int8).T, step=step, norms=norms)
 
     def near(self, points: np.ndarray, shadows: np.ndarray, *, skip: slice) -> np.ndarray:
         return self._screen(points, shadows, k=1, skip=skip)[1]
 
     def possible(self, points: np.ndarray, shadows: np.ndarray, *, slack: np.ndarray, k: int, skip: slice) -> tuple:
         products, bound, moved, length = self._screen(points, shadows, k=k, skip=skip)
-        error = np.sqrt(squares(moved)) + self.bank.error + slack
-        margin = 8 * UNIT * (np.sqrt(length) + self.bank.longest) ** 2
+        error = moved + self.error + slack
+        margin = 8 * UNIT * (np.sqrt(length) + self.longest) ** 2
         least = (length - (bound + error) ** 2) / 2 - margin
         row, column = np.divmod(np.flatnonzero(products >= least[:, None]), products.shape[1])
         count = np.bincount(row, minlength=len(points))
@@ -32,18 +35,18 @@ class Products:
         return row[kept], column[kept]
 
     def _screen(self, points: np.ndarray, shadows: np.ndarray, *, k: int, skip: slice) -> tuple:
-        """ŷx ŷm - |ŷm|² / 2 for all pairs, an upper bound for the distances of the nearest k, yx - ŷx, and |ŷx|²."""
+        """ŷx ŷm - |ŷm|² / 2 for all pairs, an upper bound for the distances of the nearest k, |yx - ŷx|, and |ŷx|²."""
         step = step_of(shadows, ZERO - 1)
-        codes = np.rint(shadows / step)
+        codes, length, moved = rounded(shadows, step)
         inputs = {"codes": (codes + ZERO).astype(np.uint8), "step": step.reshape(1)}
         products = self.session.run(None, inputs)[0]
         products[:, skip] = -np.inf
         best = products.argmax(axis=1)[:, None] if k == 1 else np.argpartition(-products, k - 1, axis=1)[:, :k]
         bound = np.sqrt(squares(points[:, None] - self.vectors[best])).max(axis=1)
-        return products, bound, shadows - codes * step, squares(codes) * step**2
+        return products, bound, moved, length
 
 
-def _session(bank: Rounded) -> onnxruntime.InferenceSession:
+def _session(codes: np.ndarray, *, step: np.float32, norms: np.ndarray) -> onnxruntime.InferenceSession:
     """Integers of points, N K, and their step -> ŷx ŷm - |ŷm|² / 2, N M. The runtime does all of it in one pass."""
     nodes = [
         helper.make_node("MatMulInteger", ["codes", "bank", "zero"], ["integers"]),
@@ -52,13 +55,8 @@ def _session(bank: Rounded) -> onnxruntime.InferenceSession:
         helper.make_node("Mul", ["cast", "scale"], ["scaled"]),
         helper.make_node("Add", ["scaled", "half"], ["products"]),
     ]
-    constants = {
-        "bank": bank.codes.T,
-        "zero": np.uint8(ZERO),
-        "bank_step": bank.step.reshape(1),
-        "half": -bank.norms / 2,
-    }
-    count, width = bank.codes.shape
+    constants = {"bank": codes, "zero": np.uint8(ZERO), "bank_step": step.reshape(1), "half": -norms / 2}
+    width, count = codes.shape
     graph = helper.make_graph(
         nodes,
         "products",

@@ -1,6 +1,4 @@
-"""The shadows of a memory bank as small integers, and by how much rounding moved them (search.py says what for)."""
-
-from dataclasses import dataclass
+"""Shadows as small integers, and by how much rounding moved them (search.py says what for)."""
 
 import numpy as np
 
@@ -9,22 +7,11 @@ UNIT = 2.0**-24  # of rounding in single precision
 FEW = 16  # rows and this part of the bank: where more could be nearest, products with all of it are faster
 
 
-@dataclass(frozen=True)
-class Rounded:
-    codes: np.ndarray  # M K, int8
-    step: np.float32
-    norms: np.ndarray  # |ŷm|², M
-    longest: np.float32  # the largest |ŷm|
-    error: np.float32  # the largest |ym - ŷm|
-
-    @staticmethod
-    def of(shadows: np.ndarray, largest: int) -> "Rounded":
-        """`shadows` is overwritten."""
-        step = step_of(shadows, largest)
-        codes = np.rint(shadows / step)
-        norms = squares(codes) * step**2
-        shadows -= codes * step
-        return Rounded(codes.astype(np.int8), step, norms, np.sqrt(norms.max()), np.sqrt(squares(shadows).max()))
+def rounded(shadows: np.ndarray, step: np.float32) -> tuple:
+    """N K -> whole numbers of steps, ŷ / step, and of each row |ŷ|² and |y - ŷ|. `shadows` is overwritten."""
+    codes = np.rint(shadows / step)
+    shadows -= codes * step
+    return codes, squares(codes) * step**2, np.sqrt(squares(shadows))
 
 
 def step_of(values: np.ndarray, largest: int) -> np.float32:

@@ -12,7 +12,7 @@ from numpy.ctypeslib import ndpointer
 from anomaly.engines import compiled
 from anomaly.run.errors import DataError, first_line
 from anomaly.run.progress import log
-from patchcore.src.rounding import ZERO, few, squares, step_of
+from patchcore.src.rounding import ZERO, few, rounded, squares, step_of
 
 SOURCE = Path(__file__).with_suffix(".cc")
 WIDTH = 192  # of a shadow
@@ -65,13 +65,11 @@ class Screen:
 
     def put(self, rows: slice, shadows: np.ndarray) -> None:
         """`shadows` is overwritten."""
-        codes = np.rint(shadows / self.step)
-        squared = squares(codes) * self.step**2
-        shadows -= codes * self.step
-        self.codes[rows], self.halves[rows] = codes, squared / 2
+        codes, norms, moved = rounded(shadows, self.step)
+        self.codes[rows], self.halves[rows] = codes, norms / 2
         self.starts[rows] = -ZERO * codes.sum(axis=1)
-        self.error = max(self.error, float(np.sqrt(squares(shadows).max())))
-        self.longest = max(self.longest, float(np.sqrt(squared.max())))
+        self.error = max(self.error, float(moved.max()))
+        self.longest = max(self.longest, float(np.sqrt(norms.max())))
 
     def near(self, points: np.ndarray, shadows: np.ndarray, *, skip: slice) -> np.ndarray:
         bounds = np.empty(len(points), np.float32)

@@ -2,6 +2,7 @@
 
 import logging
 
+import compilers
 import mindspore
 import numpy as np
 import pytest
@@ -110,27 +111,8 @@ def test_a_flow_has_the_same_gradients_with_them_and_gets_its_own_operators_back
     assert before == [(step.subnet.conv1, step.own) for flow in flows.flows for step in flow.steps]
 
 
-def without_compiler(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    return "no C++ compiler"
-
-
-def compiler_that_fails(monkeypatch, tmp_path):
-    (tmp_path / "c++").write_text("#!/bin/sh\necho 'no such flag' >&2\nexit 1\n")
-    (tmp_path / "c++").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    return "no such flag"
-
-
 def wrong(before: str, after: str):
-    def compiler_that_is_wrong(monkeypatch, tmp_path):
-        assert before in operators.SOURCE.read_text()
-        source = tmp_path / "wrong.cc"
-        source.write_text(operators.SOURCE.read_text().replace(before, after))
-        monkeypatch.setattr(operators, "SOURCE", source)
-        return "computes something else"
-
-    return compiler_that_is_wrong
+    return compilers.wrong(operators, before, after, reason="computes something else")
 
 
 def folder_of_all(monkeypatch, tmp_path):
@@ -143,8 +125,8 @@ def folder_of_all(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "how",
     [
-        without_compiler,
-        compiler_that_fails,
+        compilers.without_compiler,
+        compilers.compiler_that_fails,
         folder_of_all,
         wrong("sum[o][v] += value", "sum[o][v] -= value"),
         wrong("out[0] = in[0] * scale + offset", "out[0] = in[0] * scale - offset"),

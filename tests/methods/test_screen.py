@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import compilers
 import numpy as np
 import pytest
 
@@ -15,29 +16,8 @@ PROCESSORS = {"haswell": "avx2", "alderlake": "avx_vnni", "icelake-server": "avx
 PRESENT = Path("/proc/cpuinfo").read_text().split()
 
 
-def without_compiler(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    return "no C++ compiler"
-
-
-def compiler_that_fails(monkeypatch, tmp_path):
-    (tmp_path / "c++").write_text("#!/bin/sh\necho 'no such instructions' >&2\nexit 1\n")
-    (tmp_path / "c++").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    return "no such instructions"
-
-
-def changed(before: str, after: str):
-    def compiler_that_is_wrong(monkeypatch, tmp_path):
-        if compiled.compiler() is None:
-            pytest.skip("no C++ compiler")
-        assert before in screen.SOURCE.read_text()
-        source = tmp_path / "wrong.cc"
-        source.write_text(screen.SOURCE.read_text().replace(before, after))
-        monkeypatch.setattr(screen, "SOURCE", source)
-        return "finds other neighbours"
-
-    return compiler_that_is_wrong
+def wrong(before: str, after: str):
+    return compilers.wrong(screen, before, after, reason="finds other neighbours")
 
 
 def nothing_of_use(monkeypatch, tmp_path):
@@ -52,12 +32,12 @@ def nothing_of_use(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "how",
     [
-        without_compiler,
-        compiler_that_fails,
+        compilers.without_compiler,
+        compilers.compiler_that_fails,
         nothing_of_use,
-        changed("sum += apart * apart", "sum -= apart * apart"),
-        changed("room + kept - 1] = each.row", "room + kept - 1] = 0"),
-        changed("point.length - reach * reach", "point.length + reach * reach"),
+        wrong("sum += apart * apart", "sum -= apart * apart"),
+        wrong("room + kept - 1] = each.row", "room + kept - 1] = 0"),
+        wrong("point.length - reach * reach", "point.length + reach * reach"),
     ],
 )
 def test_without_it_one_line_says_why(how, monkeypatch, tmp_path, caplog):
