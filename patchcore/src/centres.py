@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from anomaly.run.threads import parallel, spans
-from patchcore.src.rounding import UNIT, squares
+from patchcore.src.rounding import UNIT, squares, whole
 from patchcore.src.screen import Screen
 
 CHUNK = 8192  # rows converted at once
-STEP = 64  # a width is a multiple of
 
 
 class Centres:
@@ -59,9 +58,8 @@ class ByScreen(Centres):
     def __init__(self, points: np.ndarray, picks: int, *, library: ctypes.CDLL) -> None:
         super().__init__(points)
         largest = max(parallel(lambda span: np.abs(self.shifted(span)).max(), spans(len(points), CHUNK)))
-        width, room = -(-points.shape[1] // STEP) * STEP, np.empty((picks, points.shape[1]), np.float32)
-        step = np.float32(largest / library.Largest() or 1)
-        self.screen = Screen(room, width=width, step=step, library=library)
+        room, step = np.empty((picks, points.shape[1]), np.float32), np.float32(largest / library.Largest() or 1)
+        self.screen = Screen(room, width=whole(points.shape[1]), step=step, library=library)
         self.slack = 4 * UNIT * (points.shape[1] + 2) * (np.sqrt(self.norms) + np.sqrt(self.norms.max()))
 
     def know(self, index: np.ndarray) -> None:

@@ -4,7 +4,12 @@ import numpy as np
 
 ZERO = 128  # what is added to the integers of points, for which there are 8 bits without a sign
 UNIT = 2.0**-24  # of rounding in single precision
+STEP = 64  # what a width is a multiple of
 FEW = 16  # rows and this part of the bank: where more could be nearest, products with all of it are faster
+
+
+def whole(width: int) -> int:
+    return -(-width // STEP) * STEP
 
 
 def rounded(shadows: np.ndarray, step: np.float32) -> tuple:

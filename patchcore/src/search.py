@@ -13,9 +13,8 @@ import numpy as np
 
 from anomaly.run.threads import cores, parallel, spans
 from patchcore.src import products, screen
-from patchcore.src.rounding import UNIT, squares
+from patchcore.src.rounding import UNIT, squares, whole
 
-STEP = 64  # a width is a multiple of
 SAMPLE = 4096  # rows that the directions are taken from, at least
 CHUNK = 1024  # distances at once
 TINY = np.finfo(np.float32).tiny
@@ -30,7 +29,7 @@ class Search:
         self.mean = sample.mean(axis=0)  # distances stay, norms shrink, and with them rounding
         sample = sample - self.mean
         axes = np.linalg.eigh(sample.T @ sample)[1]  # the widest last
-        width = -(-min(width, len(axes)) // STEP) * STEP
+        width = whole(min(width, len(axes)))
         count = min(len(axes), width - 1)
         # Turned once more, all coordinates are of about one size, and one step suits them all.
         turn = np.linalg.qr(np.random.default_rng(0).normal(size=(width, width)))[0].astype(np.float32)
