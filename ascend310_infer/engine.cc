@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "beside.h"
 #include "error.h"
 
 #ifdef WITH_OPENVINO
@@ -34,27 +35,16 @@ class InTurn : public Engine {
 };
 
 // MindSpore Lite is large: it takes half a second to load, which judging with another engine need not wait for. So its
-// engine is a library of its own, which lies where what this is a part of does, or where that was installed.
-// Throws Error if it is in neither.
-std::filesystem::path FindLite(const std::filesystem::path& model) {
-  Dl_info self;
-  std::string looked;
-  if (dladdr(reinterpret_cast<void*>(&FindLite), &self) != 0) {
-    const std::filesystem::path here = std::filesystem::canonical(self.dli_fname).parent_path();
-    for (const std::filesystem::path& folder : {here, (here / LIBRARIES).lexically_normal()}) {
-      if (std::filesystem::exists(folder / kLiteLibrary)) return folder / kLiteLibrary;
-      looked += (looked.empty() ? "neither in " : " nor in ") + folder.string();
-    }
-  }
-  throw Error(model.string() + ": .mindir needs MindSpore Lite, but " + kLiteLibrary + " is " + looked +
-              "; build with LITE_HOME, and keep it beside the program");
-}
-
+// engine is a library of its own.
 std::unique_ptr<Engine> MakeLiteEngine(const Settings& settings, const std::filesystem::path& model) {
-  const std::filesystem::path library = FindLite(model);
+  std::string looked;
+  const std::filesystem::path library = Beside(kLiteLibrary, &looked);
+  if (library.empty()) {
+    throw Error(model.string() + ": .mindir needs MindSpore Lite, but " + kLiteLibrary + " is " + looked +
+                "; build with LITE_HOME, and keep it beside the program");
+  }
   setenv("GLOG_v", "4", 0);  // Lite's own lines, up to seven for one error, stay out
-  void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-  void* make = handle == nullptr ? nullptr : dlsym(handle, kLiteMaker);
+  void* const make = Loaded(library, kLiteMaker);
   if (make == nullptr) throw Error(library.string() + ": cannot be loaded (" + OneLine(dlerror()) + ")");
   return std::unique_ptr<Engine>(reinterpret_cast<LiteMaker*>(make)(settings));
 }

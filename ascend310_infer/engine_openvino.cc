@@ -12,6 +12,7 @@
 
 #include "engine.h"
 #include "error.h"
+#include "openvino_search.h"
 
 namespace {
 
@@ -113,20 +114,21 @@ class OpenVinoEngine : public Engine {
     Give(request);
   }
 
-  std::string Name() const override { return "OpenVINO, " + settings_.device + precision_; }
+  std::string Name() const override { return "OpenVINO, " + settings_.device + how_; }
 
  private:
   void LoadOrThrow(const std::filesystem::path& path, const ModelInfo& info) {
     RequireDevice();
     const std::shared_ptr<ov::Model> model = Read(path);
     Check(model.get(), info);
+    const bool search = device_ == "CPU" && SearchInstead(model.get());
     std::shared_ptr<ov::Model> before;
     ov::ParameterVector starts;
     if (info.precision == "bfloat16" && HasBfloat16()) {
       before = CutOff(model.get(), &starts);
       if (!before) throw Error("its .json says bfloat16, but no tensor in it is called boundary");
     }
-    precision_ = before ? ", bfloat16" : info.precision == "int8" ? ", int8" : "";
+    how_ = std::string(before ? ", bfloat16" : info.precision == "int8" ? ", int8" : "") + (search ? ", own search" : "");
     requests_.resize(settings_.at_once);
     if (!before) {
       ov::CompiledModel whole = Compile(model, ov::element::f32);
@@ -233,7 +235,7 @@ class OpenVinoEngine : public Engine {
   Settings settings_;
   std::string device_ = "CPU";  // as OpenVINO calls it
   ov::Core core_;
-  std::string precision_;  // for people, unless it is the usual one
+  std::string how_;  // for people, where it is not the usual way
   Places places_;
   std::mutex mutex_;
   std::condition_variable given_;

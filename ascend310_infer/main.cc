@@ -15,13 +15,15 @@
 
 namespace {
 
+constexpr int kMore = 2;
 constexpr int kMostOfTiles = 4;  // photographs of tiles may be large, and each of them is whole in memory
 
-// As many pieces of work at the same time as keep all threads busy, unless it is said how many.
+// As many pieces of work at the same time as keep all threads busy, unless it is said how many: a system may let two
+// wait for one core while another has nothing to do, so there are more than cores.
 int AtOnce(int wanted, int threads, const ModelInfo& info, size_t photographs) {
   const size_t together = info.overlap ? 1 : static_cast<size_t>(info.batch_size);
   const size_t pieces = (photographs + together - 1) / together;
-  const int most = wanted > 0 ? wanted : info.overlap ? std::min(threads, kMostOfTiles) : threads;
+  const int most = wanted > 0 ? wanted : info.overlap ? std::min(threads, kMostOfTiles) : threads + kMore;
   return static_cast<int>(std::clamp<size_t>(pieces, 1, most));
 }
 

@@ -96,7 +96,7 @@ int Expected(int left, int up, int corner) {
   return 0;
 }
 
-cv::v_int16x8 Size(const cv::v_int16x8& value) { return cv::v_reinterpret_as_s16(cv::v_abs(value)); }
+cv::v_int16x8 Magnitude(const cv::v_int16x8& value) { return cv::v_reinterpret_as_s16(cv::v_abs(value)); }
 
 // The same for all colours of a pixel at once.
 template <int kFilter>
@@ -104,7 +104,7 @@ cv::v_int16x8 Expected(const cv::v_int16x8& left, const cv::v_int16x8& up, const
   if constexpr (kFilter == 3) return cv::v_shr<1>(left + up);
   if constexpr (kFilter == 4) {
     const cv::v_int16x8 across = up - corner, down = left - corner;
-    const cv::v_int16x8 to_left = Size(across), to_up = Size(down), to_corner = Size(across + down);
+    const cv::v_int16x8 to_left = Magnitude(across), to_up = Magnitude(down), to_corner = Magnitude(across + down);
     const cv::v_int16x8 not_left = (to_left > to_up) | (to_left > to_corner);
     return cv::v_select(not_left, cv::v_select(to_up > to_corner, corner, up), left);
   }

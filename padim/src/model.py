@@ -53,7 +53,7 @@ class Model(nn.Cell):
         else:
             squares = self.projected(delta * self.root)
         squared = ops.matmul(squares, self.ones).reshape(self.grid[0] * self.grid[1], -1)
-        return ops.sqrt(ops.relu(ops.transpose(squared, (1, 0)))) * self.per_root
+        return ops.sqrt(ops.abs(ops.transpose(squared, (1, 0)))) * self.per_root
 
     def projected(self, delta):
         """The squares of W delta, P B R."""

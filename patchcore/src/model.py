@@ -43,7 +43,7 @@ class Model(nn.Cell):
 
     def construct(self, images):
         patches = self.up_to_here(self.embedding(images)) - self.mean  # B N D
-        distances = ops.sqrt(ops.relu(self.to_nearest(patches)))  # B N
+        distances = ops.sqrt(ops.abs(self.to_nearest(patches)))  # B N
         maps = self.enlarge(distances.reshape(-1, self.grid[0], self.grid[1]))
         return maps, self.score(distances, patches)
 
@@ -101,7 +101,7 @@ class Model(nn.Cell):
         closest, _ = ops.topk(-around, self.k)
         inside = (-around >= -ops.amax(-closest, 1, True)).astype(mstype.float32)  # N_b(m*)
         squared = ops.concat(parts, 1) * self.two + (test * test).sum(1, keepdims=True)
-        far = ops.sqrt(ops.relu(squared)) * inside
+        far = ops.sqrt(ops.abs(squared)) * inside
         top = far.max(1).reshape(-1, 1)
         total = (ops.exp(far - top) * inside).sum(1)
         weight = 1 - ops.exp(star - top.reshape(-1)) / total
