@@ -30,7 +30,7 @@ const char kUsage[] =
     "  --engine_cache  where tensorrt keeps what it makes of a model; default: a folder beside the model\n"
     "  --precision   in which to compute, where the model leaves that open (f16: Ascend, tensorrt); default: as it was exported\n"
     "  --threads     cores to use; default: all that this process may use\n"
-    "  --at_once     photographs in work at the same time; default: as many as threads, of tiles at most 4;\n"
+    "  --at_once     photographs in work at the same time; default: two more than threads, of tiles at most 4;\n"
     "                1 has each done as soon as possible, more get more done\n"
     "  --batch       pictures that the model takes together, if it was exported with --batch_size dynamic; default: 1\n"
     "  --preprocess  y: read and resize photographs (default); n: take them as they are in .bin files\n"

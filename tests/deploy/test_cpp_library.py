@@ -107,6 +107,7 @@ def test_a_project_finds_the_package_and_its_program_says_what_the_other_program
         assert (verdict, f"{float(row['score']):.4f}") == (row["verdict"], score)
     assert {verdict for verdict, _, _ in verdicts} == {"NORMAL", "ANOMALOUS"} and " pixels at " in in_c
     assert ran(sys.executable, EXAMPLES / "judge.py", path, model, *photographs).stdout == in_c
+    assert {lib.name for lib in program.parent.glob("*_search_*.so")} <= {lib.name for lib in path.parent.iterdir()}
     bad = subprocess.run([tmp_path / "build" / "judge", model, "nothing.png"], capture_output=True, text=True)
     assert bad.returncode == 1 and bad.stderr.startswith("error: nothing.png: cannot be read")
 

@@ -117,7 +117,9 @@ def test_the_distances_are_those_to_the_nearest_of_all_rows(program, tmp_path, k
         nearest = np.sqrt((apart**2).sum(axis=2).min(axis=1))
         found = np.fromfile(tmp_path / "out" / f"{name}.png.bin", np.float32).reshape(POINTS, ACROSS)[:, 0]
         # The model's own way takes a small number from a large one.
-        rounding = 1e-4 * nearest.max() if kind else 1e-3 * np.linalg.norm(points(picture) - rows.mean(axis=0), axis=1).max()
+        rounding = (
+            1e-4 * nearest.max() if kind else 1e-3 * np.linalg.norm(points(picture) - rows.mean(axis=0), axis=1).max()
+        )
         assert np.abs(found - nearest).max() <= rounding + 1e-4, name
         assert scores[name] == pytest.approx(nearest.max(), rel=1e-4, abs=rounding + 1e-4)
 
