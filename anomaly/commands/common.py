@@ -84,7 +84,7 @@ def parse(method: Method, command: str, *, text: str, argv: Optional[Sequence[st
 
 def add_checkpoint(group: argparse._ArgumentGroup, command: str) -> None:
     aliases = ("--ckpt_file", "--state") if command == EXPORT else ()
-    group.add_argument("--ckpt_path", *aliases, type=Path, help="a file of the trained state, instead of --output_dir")
+    group.add_argument("--ckpt_path", *aliases, type=Path, help="the trained state, its folder or a file in it")
 
 
 def choose_categories(chosen: Chosen) -> list:

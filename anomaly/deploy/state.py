@@ -239,11 +239,13 @@ def require_place(folder: Path) -> None:
 
 
 def folder_of(path: Path) -> Path:
-    """The folder of the state that a file in it, such as a checkpoint, belongs to."""
+    """The folder of the state that this is, or that a file in it, such as a checkpoint, belongs to."""
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"{path}: no such checkpoint")
-    folder = next((parent for parent in path.resolve().parents if os.path.isfile(parent / RECORD)), None)
+    at = path.resolve()
+    folder = next((place for place in (at, *at.parents) if os.path.isfile(place / RECORD)), None)
     if folder is None:
-        raise DataError(f"{path}: there is no {RECORD} beside it; it is not a trained checkpoint")
+        where = "in" if path.is_dir() else "beside"
+        raise DataError(f"{path}: there is no {RECORD} {where} it; it is not a trained checkpoint")
     return folder
