@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 from anomaly.engines.compiled import COMPILERS, compiler  # noqa: E402  these modules need no package
 from anomaly.networks.fetch import PRETRAINED, SUFFIXES  # noqa: E402
 from anomaly.networks.registry import addresses, packages  # noqa: E402
-from anomaly.run.cuda import LIBRARIES, found  # noqa: E402
+from scripts import cards  # noqa: E402
 
 ADDRESSES = addresses()
 
@@ -44,7 +44,6 @@ mindspore = with_libraries()
 print()
 print(json.dumps({{target: bool(mindspore.hal.is_available(target)) for target in {TARGETS}}}))
 """
-OLDEST = 6  # compute capability of the oldest GPUs for which MindSpore 2.10 has code
 TOOLS = ("g++", "cmake", "make")
 HEADERS = {"libopencv-dev": "opencv4/opencv2/core.hpp", "nlohmann-json3-dev": "nlohmann/json.hpp"}
 INCLUDES = (Path("/usr/include"), Path("/usr/local/include"))
@@ -84,14 +83,10 @@ def installed(name: str) -> str:
         return ""
 
 
-def numbers(version: str) -> tuple:
-    return tuple(int("0" + "".join(c for c in part if c.isdigit())) for part in version.split("."))
-
-
 def clash(name: str, version: str) -> str:
     """Why this version cannot be used; empty if it can."""
     first, reason = CLASHES.get(name, ((), ""))
-    return reason if version and first and numbers(version) >= first else ""
+    return reason if version and first and cards.numbers(version) >= first else ""
 
 
 def verdict(name: str, pinned: str) -> str:
@@ -117,15 +112,6 @@ def wanting(*files: str) -> list:
     return needs
 
 
-def first_lines(*command: str, lines: int = 4) -> list:
-    """What a program says first; nothing if it is not there or fails."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()][:lines] if done.returncode == 0 else []
-
-
 def ask_mindspore() -> tuple:
     """The devices that MindSpore finds, and why it does not load."""
     if not installed("mindspore"):
@@ -142,51 +128,6 @@ def ask_mindspore() -> tuple:
         return (), lines[-1] if lines else f"ended with code {done.returncode}"
     found = json.loads(done.stdout.strip().splitlines()[-1])
     return tuple(target for target in TARGETS if found[target]), ""
-
-
-def library_folders() -> list:
-    named = [Path(folder) for folder in os.environ.get("LD_LIBRARY_PATH", "").split(":") if folder]
-    return [*named, *sorted(Path("/usr/local").glob("cuda*/lib64"))]
-
-
-def cuda() -> list:
-    """Folders with the libraries of CUDA 11 that were not installed as packages."""
-    return list(dict.fromkeys(str(f) for f in library_folders() if any(f.glob("libcudart.so.11*"))))
-
-
-def other_cuda() -> list:
-    """Installations of another CUDA, which are of no use here and do no harm."""
-    return [path.name for path in sorted(Path("/usr/local").glob("cuda-[0-9]*")) if not path.name.startswith("cuda-11")]
-
-
-def lacking() -> list:
-    """The libraries for GPUs that are neither installed as packages nor in a folder of CUDA."""
-    there = found()
-    return [n for n in LIBRARIES if n not in there and not any((f / n).is_file() for f in library_folders())]
-
-
-def libraries() -> str:
-    missing = lacking()
-    if len(missing) == len(LIBRARIES):
-        return "none"
-    return f"missing: {', '.join(missing)}" if missing else f"all {len(LIBRARIES)}"
-
-
-def gpus() -> list:
-    """A line for each: name, driver, compute capability, memory."""
-    query = ("--query-gpu=name,driver_version,compute_cap,memory.total", "--format=csv,noheader")
-    return first_lines("nvidia-smi", *query) or first_lines("nvidia-smi", "-L")
-
-
-def too_old() -> list:
-    """GPUs for which MindSpore has no code."""
-    cards = [line.split(", ") for line in gpus()]
-    return [card[0] for card in cards if len(card) == 4 and numbers(card[2].split(".")[0]) < (OLDEST,)]
-
-
-def ascend() -> str:
-    """The folder of CANN; doctor.sh has looked for its set_env.sh and read it."""
-    return os.environ.get("ASCEND_HOME_PATH") or os.environ.get("ASCEND_TOOLKIT_HOME") or ""
 
 
 def free_memory() -> str:
@@ -219,13 +160,13 @@ def show_python():
 def show_devices(devices: tuple, reason: str):
     title("Devices")
     say("found by MindSpore", ", ".join(devices) or f"none: {reason}")
-    say("npu-smi", "; ".join(first_lines("npu-smi", "info", "-l", lines=1)) or "nothing")
-    say("CANN (set_env.sh)", ascend() or "not found")
-    say("nvidia-smi", "; ".join(gpus()) or "nothing")
-    say("libraries of CUDA 11", libraries())
-    say("CUDA 11 in", ", ".join(cuda()) or "no folder")
-    if other_cuda():
-        say("other CUDA", f"{', '.join(other_cuda())}: not used by MindSpore, and no hindrance; see {GPU}")
+    say("npu-smi", "; ".join(cards.first_lines("npu-smi", "info", "-l", lines=1)) or "nothing")
+    say("CANN (set_env.sh)", cards.ascend() or "not found")
+    say("nvidia-smi", "; ".join(cards.gpus()) or "nothing")
+    say("libraries of CUDA 11", cards.libraries())
+    say("CUDA 11 in", ", ".join(cards.cuda()) or "no folder")
+    if cards.other_cuda():
+        say("other CUDA", f"{', '.join(cards.other_cuda())}: not used by MindSpore, and no hindrance; see {GPU}")
     say("ONEDNN_MAX_CPU_ISA", ISA or "not set; the commands take AVX2")
 
 
@@ -267,7 +208,7 @@ def for_run(devices: tuple, reason: str) -> list:
 
 
 def driver() -> list:
-    return [] if first_lines("nvidia-smi", "-L") else ["NVIDIA's driver (nvidia-smi finds no GPU)"]
+    return [] if cards.first_lines("nvidia-smi", "-L") else ["NVIDIA's driver (nvidia-smi finds no GPU)"]
 
 
 def for_onnx_on_gpu() -> list:
@@ -280,11 +221,11 @@ def for_device(target: str, devices: tuple, reason: str) -> list:
         return needs
     if target == "GPU":
         needs += driver()
-        needs += [f"a newer GPU than {name}: compute capability {OLDEST}.0 is needed" for name in too_old()]
-        needs += [f"pip install -r {GPU} ({len(lacking())} libraries of CUDA 11)"] if lacking() else []
+        needs += [f"a newer GPU than {name}: compute capability {cards.OLDEST}.0 is needed" for name in cards.too_old()]
+        needs += [f"pip install -r {GPU} ({len(cards.lacking())} libraries of CUDA 11)"] if cards.lacking() else []
         return needs or ["MindSpore's part for GPUs does not load; compare the driver with docs/devices.md"]
-    needs += [] if first_lines("npu-smi", "info", "-l") else ["the Ascend driver (npu-smi finds no device)"]
-    needs += [] if ascend() else ["CANN (ASCEND_HOME_PATH names its folder)"]
+    needs += [] if cards.first_lines("npu-smi", "info", "-l") else ["the Ascend driver (npu-smi finds no device)"]
+    needs += [] if cards.ascend() else ["CANN (ASCEND_HOME_PATH names its folder)"]
     return needs or ["MindSpore's Ascend plugin does not load; its release notes name the CANN that it needs"]
 
 
@@ -304,7 +245,7 @@ def main() -> int:
     tasks = {f"train, evaluate on {target}": for_device(target, devices, reason) for target in reversed(TARGETS)}
     possible = any(not needs for needs in tasks.values())
     missing = [name for name in ADDRESSES if not files_of(name)]
-    tasks["have the weights of all networks"] = [f"python pretrained/fetch.py {name}" for name in missing]
+    tasks["have the weights of all networks"] = [f"the {len(missing)} that are named above"] if missing else []
     tasks["export to ONNX, run it"] = for_run(devices, reason)
     tasks["run an .onnx on an NVIDIA GPU"] = for_onnx_on_gpu()
     tasks[OPTIONAL[SPEED]] = for_run(devices, reason) + wanting(SPEED)

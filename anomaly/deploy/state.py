@@ -246,6 +246,5 @@ def folder_of(path: Path) -> Path:
     at = path.resolve()
     folder = next((place for place in (at, *at.parents) if os.path.isfile(place / RECORD)), None)
     if folder is None:
-        where = "in" if path.is_dir() else "beside"
-        raise DataError(f"{path}: there is no {RECORD} {where} it; it is not a trained checkpoint")
+        raise DataError(f"{path}: there is no {RECORD} in it or beside it; it is not a trained checkpoint")
     return folder

@@ -56,7 +56,8 @@ def test_own_folders_are_trained_on_and_evaluation_takes_the_same_photographs(ow
     assert len(drawn) == 8
 
     monkeypatch.chdir("/")
-    for more in (("--category", state.name), ("--ckpt_path", state / "state.json"), ("--ckpt_path", state), ("--category", "all"), where):
+    places = [("--ckpt_path", place) for place in (state / "state.json", state)]
+    for more in (("--category", state.name), *places, ("--category", "all"), where):
         (state / "results.json").unlink()
         done = call("eval", "--output_dir", output, *more, *CPU)
         assert done.code == 0, done.err

@@ -200,27 +200,27 @@ def test_the_c_plus_plus_program_needs_tools_headers_and_an_engine(doctor, monke
 
 
 def test_an_onnx_on_a_gpu_needs_the_driver_and_its_own_requirements(doctor, monkeypatch):
-    monkeypatch.setattr(doctor, "first_lines", lambda *command, **more: [])
+    monkeypatch.setattr(doctor.cards, "first_lines", lambda *command, **more: [])
     monkeypatch.setattr(doctor, "installed", lambda name: "" if name == "onnxruntime-gpu" else "1")
     missing, *others = doctor.for_onnx_on_gpu()
     assert "nvidia-smi" in missing and others == [
         "pip install -r requirements-gpu-onnx.txt, into an environment of its own"
     ]
-    monkeypatch.setattr(doctor, "first_lines", lambda *command, **more: ["there"])
+    monkeypatch.setattr(doctor.cards, "first_lines", lambda *command, **more: ["there"])
     monkeypatch.setattr(doctor, "installed", lambda name: "1")
     assert doctor.for_onnx_on_gpu() == []
 
 
 def test_a_device_that_mindspore_finds_is_ready_and_another_says_why_not(doctor, monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "wanting", lambda *files: [])
-    monkeypatch.setattr(doctor, "first_lines", lambda *command, **more: ["there"])
-    monkeypatch.setattr(doctor, "library_folders", lambda: [])
-    monkeypatch.setattr(doctor, "found", dict)  # PyTorch may have brought some of them
+    monkeypatch.setattr(doctor.cards, "first_lines", lambda *command, **more: ["there"])
+    monkeypatch.setattr(doctor.cards, "library_folders", lambda: [])
+    monkeypatch.setattr(doctor.cards, "found", dict)  # PyTorch may have brought some of them
     assert doctor.for_device("Ascend", ("Ascend", "CPU"), "") == []
     assert doctor.for_device("GPU", ("CPU",), "") == ["pip install -r requirements-gpu.txt (10 libraries of CUDA 11)"]
-    for name in doctor.LIBRARIES:
+    for name in doctor.cards.LIBRARIES:
         (tmp_path / name).touch()
-    monkeypatch.setattr(doctor, "library_folders", lambda: [tmp_path])
+    monkeypatch.setattr(doctor.cards, "library_folders", lambda: [tmp_path])
     assert "part for GPUs does not load" in doctor.for_device("GPU", ("CPU",), "")[0]
-    monkeypatch.setattr(doctor, "first_lines", lambda *command, **more: ["Tesla K80, 470.1, 3.7, 11441 MiB"])
+    monkeypatch.setattr(doctor.cards, "first_lines", lambda *command, **more: ["Tesla K80, 470.1, 3.7, 11441 MiB"])
     assert doctor.for_device("GPU", ("CPU",), "") == ["a newer GPU than Tesla K80: compute capability 6.0 is needed"]
