@@ -215,7 +215,17 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 def resolve(cls: type[AnyConfig], chosen: dict, *, presets: Path) -> AnyConfig:
     """For training: defaults, then the network's preset where there is one, then what was chosen."""
     path = presets / f"{chosen.get('backbone', cls.backbone)}.yaml"
-    return cls(**{**(options.from_yaml(cls, path) if path.is_file() else {}), **chosen})
+    preset = options.from_yaml(cls, path) if path.is_file() else {}
+    values = {**preset, **chosen}
+    if "resize" in chosen and "crop" not in chosen:  # the same part of the photograph is kept
+        before = cls(**{**values, "resize": preset.get("resize", cls.resize)})
+        values["crop"] = _grown(before.crop, before.resize, cls(**{**values, "crop": None}).resize)
+    return cls(**values)
+
+
+def _grown(crop: Optional[tuple], before: tuple, after: tuple) -> Optional[tuple]:
+    """In steps of 8 pixels, which all networks with a crop can take."""
+    return crop and tuple(max(8, round(c * a / b / 8) * 8) for c, b, a in zip(crop, before, after))
 
 
 def read_back(cls: type[AnyConfig], trained: dict, *, folder: Path, chosen: dict) -> AnyConfig:

@@ -68,7 +68,10 @@ def _number(kind: Callable, fits: Callable, words: str) -> Callable:
     """A parser of numbers of which only some are allowed; `words` say which."""
 
     def parser(text: str) -> Any:
-        value = kind(text)
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ValueError(words) from None
         if not fits(value):
             raise ValueError(words)
         return value

@@ -143,6 +143,20 @@ def test_sizes_are_one_side_or_height_and_width(words, wanted):
     assert resolved("--resize", *words).resize == wanted
 
 
+@pytest.mark.parametrize(
+    "words,crop",
+    [
+        (("--resize", "256"), (224, 224)),
+        (("--resize", "512"), (448, 448)),
+        (("--resize", "128", "320"), (112, 280)),
+        (("--resize", "512", "--crop", "none"), None),
+        (("--resize", "512", "--crop", "400"), (400, 400)),
+    ],
+)
+def test_with_another_size_alone_the_same_part_is_kept(words, crop):
+    assert resolved(*words).crop == crop
+
+
 @pytest.mark.parametrize("value,wanted", [(320, (320, 320)), ([256, 384], (256, 384)), ("256 384", (256, 384))])
 def test_sizes_in_a_file_are_a_number_a_list_or_text(tmp_path, value, wanted):
     assert resolved("--config", yaml_file(tmp_path / "own.yaml", resize=value)).resize == wanted
