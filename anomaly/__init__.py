@@ -66,6 +66,10 @@ _PLACES = {
 }
 
 
+def __dir__() -> list:
+    return sorted({*globals(), *_PLACES})
+
+
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'anomaly' has no attribute {name!r}")

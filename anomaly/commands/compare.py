@@ -163,7 +163,7 @@ def chosen_pairs(asked: Asked) -> list:
         raise UsageError(f"--pre_ckpt_path {place}: is the file of one network; say of which with --backbones")
     found = [(method, name) for method in asked.methods for name in FIRST if has_weights(method, name, place=place)]
     if not found:
-        raise DataError(f"no weights of {', '.join(FIRST)} are here: see pretrained/fetch.py, or name --backbones")
+        raise DataError(f"no weights of {', '.join(FIRST)} are here: {fetch.command('NAME')}, or name --backbones")
     return found
 
 

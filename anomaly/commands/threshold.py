@@ -11,7 +11,7 @@ the state get it too.
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
@@ -22,6 +22,7 @@ from anomaly import methods
 from anomaly.commands.results import identity, is_ours
 from anomaly.deploy import description, state
 from anomaly.deploy.description import Description
+from anomaly.deploy.loading import folder_of_record
 from anomaly.deploy.state import State
 from anomaly.detector import choice
 from anomaly.measure import rates
@@ -120,6 +121,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def open_path(path: Path) -> Found:
+    path = folder_of_record(path)
     if path.is_dir():
         found = state.read(path)
         cls = methods.get(found.method).config
@@ -170,7 +172,17 @@ def report(calibration: Calibration, chosen: Choice, *, images: tuple) -> list:
     head = f"threshold {tables.number(scales.image.threshold)} ({chosen})"
     if not images:
         head += "; eval.py on test images tells what it does to them"
-    return [head, *tables.of_threshold(results)]
+    return [head, *tables.of_threshold(results), *too_low(calibration.scores, chosen.value)]
+
+
+def too_low(scores: Iterable, value: Optional[float]) -> list:
+    above = [score > value for score in scores] if value is not None else []
+    if 2 * sum(above) <= len(above):
+        return []
+    return [
+        f"note: {sum(above)} of {len(above)} good photographs score above {value:g}, so most good parts are called",
+        "anomalous; 0.5 is the threshold of normalised scores, and --value is one of the scores themselves",
+    ]
 
 
 def suggestion(calibration: Calibration, chosen: Choice, *, images: tuple) -> tuple:

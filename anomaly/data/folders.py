@@ -4,6 +4,7 @@ import errno
 import glob
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 from itertools import takewhile
 from pathlib import Path
@@ -16,6 +17,7 @@ from anomaly.run.errors import DataError
 from anomaly.run.files import SOURCE
 
 GOOD_NAMES = ("good", "ok", "normal")  # of a folder, in either case of letters
+MOST_NAMED = 5  # folders
 # Names of folders that say nothing of the part.
 GENERIC = (
     *GOOD_NAMES,
@@ -117,7 +119,18 @@ def read(
     held += [Sample(each.path) for each in tests]
     found = sorted((Sample(each.path, _defect(each), pairs.get(each.path)) for each in bads), key=lambda s: s.defect)
     train = tuple(Sample(each.path) for each in goods if each.path not in kept)
-    return Category(name, train, distinct([*held, *found]), split.note(len(kept), len(goods)), unused)
+    notes = filter(None, (_spread(goods), split.note(len(kept), len(goods))))
+    return Category(name, train, distinct([*held, *found]), "; ".join(notes), unused)
+
+
+def _spread(goods: list) -> str:
+    """Where good photographs lie in several folders below one that was given: some might be of defects."""
+    places = Counter(each.name.split("/")[0] if "/" in each.name else "." for each in goods)
+    if len(places) < 2 or len({each.root for each in goods}) > 1:
+        return ""
+    named = [f"{place} ({number})" for place, number in sorted(places.items())]
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    return f"all are taken as good, in {len(named)} folders: {', '.join(named[:MOST_NAMED])}{more}"
 
 
 def _defect(bad: Found) -> str:

@@ -23,6 +23,7 @@ def load(path: Union[str, Path], *, network: Optional[Backbone] = None, **chosen
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; a detector is the folder of a state, an .onnx or a .mindir")
+    path = folder_of_record(path)
     if not path.is_dir():
         target, number = str(chosen.pop("device_target", "")), int(chosen.pop("device_id", 0))
         engine = str(chosen.pop("engine", AUTO))
@@ -35,3 +36,8 @@ def load(path: Union[str, Path], *, network: Optional[Backbone] = None, **chosen
     found = state.read(path)
     method = methods.get(found.method)
     return method.load(found, known(method.config, chosen, where=str(path)), backbone=network)
+
+
+def folder_of_record(path: Path) -> Path:
+    """Somebody may name a state by its record instead of its folder."""
+    return path.parent if path.name == state.RECORD and path.is_file() else path

@@ -15,6 +15,12 @@ SUFFIXES = (".pth", ".safetensors", ".ckpt")  # of files of weights; the first t
 TIMEOUT = 20  # seconds without an answer
 
 
+def command(name: str) -> str:
+    """How to get weights here."""
+    script = "python pretrained/fetch.py" if (PRETRAINED / "fetch.py").is_file() else "anomaly fetch"
+    return f"{script} {name}"
+
+
 def checkpoint(chosen: str, name: str) -> str:
     """The file asked for; in a folder, and where nothing was asked for, the one that has the weights' own name."""
     folder = Path(chosen) if chosen else PRETRAINED

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from anomaly.networks import checkpoint_file, registry, torch_file
+from anomaly.networks.fetch import command
 from anomaly.networks.registry import RANDOM, Backbone, Record
 from anomaly.run.errors import DataError, first_line
 from anomaly.run.files import replacing
@@ -51,7 +52,7 @@ def require(path: Path) -> None:
         name = path.stem if path.stem in registry.addresses() else "NAME"
         raise DataError(
             f"{path}: no such file of weights; --pre_ckpt_path names another, or get them: "
-            f"python pretrained/fetch.py {name}; "
+            f"{command(name)}; "
             f"--backbone {next(iter(registry.packaged_networks()))} needs no download"
         )
 

@@ -110,7 +110,7 @@ def of_threshold(results: dict) -> list:
         return []
     good, tests = results["good_left_out"], results["verdicts"]
     lines = [
-        f"other thresholds ({good} good photographs of training, each scored by what the others taught):",
+        f"other thresholds ({good} good photographs of training, each scored as if not trained on):",
         "  false alarm rate   threshold   above it: in training   good in test   missed defects",
     ]
     for row in results["rates"]:

@@ -145,6 +145,13 @@ def test_figures_of_another_detector_are_not_taken(toy, folder):
     assert "of 0" in result.out
 
 
+def test_one_that_is_meant_for_normalised_scores_is_told(folder):
+    said = commands.run(main, "threshold", folder / "state.json", "--value", "0.5").out  # the record is the state too
+    assert "good photographs score above 0.5, so most good parts are called" in said
+    assert kept(folder)["threshold"] == 0.5
+    assert "note:" not in commands.run(main, "threshold", folder, "--value", "1e6").out
+
+
 def test_without_flags_nothing_is_written(folder):
     before = commands.listing(folder)
     assert commands.run(main, "threshold", folder).code == 0

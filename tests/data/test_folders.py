@@ -92,6 +92,14 @@ def test_good_ones_to_test_on_leave_the_others_to_training(parts):
     assert category.note == ""
 
 
+def test_several_folders_below_the_one_of_good_photographs_are_named(parts, tmp_path):
+    both = loaded(good=(str(parts / "lid"),))
+    assert "all are taken as good, in 2 folders: nok (3), ok (10)" in both.note
+    assert "taken as good" not in loaded(good=(str(parts / "lid" / "ok"),)).note
+    put(tmp_path / "days", *(f"{day}/a.png" for day in range(7)))
+    assert "in 7 folders: 0 (1), 1 (1), 2 (1), 3 (1), 4 (1) and 2 more" in loaded(good=(str(tmp_path / "days"),)).note
+
+
 def test_photographs_of_one_name_keep_apart(parts):
     put(parts, "l1/bad/0.png", "l2/bad/0.png", "l2/bad/1.png")
     category = loaded(good=parts / "lid/ok", bad=[parts / "l1/bad", parts / "l2/bad"], test_share=0)

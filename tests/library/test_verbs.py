@@ -122,7 +122,7 @@ def test_a_threshold_can_be_chosen_again(fitted, tmp_path):
     assert lenient.scales.image.threshold < detector.scales.image.threshold
     lenient.save(tmp_path / "gear")
     known = {"device_target": "CPU", "network": detector.backbone}
-    assert anomaly.load(tmp_path / "gear", **known).scales == lenient.scales
+    assert anomaly.load(tmp_path / "gear" / "state.json", **known).scales == lenient.scales
     assert anomaly.load(tmp_path / "gear", false_alarm_rate=0.01, **known).scales == detector.scales
 
 

@@ -16,7 +16,7 @@ from anomaly.commands import fetch as command
 from anomaly.networks import download
 from anomaly.networks import fetch as module
 from anomaly.networks.fetch import fetch
-from anomaly.run.errors import DataError
+from anomaly.run.errors import DataError, UsageError
 
 ADDRESSES = module.registry.addresses()
 CONTENT = bytes(range(256)) * 5000
@@ -76,6 +76,15 @@ def test_a_file_with_the_right_checksum_is_kept(server, tmp_path):
     assert path == tmp_path / "new" / f"{GOOD}.pth"
     assert path.read_bytes() == CONTENT
     assert names(tmp_path / "new") == [path.name]
+
+
+def test_a_network_or_its_file_may_be_named():
+    for record in module.registry.RECORDS:
+        first = next(iter(record.weights))
+        if first not in module.registry.by_hand():
+            assert command.file_of(record.name) == command.file_of(first) == first
+    with pytest.raises(UsageError, match="wideresnet: there are no such weights; there are .*wide_resnet50, "):
+        command.file_of("wideresnet")
 
 
 def test_a_file_that_is_there_is_not_fetched_again(server, tmp_path):

@@ -155,7 +155,7 @@ def rates(results: dict) -> str:
     if not results["rates"]:
         return "<p>There is no threshold, so there are no others to compare.</p>"
     head = "".join(f'<th scope="col">{each}</th>' for each in RATE_COLUMNS)
-    said = f"{results['good_left_out']} good photographs of training, each scored by what the others taught"
+    said = f"{results['good_left_out']} good photographs of training, each scored as if not trained on"
     rows = "".join(rate_row(row, results) for row in results["rates"])
     table = f"<caption>{said}</caption><thead><tr>{head}<td></td></tr></thead><tbody>{rows}</tbody>"
     place = '<div class="wide" tabindex="0" role="region" aria-label="Other thresholds">'
