@@ -1,15 +1,13 @@
 """The tables of a comparison, and which method and network it would choose."""
 
-import csv
 import dataclasses
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from anomaly.commands.compare_runs import Row
-from anomaly.run.files import begins, require_own, write_json, write_text
+from anomaly.run.files import begins, csv_text, require_own, write_json, write_text
 from anomaly.show.report import page
 from anomaly.show.tables import RANDOM_MARK, number
 
@@ -138,11 +136,7 @@ def cells_of(row: Row) -> list:
 
 
 def as_csv(rows: list) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: "" if v is None else v for name, v in dataclasses.asdict(row).items()} for row in rows)
-    return text.getvalue()
+    return csv_text(CSV_COLUMNS, map(dataclasses.asdict, rows))
 
 
 def means(found: dict) -> list:

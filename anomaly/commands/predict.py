@@ -4,8 +4,6 @@ python {method}/predict.py --category bottle --image_path photo.png [--model_pat
 """
 
 import argparse
-import csv
-import io
 import json
 import os
 from collections.abc import Sequence
@@ -24,7 +22,7 @@ from anomaly.measure.judgement import Judgement
 from anomaly.methods import Method
 from anomaly.run import device, leftovers
 from anomaly.run.errors import DataError, UsageError, tell
-from anomaly.run.files import claim, write_json, write_text
+from anomaly.run.files import claim, csv_text, write_json, write_text
 from anomaly.run.options import PREDICT
 from anomaly.run.streams import shown
 from anomaly.run.threads import Background
@@ -186,10 +184,7 @@ def row(judgement: Judgement, detector: Detector, *, contours: bool) -> dict:
 
 def save(rows: list, csv_path: Optional[Path], *, json_path: Optional[Path]) -> None:
     if csv_path:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**each, "regions": json.dumps(each["regions"], separators=(",", ":"))} for each in rows)
-        write_text(csv_path, text.getvalue())
+        cells = ({**each, "regions": json.dumps(each["regions"], separators=(",", ":"))} for each in rows)
+        write_text(csv_path, csv_text(COLUMNS, cells))
     if json_path:
         write_json(json_path, rows)

@@ -5,8 +5,9 @@ from pathlib import Path
 from anomaly.run.files import replacing
 
 SUFFIX = ".lite.cfg"
-SETTINGS = """\
-# For MindSpore Lite: converter_lite --configFile, which scripts/convert_lite.sh does.
+HEAD = "# For MindSpore Lite: "
+SETTINGS = f"""\
+{HEAD}converter_lite --configFile, which scripts/convert_lite.sh does.
 [registry]
 # It joins products and sums, and gets FastFlow's normalisation wrong.
 fusion_blacklists=MulAddFusion

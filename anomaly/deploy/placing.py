@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from anomaly.deploy import lite
 from anomaly.deploy.description import FORMER, beside
 from anomaly.run.errors import DataError
-from anomaly.run.files import read_json, require_own, sha256, writing
+from anomaly.run.files import begins, read_json, require_own, sha256, writing
 from anomaly.run.lock import locked
 
 LOCK = ".export.lock"  # not that of a training, which may go on
@@ -31,6 +32,9 @@ def require_place(model: Path) -> None:
     known = read_json(path) if path.is_file() else None
     ours = isinstance(known, dict) and {"format_version", "input", "sha256"} <= known.keys()
     require_own(path, is_own=ours)
+    settings = lite.beside(model)
+    if model.suffix == ".onnx":
+        require_own(settings, is_own=begins(settings, (lite.HEAD,)))
     require_own(model, is_own=ours and model.is_file() and _is_of(known, model))
 
 

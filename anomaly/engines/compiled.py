@@ -8,18 +8,21 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
+import threading
 from pathlib import Path
 from typing import Optional
 
 from anomaly.engines import kept
 from anomaly.run.errors import DataError
-from anomaly.run.files import replacing
+from anomaly.run.files import sha256
 
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread")
 OTHERS_WRITE = 0o002
 LONGEST = 300  # seconds that compiling may take
 FAILURES = (DataError, OSError, subprocess.SubprocessError)  # of library()
+_one_at_a_time = threading.Lock()
 
 
 def compiler() -> Optional[str]:
@@ -27,27 +30,39 @@ def compiler() -> Optional[str]:
 
 
 def library(source: Path) -> Path:
-    """The compiled file, which is made if it is not there yet."""
+    """The compiled file, made if it is not there yet. Its name says what is in it: a damaged one is not run."""
     command = compiler()
     if command is None:
         raise DataError("there is no C++ compiler, such as g++")
-    path = kept.folder() / f"{source.stem}-{_identity(source, command)}.so"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    found = path.parent.stat()
+    folder, name = kept.folder(), f"{source.stem}-{_identity(source, command)}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
     if found.st_uid != os.getuid() or found.st_mode & OTHERS_WRITE:  # what lies there will be run
-        raise DataError(f"somebody else may write to {path.parent}")
-    if not path.is_file():
-        with replacing(path) as temporary:
-            words = [command, *FLAGS, "-o", str(temporary), str(source)]
-            done = subprocess.run(words, capture_output=True, text=True, timeout=LONGEST)
-            if done.returncode:
-                raise DataError(f"{command}: {(done.stderr.strip().splitlines() or ['failed'])[0]}")
-    return path
+        raise DataError(f"somebody else may write to {folder}")
+    with _one_at_a_time:
+        whole = (path for path in folder.glob(f"{name}-*.so") if path.name == _file_name(name, path))
+        return next(whole, None) or _compile(source, command, name=name, folder=folder)
+
+
+def _compile(source: Path, command: str, *, name: str, folder: Path) -> Path:
+    with tempfile.TemporaryDirectory(prefix=".compiling-", dir=folder) as place:
+        made = Path(place) / "made.so"
+        words = [command, *FLAGS, "-o", str(made), str(source)]
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=LONGEST)
+        if done.returncode:
+            raise DataError(f"{command}: {(done.stderr.strip().splitlines() or ['failed'])[0]}")
+        path = folder / _file_name(name, made)
+        os.replace(made, path)
+        return path
+
+
+def _file_name(name: str, path: Path) -> str:
+    return f"{name}-{sha256(path)[:16]}.so"
 
 
 def _identity(source: Path, command: str) -> str:
     """Another one for another source, compiler or processor."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     features = sorted({line for line in lines if line.lower().startswith(("flags", "features"))})
-    known = (source.read_text(), command, os.stat(command).st_mtime_ns, FLAGS, platform.machine(), features)
+    known = (source.read_bytes(), command, os.stat(command).st_mtime_ns, FLAGS, platform.machine(), features)
     return hashlib.sha256(repr(known).encode()).hexdigest()[:32]

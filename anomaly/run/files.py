@@ -1,13 +1,15 @@
 """Files appear under their final name only when they are complete."""
 
+import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, Optional
@@ -208,6 +210,16 @@ def read_json(path: Path) -> Any:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
+
+
+def csv_text(columns: Sequence, rows: Iterable) -> str:
+    """A table of dictionaries: a line for each, whatever their texts hold."""
+    lines = []
+    for row in (dict(zip(columns, columns)), *rows):
+        text = io.StringIO()
+        csv.writer(text).writerow([row.get(name, "") for name in columns])  # with other ends of lines \r stays bare
+        lines.append(text.getvalue().removesuffix("\r\n"))
+    return "\n".join(lines) + "\n"
 
 
 def sha256(path: Path) -> str:

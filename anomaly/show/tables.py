@@ -1,13 +1,12 @@
 """Results as lines, tables and records."""
 
-import csv
-import io
 from typing import Optional
 
 from anomaly.measure import rates
 from anomaly.measure.calibration import Calibration, Scales
 from anomaly.measure.evaluation import Evaluation
 from anomaly.networks.registry import Backbone
+from anomaly.run.files import csv_text
 
 # Key in results.json, heading in a table.
 FIGURES = (
@@ -55,11 +54,7 @@ CSV_HEADER = ",".join(CSV_COLUMNS)
 
 def csv_of(results: dict) -> str:
     """The photographs of results.json as a table, the wrong ones first."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(results["images"])
-    return text.getvalue()
+    return csv_text(CSV_COLUMNS, results["images"])
 
 
 def threshold(calibration: Calibration, images: tuple, *, scales: Scales) -> dict:

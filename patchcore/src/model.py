@@ -36,6 +36,7 @@ class Model(nn.Cell):
         self.two = Tensor(np.array([2], np.float32))
         self.grid = self.embedding.grid
         self.k = min(detector.bank.k, len(vectors))
+        self.number = Tensor(np.array([self.k], np.float32))
         self.kind = detector.bank.kind
         self.top = top_of(self.grid[0] * self.grid[1], self.kind)
         self.enlarge = EnlargeCell(detector.anomaly_map)
@@ -99,11 +100,15 @@ class Model(nn.Cell):
         parts = self.to_rows(test)
         around = ops.concat(self.to_rows(self.nearest_row(parts)), 1)  # B M, from m*
         closest, _ = ops.topk(-around, self.k)
-        inside = (-around >= -ops.amax(-closest, 1, True)).astype(mstype.float32)  # N_b(m*)
+        last = -ops.amax(-closest, 1, True)
+        inside = (-around >= last).astype(mstype.float32)  # N_b(m*), and all that are as near as the last of them
+        nearer = (-around > last).astype(mstype.float32)
+        as_near = inside - nearer
+        share = (self.number - nearer.sum(1)) / as_near.sum(1)  # of these, since k are meant in all
         squared = ops.concat(parts, 1) * self.two + (test * test).sum(1, keepdims=True)
         far = ops.sqrt(ops.abs(squared)) * inside
         top = far.max(1).reshape(-1, 1)
-        total = (ops.exp(far - top) * inside).sum(1)
+        total = (ops.exp(far - top) * (nearer + as_near * share.reshape(-1, 1))).sum(1)
         weight = 1 - ops.exp(star - top.reshape(-1)) / total
         return weight * star
 

@@ -1,6 +1,8 @@
 """The search that the C++ program puts in the place of PatchCore's distances, against all distances by numpy."""
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +146,16 @@ def test_few_rows_are_left_to_the_model(program, tmp_path):
     write(tmp_path / "in" / "a.png", WAVES)
     assert judge(program, model, tmp_path / "in", tmp_path / "out").returncode == 0
     assert "own search" not in (tmp_path / "out" / "test_perform_static.txt").read_text()
+
+
+def test_its_libraries_are_found_by_where_it_lies_and_not_by_how_it_is_called(program, tmp_path):
+    model = export(tmp_path / "m.onnx", ROWS, ROWS.mean(axis=0), chunks=2)
+    write(tmp_path / "in" / "a.png", WAVES)
+    for name in kinds():  # what lies in the current folder is not looked at
+        (tmp_path / f"libanomaly_search_{name}.so").write_text("no library")
+    (tmp_path / program.name).touch()
+    places = ("--model", model, "--input", tmp_path / "in", "--output", tmp_path / "out")
+    path = f"{program.parent}:{os.environ['PATH']}"
+    done = subprocess.run([program.name, *places], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert ", own search" in (tmp_path / "out" / "test_perform_static.txt").read_text()

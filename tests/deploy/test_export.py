@@ -305,6 +305,16 @@ def test_air_is_for_ascend_hosts(exported):
 
 
 @one
+def test_settings_for_lite_that_somebody_wrote_are_left_alone(exported, tmp_path):
+    method, output = exported
+    (tmp_path / "m.lite.cfg").write_text("mine\n")
+    flags = ("--category", "gear", "--output_dir", output, "--file_format", "ONNX", "--file_name", tmp_path / "m.onnx")
+    result = command(method, "export", *flags)
+    assert result.code == 1 and "m.lite.cfg: is there already and was not written by this program" in result.err
+    assert (tmp_path / "m.lite.cfg").read_text() == "mine\n" and not (tmp_path / "m.onnx").exists()
+
+
+@one
 @pytest.mark.parametrize("batch", ["0", "-1", "many"])
 def test_a_batch_size_is_a_number_or_dynamic(exported, batch):
     method, output = exported

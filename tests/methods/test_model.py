@@ -1,5 +1,7 @@
 """Patch features against the paper's recipe in PyTorch, with the same weights."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ from commands import picture
 from mindspore import Tensor
 from torch.nn import functional
 
+import patchcore
+from anomaly import methods
 from anomaly.networks.weights import load_backbone
 from patchcore.src.embedding import PatchEmbedding
 
@@ -39,3 +43,16 @@ def test_an_image_has_the_same_patches_in_any_batch(resnet18_ckpt):
     for i in range(3):
         alone = embedding(Tensor(images[i : i + 1])).asnumpy()[0]
         assert np.abs(alone - together[i]).max() <= 1e-5 * np.abs(alone).max()
+
+
+def test_more_copies_of_a_row_than_neighbours_give_the_score_of_the_state(resnet18_ckpt):
+    """Of rows that are equally near to m*, as many count as k says."""
+    plain = np.full((64, 64, 3), 30, np.uint8)
+    options = {"backbone": "resnet18", "resize": 64, "crop": None, "pre_ckpt_path": str(resnet18_ckpt)}
+    fitted = patchcore.fit([plain, *(picture(64, 64, seed=i) for i in range(3))], coreset_ratio=1.0, k=3, **options)
+    copies = np.repeat(fitted.bank.vectors[:1], 12, axis=0)
+    bank = replace(fitted.bank, vectors=np.concatenate([copies, fitted.bank.vectors[64:]]))
+    detector = replace(fitted, bank=bank)
+    images = np.stack([plain // 2, plain + 60, picture(64, 64, seed=9)])
+    for found, wanted in zip(methods.get("patchcore").model(detector)(Tensor(images)), detector.score(images)):
+        assert np.allclose(found.asnumpy(), wanted, rtol=1e-3, atol=1e-3)

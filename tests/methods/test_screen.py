@@ -34,6 +34,7 @@ def nothing_of_use(monkeypatch, tmp_path):
     [
         compilers.without_compiler,
         compilers.compiler_that_fails,
+        compilers.compiler_that_speaks_another_language,
         nothing_of_use,
         wrong("sum += apart * apart", "sum -= apart * apart"),
         wrong("room + kept - 1] = each.row", "room + kept - 1] = 0"),
@@ -55,6 +56,17 @@ def test_it_is_compiled_once(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     made = [compiled.library(screen.SOURCE).stat().st_mtime_ns for _ in range(2)]
     assert made[0] == made[1] and len(list(kept.folder().glob("*.so"))) == 1
+
+
+def test_a_damaged_file_is_not_run_but_made_again(monkeypatch, tmp_path):
+    if compiled.compiler() is None:
+        pytest.skip("no C++ compiler")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = compiled.library(screen.SOURCE)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])  # running it would end this process
+    again = compiled.library(screen.SOURCE)
+    assert len(again.read_bytes()) == len(whole) and screen.library.__wrapped__() is not None
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1, 1e12])

@@ -83,7 +83,7 @@ def test_a_network_or_its_file_may_be_named():
         first = next(iter(record.weights))
         if first not in module.registry.by_hand():
             assert command.file_of(record.name) == command.file_of(first) == first
-    with pytest.raises(UsageError, match="wideresnet: there are no such weights; there are .*wide_resnet50, "):
+    with pytest.raises(UsageError, match=r"wideresnet: there are no such weights; there are .*wide_resnet50, "):
         command.file_of("wideresnet")
 
 

@@ -17,6 +17,12 @@ def compiler_that_fails(monkeypatch, tmp_path):
     return "no such flag"
 
 
+def compiler_that_speaks_another_language(monkeypatch, tmp_path):
+    compiler_that_fails(monkeypatch, tmp_path)
+    (tmp_path / "c++").write_bytes(b"#!/bin/sh\necho 'unbekannte Option f\xfcr' >&2\nexit 1\n")
+    return "unbekannte Option f"
+
+
 def wrong(module, before: str, after: str, *, reason: str):
     """As if what `module` compiles had been compiled into something else."""
 
