@@ -29,6 +29,7 @@ PAGES = {
     "page.js": ("page.js", "text/javascript"),
     "docs.js": ("docs.js", "text/javascript"),
 }
+IN_ADDRESS = ("model", "map", "name")  # of /predict
 TEXT = (
     "Judges photographs by what good parts look like. Where a token is set, send it as `Authorization: Bearer TOKEN`."
 )
@@ -124,6 +125,11 @@ async def sent(request: Request, most: int) -> tuple:
         return {"type": "http.request", "body": content, "more_body": False}
 
     async with Request(request.scope, again).form(max_files=1, max_fields=8) as form:
+        misplaced = [name for name in IN_ADDRESS if isinstance(form.get(name), str)]
+        if misplaced:  # a model that is asked for there must not be another's answer
+            raise Refused(
+                400, f"`{misplaced[0]}` belongs into the address, /predict?{misplaced[0]}=..., not into the form"
+            )
         found = [value for value in form.values() if isinstance(value, UploadFile)]
         if not found:
             raise Refused(400, "the form holds no file; send the photograph as its field `image`")

@@ -8,6 +8,7 @@ from anomaly.measure.calibration import ANOMALOUS, NORMAL, UNKNOWN
 from anomaly.measure.judgement import Judgement
 from anomaly.show import lettering
 
+SEEN = 0.0005  # part of a map, 33 pixels of 256 x 256
 GREEN, GREY, RED = (20, 110, 40), (90, 90, 90), (220, 30, 30)
 COLOURS = {ANOMALOUS: RED, NORMAL: GREEN, UNKNOWN: GREY}
 NARROWEST = 240  # pixels, in which a verdict can be read
@@ -31,7 +32,14 @@ def found(judged: Judgement, *, wrong: bool = False) -> list:
 
 def outlined(judged: Judgement) -> str:
     limit = judged.scales.pixel.threshold
-    return f"outlined: places above {limit:.4g}" if judged.map.max() > limit else "ring: the warmest place, no finding"
+    if not judged.map.max() > limit:
+        return "ring: the warmest place, no finding"
+    return f"outlined{' in the ring' if needs_ring(judged) else ''}: places above {limit:.4g}"
+
+
+def needs_ring(judged: Judgement) -> bool:
+    """Where too little is above the threshold for an outline to be seen."""
+    return (judged.map > judged.scales.pixel.threshold).mean() < SEEN
 
 
 def below(judged: Judgement, width: int, *, size: float, name: str, wrong: bool = False, mark: str = "") -> np.ndarray:

@@ -1,5 +1,7 @@
 """Text in pictures, of a size that goes with them."""
 
+import unicodedata
+
 import cv2
 import numpy as np
 
@@ -42,5 +44,6 @@ def write(picture: np.ndarray, text: str, *, place: tuple, colour: tuple = BLACK
 
 
 def _known(text: str) -> str:
-    """What OpenCV's font lacks becomes a question mark."""
-    return text.encode("ascii", "replace").decode()
+    """OpenCV's font has ASCII alone: letters lose their marks, and what is left of others is a question mark."""
+    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    return "".join(c for c in plain if not unicodedata.combining(c)).encode("ascii", "replace").decode()

@@ -55,7 +55,7 @@ def sheet(judged: Judgement, *, truth: str = "", mark: str = "") -> np.ndarray:
     level = levels(found.values, scale)
     warm = heat(level)
     over = blended(found.image, found.values, scale=scale, level=level, warm=warm)
-    if not found.values.max() > scale.threshold:
+    if captions.needs_ring(judged):
         ring(over, np.unravel_index(found.values.argmax(), found.sides))
     wrong = not truth and judged.wrong
     truth = truth or judged.sample.defect

@@ -110,6 +110,7 @@ ODD = {
     "cut off": ("/predict?model=part", GOOD[:300], {}, 422),
     "a form without its boundary": ("/predict?model=part", GOOD, {"Content-Type": "multipart/form-data"}, 400),
     "a form without a file": ("/predict?model=part", form(b"1", 'name="image"'), {"Content-Type": FORM}, 400),
+    "a model in the form": ("/predict?model=part", form(b"disc", 'name="model"'), {"Content-Type": FORM}, 400),
     "a form with an empty file": ("/predict?model=part", form(b""), {"Content-Type": FORM}, 400),
     "too large": ("/predict?model=part", bytes(1_000_001), {}, 413),
     "from another site": ("/predict?model=part", GOOD, {"Origin": "http://evil.example"}, 403),

@@ -100,6 +100,21 @@ def test_the_warmest_place_is_seen_where_nothing_is_above_the_threshold():
     assert ink(on[0], (255, 255, 255)) > ink(on[1], (255, 255, 255)) + 5
 
 
+def test_a_place_too_small_for_its_outline_has_a_ring():
+    large = judged(12.0)
+    values = np.where(large.map > 8, 5.0, large.map).astype(np.float32)
+    values[20, 30] = 12.0
+    small = replace(large, map=values)
+    assert captions.outlined(large) == "outlined: places above 8"
+    assert captions.outlined(small) == "outlined in the ring: places above 8"
+    assert ink(panels.sheet(small), (255, 255, 255)) != ink(panels.sheet(large), (255, 255, 255))
+
+
+def test_letters_that_the_font_lacks_lose_their_marks():
+    assert lettering._known("Größe 2, déjà vu") == "Grosse 2, deja vu"
+    assert lettering._known("\u68c0 1") == "? 1"
+
+
 def test_the_line_below_says_what_is_wrong(monkeypatch):
     said = []
     monkeypatch.setattr(lettering, "write", lambda picture, text, **more: said.append(text))
