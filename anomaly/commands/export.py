@@ -22,7 +22,9 @@ from anomaly.run.options import EXPORT, positive
 
 def flags(group: argparse._ArgumentGroup) -> None:
     common.add_checkpoint(group, EXPORT)
-    group.add_argument("--file_format", choices=tuple(SUFFIXES), default="MINDIR", help="default: MINDIR")
+    group.add_argument(
+        "--file_format", type=str.upper, choices=tuple(SUFFIXES), default="MINDIR", help="default: MINDIR"
+    )
     group.add_argument("--part", choices=("all", "backbone"), default="all", help="backbone: the features alone")
     group.add_argument("--batch_size", dest="batch", default="1", help="images at once, or dynamic; default: 1")
     group.add_argument("--file_name", type=Path, help="file to write; default: below the category's state")

@@ -140,6 +140,8 @@ def parse(spec: dataclasses.Field, value: Any, *, where: str) -> Any:
     except ValueError as error:
         raise UsageError(f"{where}: {not_allowed(text, error)}") from None
     choices = spec.metadata["choices"]
+    if choices and result not in choices:  # in other letters it is meant all the same
+        result = next((each for each in choices if str(each).lower() == text.lower()), result)
     if choices and result not in choices:
         raise UsageError(f"{where}: {text!r} is not one of {', '.join(c for c in choices if c)}")
     return result

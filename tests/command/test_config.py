@@ -143,6 +143,11 @@ def test_sizes_are_one_side_or_height_and_width(words, wanted):
     assert resolved("--resize", *words).resize == wanted
 
 
+def test_choices_may_be_typed_in_other_letters():
+    assert resolved("--device_target", "cpu").device_target == "CPU"
+    assert resolved("--engine", "ONNXRuntime").engine == "onnxruntime"
+
+
 @pytest.mark.parametrize(
     "words,crop",
     [
