@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from anomaly.data.images import is_image
 from anomaly.measure.calibration import Scale
 from anomaly.measure.judgement import Judgement
 from anomaly.show.captions import RED
@@ -13,8 +14,9 @@ WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def file_name(photograph: Path) -> str:
-    """a.png -> a.png, a.jpg -> a.jpg.png: two photographs never share a picture."""
-    return photograph.name if photograph.suffix == ".png" else f"{photograph.name}.png"
+    """a.png -> a.png, a.jpg -> a.jpg.png, a.jpg.png -> a.jpg.png.png: two photographs never share a picture."""
+    own = photograph.suffix == ".png" and not is_image(Path(photograph.stem))
+    return photograph.name if own else f"{photograph.name}.png"
 
 
 def sides(judged: Judgement, longer: int) -> tuple:

@@ -1,5 +1,7 @@
 """Pictures of results."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -19,6 +21,13 @@ def test_a_saved_picture_comes_back_with_its_colours(tmp_path, name):
     write_image(tmp_path / "new" / name, image)
     assert np.array_equal(cv2.imread(str(tmp_path / "new" / name))[..., ::-1], image)
     assert [path.name for path in (tmp_path / "new").iterdir()] == [name]
+
+
+def test_two_photographs_never_share_a_picture():
+    names = ["a.png", "a.jpg", "a.jpg.png", "a.png.png", "a.jpg.png.png", "a.PNG", "a.b.png"]
+    pictures = [drawing.file_name(Path(name)) for name in names]
+    assert len(set(pictures)) == len(names) and all(each.endswith(".png") for each in pictures)
+    assert pictures[0] == "a.png" and pictures[-1] == "a.b.png"
 
 
 def test_colours_go_from_blue_over_green_to_red():
