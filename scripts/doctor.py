@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ISA = os.environ.get("ONEDNN_MAX_CPU_ISA")  # before the package below gives it a default
 sys.path.insert(0, str(ROOT))
+sys.dont_write_bytecode = True  # looking changes nothing
 
 from anomaly.engines.compiled import COMPILERS, compiler  # noqa: E402  these modules need no package
 from anomaly.networks.fetch import PRETRAINED, SUFFIXES  # noqa: E402
