@@ -1,6 +1,7 @@
 #include "openvino_search.h"
 
 #include <opencv2/core/utility.hpp>
+#include <memory>
 #include <openvino/opsets/opset13.hpp>
 
 #include "search.h"
@@ -77,6 +78,12 @@ bool Find(const std::shared_ptr<ov::Node>& node, Found* found) {
   return true;
 }
 
+int64_t Count(const Found& found) {
+  int64_t count = 0;
+  for (const auto& part : found.rows) count += part->get_shape()[1];
+  return count;
+}
+
 std::vector<float> Rows(const Found& found) {
   std::vector<float> rows;
   for (const auto& part : found.rows) {
@@ -100,9 +107,10 @@ bool SearchInstead(ov::Model* model) {
     Found found;
     if (!twice || !Find(twice->get_input_node_shared_ptr(0), &found)) continue;
     const int64_t dimensions = found.rows[0]->get_shape()[0];
-    std::vector<float> rows = Rows(found);
-    if (static_cast<int64_t>(rows.size()) < kFewRows * dimensions) continue;
-    const std::shared_ptr<const Search> search = MakeSearch(std::move(rows), dimensions);
+    if (Count(found) < kFewRows) continue;
+    SearchMaker* const make = FindSearchMaker();
+    if (make == nullptr) return false;
+    const std::shared_ptr<const Search> search(make(Rows(found), dimensions));
     if (!search) continue;
     const ov::Shape shape{static_cast<size_t>(dimensions), static_cast<size_t>(kShadow)};
     const auto axes = std::make_shared<op::Constant>(ov::element::f32, shape, search->Axes());

@@ -2,8 +2,6 @@
 #define ANOMALY_INFER_SEARCH_H_
 
 #include <cstdint>
-#include <memory>
-#include <string>
 #include <vector>
 
 // The nearest rows of a memory bank, as PatchCore finds them in Python (patchcore/src/search.py).
@@ -20,11 +18,11 @@ class Search {
 
 inline constexpr int64_t kShadow = 128;  // K
 
-// For rows of D numbers; null where no library for this processor lies beside this one.
-std::shared_ptr<const Search> MakeSearch(std::vector<float> rows, int64_t dimensions);
-
-// The function in such a library that makes one; null if a row is no number.
-inline constexpr char kSearchMaker[] = "anomaly_make_search";
+// Makes one for rows of D numbers; null if one of them is no number.
 using SearchMaker = Search*(std::vector<float> rows, int64_t dimensions);
+inline constexpr char kSearchMaker[] = "anomaly_make_search";
+
+// Null where no library for this processor lies beside this one.
+SearchMaker* FindSearchMaker();
 
 #endif  // ANOMALY_INFER_SEARCH_H_

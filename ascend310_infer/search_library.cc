@@ -14,9 +14,8 @@ std::string Kind() {
 
 }  // namespace
 
-std::shared_ptr<const Search> MakeSearch(std::vector<float> rows, int64_t dimensions) {
+SearchMaker* FindSearchMaker() {
   std::string looked;
   const std::filesystem::path library = Beside("libanomaly_search_" + Kind() + ".so", &looked);
-  void* const make = library.empty() ? nullptr : Loaded(library, kSearchMaker);
-  return std::shared_ptr<const Search>(make ? reinterpret_cast<SearchMaker*>(make)(std::move(rows), dimensions) : nullptr);
+  return library.empty() ? nullptr : reinterpret_cast<SearchMaker*>(Loaded(library, kSearchMaker));
 }

@@ -125,7 +125,7 @@ def read(
 
 def _spread(goods: list) -> str:
     """Where good photographs lie in several folders below one that was given: some might be of defects."""
-    places = Counter(each.name.split("/")[0] if "/" in each.name else "." for each in goods)
+    places = Counter(each.inner.split("/")[0] for each in goods)
     if len(places) < 2 or len({each.root for each in goods}) > 1:
         return ""
     named = [f"{place} ({number})" for place, number in sorted(places.items())]

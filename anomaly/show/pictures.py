@@ -8,7 +8,7 @@ import numpy as np
 from anomaly.data.images import is_image
 from anomaly.measure.calibration import Scale
 from anomaly.measure.judgement import Judgement
-from anomaly.show.captions import RED
+from anomaly.show.captions import RED, needs_ring
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
@@ -75,7 +75,7 @@ def ring(picture: np.ndarray, place: tuple) -> None:
 def on_photograph(judged: Judgement) -> np.ndarray:
     """The photograph at its own size, with the map over the part that was looked at, and a box around each region.
 
-    Where nothing is above the threshold, a ring around the warmest place.
+    Where nothing is above the threshold, or too little to be seen, a ring around the warmest place.
     """
     image = judged.image if judged.photograph is None else judged.photograph
     scaled, (rows, columns) = judged.on_photograph
@@ -83,7 +83,7 @@ def on_photograph(judged: Judgement) -> np.ndarray:
     picture[rows, columns] = overlay(np.ascontiguousarray(image[rows, columns]), scaled, scale=judged.scales.pixel)
     if scaled.shape != image.shape[:2]:  # what lies outside the crop was not judged: a white line says so
         cv2.rectangle(picture, (columns.start, rows.start), (columns.stop - 1, rows.stop - 1), WHITE, 1)
-    if not scaled.max() > judged.scales.pixel.threshold:
+    if needs_ring(judged):
         ring(picture[rows, columns], np.unravel_index(scaled.argmax(), scaled.shape))
     outline_of_region(picture, judged)
     boxes(picture, judged.regions)

@@ -108,6 +108,8 @@ def test_a_place_too_small_for_its_outline_has_a_ring():
     assert captions.outlined(large) == "outlined: places above 8"
     assert captions.outlined(small) == "outlined in the ring: places above 8"
     assert ink(panels.sheet(small), (255, 255, 255)) != ink(panels.sheet(large), (255, 255, 255))
+    on = [ink(pictures.on_photograph(each), (255, 255, 255)) for each in (small, large)]
+    assert on[0] > on[1] + 5
 
 
 def test_letters_that_the_font_lacks_lose_their_marks():
