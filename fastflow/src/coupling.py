@@ -87,15 +87,10 @@ class Step(nn.Cell):
         self.variance = Tensor(np.full(channels, 1 - EPSILON, np.float32))
         self.split = ops.Split(axis=1, output_num=2)
         self.concat = ops.Concat(axis=1)
-        self.own = None  # an operator that does all of it but the subnet (operators.py), which takes numbers as tensors
-        self.sources, self.clamps = Tensor(self.order.astype(np.int32)), Tensor(np.array([clamp], np.float32))
 
     def construct(self, x1, x2):
         scale = positive(self.scale)
         coupled = self.subnet(x1).astype(mstype.float32)
-        if self.own is not None:
-            y1, y2, tanh = self.own(x1, x2, coupled, scale, self.offset, self.sources, self.clamps)
-            return y1, y2, tanh, ops.log(scale).sum()
         a, t = self.split(coupled)
         tanh = ops.tanh(a)
         x2 = x2 * ops.exp(tanh * self.clamp) + t

@@ -2,8 +2,7 @@
 
 They never change, and neither do those of changed copies (--augment), which the seed fixes once for all epochs, so
 from the second epoch on training costs the flow alone. They are kept in memory, or in a file that is mapped into it
-when they are large; `off` keeps the decoded images and computes the features anew each time. What `take` gives is
-mutable: of a plain tuple the compiler would take the values for constants and compile anew at every step.
+when they are large; `off` keeps the decoded images and computes the features anew each time.
 """
 
 import hashlib
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Union
 
 import numpy as np
-from mindspore import Tensor, mutable
 
 from anomaly.detector import computed
 from anomaly.engines.frozen import Frozen
@@ -41,9 +39,6 @@ class Cached:
     def arrays(self, index: np.ndarray) -> list:
         return [layer[index].astype(np.float32) for layer in self.layers]
 
-    def take(self, index: np.ndarray) -> tuple:
-        return mutable(tuple(Tensor(array) for array in self.arrays(index)))
-
 
 class Uncached:
     """Decoded images N H W 3; the backbone runs whenever features are asked for."""
@@ -54,9 +49,6 @@ class Uncached:
 
     def arrays(self, index: np.ndarray) -> list:
         return self.backbone(self.images[index])
-
-    def take(self, index: np.ndarray) -> tuple:
-        return mutable(tuple(Tensor(array) for array in self.arrays(index)))
 
 
 Features = Union[Cached, Uncached]

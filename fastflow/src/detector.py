@@ -76,9 +76,14 @@ def fit(config: Config, samples: tuple, *, backbone: Backbone, job: Job, start: 
     make = functools.partial(squares.Squares, flows)
     learning = assemble(config, backbone, make=make, engine=MINDSPORE)  # while its numbers change it is not frozen
     score = learning.score_features
-    judge = judging.by(config, flows, score=score, backbone=network, cache=cache, kept_out=kept_out, job=job)
+    computing = training.arithmetic(config, flows)
+    likelihood = computing.likelihood
+    judge = judging.by(config, likelihood, score=score, backbone=network, cache=cache, kept_out=kept_out, job=job)
     origin = {"weights": backbone.fingerprint, "images": dataset.digest(samples)}
-    progress = training.Training(config, flows, features=cache, index=index, job=job, origin=origin, judge=judge).run()
+    course = training.Training(
+        config, flows, computing=computing, features=cache, index=index, job=job, origin=origin, judge=judge
+    )
+    progress = course.run()
     log.info("kept: epoch %d, chosen by %s", progress.kept_epoch, config.select if progress.best else LAST)
     detector = assemble(config, backbone, make=make, identity=identity_of(config, squares.numbers(flows)))
     if not job.ranks.writes:

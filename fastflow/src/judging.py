@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Optional
 
 import numpy as np
-from mindspore import nn
 
 from anomaly.data.loader import batches
 from anomaly.engines.frozen import Frozen
@@ -15,30 +14,23 @@ from fastflow.src import dataset
 from fastflow.src.backbone import shapes
 from fastflow.src.config import LAST, TEST_PIXEL_AUC, Config
 from fastflow.src.dataset import Features, chunks
-from fastflow.src.flows import Flows
-from fastflow.src.loss import likelihood
 
 AT_ONCE = 4  # held-out images; MindSpore keeps memory for each function that it has compiled
 
 
-class HeldOut(nn.Cell):
-    """Features -> the negative log-likelihood of each image, B."""
-
-    def __init__(self, flows: Flows) -> None:
-        super().__init__(auto_prefix=False)
-        self.flows = flows
-
-    def construct(self, features):
-        zs, jacobians = self.flows(features)
-        return likelihood(zs, jacobians)
-
-
 def by(
-    config: Config, flows: Flows, *, score: Callable, backbone: Frozen, cache: Features, kept_out: np.ndarray, job: Job
+    config: Config,
+    likelihood: Callable,
+    *,
+    score: Callable,
+    backbone: Frozen,
+    cache: Features,
+    kept_out: np.ndarray,
+    job: Job,
 ) -> Optional[Callable]:
     """A function that judges the flow as it then is; None where there is nothing to judge by.
 
-    `score`: features -> maps and scores.
+    `likelihood`: features -> that of each image, negative and logarithmic; `score`: features -> maps and scores.
     """
     if config.select == TEST_PIXEL_AUC:
         if not any(sample.mask or sample.truth is not None for sample in job.test):
@@ -46,10 +38,10 @@ def by(
         return test_images(config, score, backbone=backbone, job=job)
     if config.select == LAST or not len(kept_out):
         return None
-    cell, size = HeldOut(flows), min(AT_ONCE, len(kept_out))
+    size = min(AT_ONCE, len(kept_out))
 
     def held_out() -> float:
-        found = [cell(cache.take(index)).asnumpy()[:count] for index, count in chunks(kept_out, size)]
+        found = [likelihood(cache.arrays(index))[:count] for index, count in chunks(kept_out, size)]
         return float(np.concatenate(found).mean())
 
     return held_out

@@ -5,26 +5,25 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
-from mindspore import Tensor, nn
 from mindspore import dtype as mstype
 
 from anomaly.run import device, memory
 from anomaly.run.errors import DataError, Terminated
 from anomaly.run.job import Job
 from anomaly.run.progress import log
-from fastflow.src import history, operators
+from fastflow.src import history, native
 from fastflow.src.backbone import shapes
 from fastflow.src.config import LAST, LIKELIHOOD, Config
 from fastflow.src.coupling import Subnet
 from fastflow.src.dataset import Features, chunks
 from fastflow.src.flows import Flows
+from fastflow.src.graphs import Graphs, adam, set_learning_rate
 from fastflow.src.pace import Pace
 from fastflow.src.schedule import learning_rate
 from fastflow.src.snapshot import FILE, Progress, restore, values
-from fastflow.src.step import TrainStep, adam, set_learning_rate
 
 # Options that decide the course of training; --resume needs them unchanged.
 COURSE = (
@@ -50,7 +49,8 @@ COURSE = (
 )
 LATER = {"augment": "", "augment_copies": 1}  # the same for options that came later, with what was done before
 
-MOST_AT_ONCE = 6  # images, on a CPU; each takes 0.12 GB with resnet18 at 256
+MOST_AT_ONCE = 6  # images, on a CPU
+Arithmetic = Union[Graphs, native.Native]
 
 
 def batches(index: np.ndarray, size: int, *, seed: int, epoch: int) -> Iterator[np.ndarray]:
@@ -69,9 +69,17 @@ def at_once(config: Config, share: int) -> int:
     return min(range(MOST_AT_ONCE, 2, -1), key=lambda size: -share % size)
 
 
-def step_memory(config: Config, images: int) -> int:
-    """Bytes for the gradients of so many images at once."""
-    return 4 * KEPT * config.flow_step * images * sum(math.prod(shape) for shape in shapes(config))
+def arithmetic(config: Config, flows: Flows) -> Arithmetic:
+    """What computes."""
+    if config.amp_level == "O2":
+        in_half_precision(flows)
+        return Graphs(flows)
+    return native.of(flows) or Graphs(flows)
+
+
+def step_memory(config: Config, images: int, *, kept: float) -> int:
+    """Bytes for the gradients of so many images at once; `kept`: arrays of the size of the features in each block."""
+    return int(4 * kept * config.flow_step * images * sum(math.prod(shape) for shape in shapes(config)))
 
 
 @contextmanager
@@ -89,9 +97,6 @@ def stop_on_signal():
             signal.signal(number, handler)
 
 
-KEPT = 8  # arrays of the size of the features that a coupling block keeps for its gradient, by what a process took
-
-
 class Training:
     """One training of one category.
 
@@ -104,6 +109,7 @@ class Training:
         config: Config,
         flows: Flows,
         *,
+        computing: Arithmetic,
         features: Features,
         index: np.ndarray,
         job: Job,
@@ -119,23 +125,19 @@ class Training:
         self.batch = min(config.train_batch_size, len(index))
         self.at_once = at_once(config, -(-self.batch // job.ranks.size))
         memory.require(
-            step_memory(config, self.at_once),
+            step_memory(config, self.at_once, kept=computing.kept),
             "a step of training needs",
             hint="use a smaller --micro_batch, --flow_step or --resize",
         )
         self.optimizer = adam(flows, config.lr, weight_decay=config.weight_decay)
-        reducer = nn.DistributedGradReducer(self.optimizer.parameters) if job.ranks.size > 1 else None
-        if config.amp_level == "O2":
-            in_half_precision(flows)
-        self.step = TrainStep(flows, self.optimizer, reducer=reducer)
+        self.step = computing.train_step(self.optimizer, job.ranks)
         self.progress = Progress()
 
     def run(self) -> Progress:
         self._begin()
         progress, config = self.progress, self.config
         self.pace = Pace(len(self.index) // self.ranks.size, config.num_epochs - progress.epoch)
-        own = operators.own(self.flows, in_float32=config.amp_level != "O2")
-        with own, stop_on_signal() as stop, self.job.phase("training", config.num_epochs) as shown:
+        with stop_on_signal() as stop, self.job.phase("training", config.num_epochs) as shown:
             shown(progress.epoch)
             while not self._done():
                 start, loss = time.perf_counter(), self._epoch(stop)
@@ -203,7 +205,7 @@ class Training:
     def _parts(self, index: np.ndarray, weight: float) -> Iterator[tuple]:
         for part, count in chunks(index, self.at_once):
             weights = np.where(np.arange(len(part)) < count, weight, 0)
-            yield self.features.take(part), Tensor(weights.astype(np.float32))
+            yield self.features.arrays(part), weights.astype(np.float32)
 
     def _mean(self, value: float) -> float:
         """Over the processes, which thereby all know the same."""

@@ -1,22 +1,26 @@
-"""One step of training: loss, gradients, and Adam with weight decay added to the gradients (torch.optim.Adam's).
+"""The arithmetic of training as graphs of MindSpore's, on every device: the likelihood, and a step of training.
+
+A step is loss, gradients, and Adam with weight decay added to the gradients (torch.optim.Adam's).
 
 Adam's epsilon stands beside √v and not beside √v̂, as in Kingma and Ba's remark on efficiency: a difference of the
 size of epsilon.
 """
 
-from collections.abc import Iterable
-from typing import Optional, Union
+from collections.abc import Iterable, Sequence
+from typing import Optional
 
 import mindspore as ms
-from mindspore import nn, ops
+import numpy as np
+from mindspore import Tensor, mutable, nn, ops
 
-from fastflow.src.loss import Loss
+from anomaly.run.processes import Ranks
+from fastflow.src.flows import Flows
+from fastflow.src.loss import Loss, likelihood
 
 WEIGHT_DECAY = 1e-5
 
 
-def adam(net: nn.Cell, learning_rate: Union[float, list], *, weight_decay: float = WEIGHT_DECAY) -> nn.Adam:
-    """`learning_rate`: a number, which set_learning_rate may change, or a list with one number for each step."""
+def adam(net: nn.Cell, learning_rate: float, *, weight_decay: float = WEIGHT_DECAY) -> nn.Adam:
     return nn.Adam(net.trainable_params(), learning_rate, weight_decay=weight_decay)
 
 
@@ -73,6 +77,40 @@ class TrainStep:
         self.update = Update(optimizer, sums=sums, reducer=reducer)
 
     def __call__(self, parts: Iterable[tuple]) -> float:
-        loss = sum(float(self.gradients(*part).asnumpy()) for part in parts)
+        loss = sum(float(self.gradients(tensors(features), Tensor(weights)).asnumpy()) for features, weights in parts)
         self.update()
         return loss
+
+
+class HeldOut(nn.Cell):
+    """Features -> the negative log-likelihood of each image, B."""
+
+    def __init__(self, flows: Flows) -> None:
+        super().__init__(auto_prefix=False)
+        self.flows = flows
+
+    def construct(self, features):
+        zs, jacobians = self.flows(features)
+        return likelihood(zs, jacobians)
+
+
+class Graphs:
+    """What training computes of features, arrays B C H W, one a scale."""
+
+    kept = 8.0  # arrays of the size of the features, in each block, for its gradient, by what a process took
+
+    def __init__(self, flows: Flows) -> None:
+        self.flows, self.held_out = flows, HeldOut(flows)
+
+    def likelihood(self, features: Sequence) -> np.ndarray:
+        """-> the negative log-likelihood of each image, the mean over scales, B."""
+        return self.held_out(tensors(features)).asnumpy()
+
+    def train_step(self, optimizer: nn.Adam, ranks: Ranks) -> TrainStep:
+        reducer = nn.DistributedGradReducer(optimizer.parameters) if ranks.size > 1 else None
+        return TrainStep(self.flows, optimizer, reducer=reducer)
+
+
+def tensors(features: Sequence) -> tuple:
+    """Mutable: of a plain tuple the compiler would take the values for constants and compile anew at every step."""
+    return mutable(tuple(Tensor(array) for array in features))
