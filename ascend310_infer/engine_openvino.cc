@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
-#include <openvino/openvino.hpp>
+#include <openvino/runtime/core.hpp>
 #include <optional>
 
 #include "engine.h"

@@ -2,13 +2,24 @@
 
 #include <opencv2/core/utility.hpp>
 #include <memory>
-#include <openvino/opsets/opset13.hpp>
+#include <openvino/op/abs.hpp>
+#include <openvino/op/constant.hpp>
+#include <openvino/op/matmul.hpp>
+#include <openvino/op/maximum.hpp>
+#include <openvino/op/multiply.hpp>
+#include <openvino/op/reduce_max.hpp>
+#include <openvino/op/relu.hpp>
+#include <openvino/op/sqrt.hpp>
+#include <openvino/op/subtract.hpp>
 
 #include "search.h"
 
-namespace op = ov::opset13;
-
 namespace {
+
+namespace op {  // as the file of a model has them
+using namespace ov::op::v0;
+using namespace ov::op::v1;
+}  // namespace op
 
 constexpr int64_t kFewRows = 512;   // are multiplied in no time
 constexpr int64_t kTogether = 128;  // points that one thread searches for

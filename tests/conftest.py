@@ -75,6 +75,7 @@ def pytest_unconfigure(config):
         config.graphs.cleanup()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the marks
 def pytest_collection_modifyitems(items):
     """What `run_tests.sh --fast` leaves out, and what one process of the run does on its own."""
     for item in items:

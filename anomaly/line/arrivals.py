@@ -32,6 +32,10 @@ class Found(NamedTuple):
     def path(self) -> Path:
         return Path(self.name)
 
+    def age(self) -> float:
+        """Seconds since it was changed, by the clock of whoever did."""
+        return max(0.0, time.time() - self.modified / 1e9)
+
     def same(self, other: "Found") -> bool:
         return (self.size, self.modified) == (other.size, other.modified)
 
@@ -86,7 +90,7 @@ class Arrivals:
             if seen is not None and seen.same(found.size, found.modified):
                 self.waiting.pop(name, None)
             elif known is None:
-                self.waiting[name] = Waiting(found, now, now)
+                self.waiting[name] = Waiting(found, now, now - found.age())
             elif known.found.same(found):
                 known.ready = True
             else:

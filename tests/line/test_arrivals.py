@@ -1,6 +1,7 @@
 """Which photographs are taken, and when."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -74,8 +75,18 @@ def test_what_cannot_be_read_is_tried_again_with_pauses_until_patience_ends(arri
     arrivals.look(1)
     [each] = arrivals.take(9, 1)
     assert arrivals.later(each, 4)
-    assert taken(arrivals, 5) == [] and taken(arrivals, 6) == ["a.png"]
+    assert taken(arrivals, 5) == [] and taken(arrivals, 6.5) == ["a.png"]
     assert not arrivals.later(each, arrivals.patience)
+
+
+def test_what_was_written_long_ago_is_not_waited_for(arrivals):
+    for name, age in (("old.png", 40), ("new.png", 10), ("tomorrow.png", -86400)):
+        (arrivals.folder / name).write_bytes(b"1")
+        os.utime(arrivals.folder / name, (time.time() - age,) * 2)
+    arrivals.look(0)
+    arrivals.look(1)
+    waited_for = {each.found.path.name: arrivals.later(each, 1) for each in arrivals.take(9, 1)}
+    assert waited_for == {"old.png": False, "new.png": True, "tomorrow.png": True}
 
 
 def test_links_that_lead_back_and_folders_that_are_left_out_do_no_harm(arrivals, tmp_path):
