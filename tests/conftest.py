@@ -1,5 +1,6 @@
 """What the tests share: a small drawn data set, weights, and photographs where they are present."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -59,6 +60,9 @@ SLOW = (
 )
 
 
+LONG = 60  # letters of what a test is given
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by run_tests.sh --fast")
     if os.environ.get("STRICT_SKIPS") and not hasattr(config, "workerinput"):
@@ -88,6 +92,13 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group(f"{path} {of}"))
 
 
+def pytest_make_parametrize_id(val):
+    """Of what is long, how it begins: a name goes from process to process with each result."""
+    if isinstance(val, (bytes, str)) and len(val) > LONG:
+        return ascii(val[: LONG // 2])
+    return None
+
+
 def made_for_several(item) -> list:
     """Names of what this test and others of its file share: made in two processes, it would take twice as long."""
     found = item._fixtureinfo.name2fixturedefs.items()
@@ -99,6 +110,13 @@ def parameters(item) -> dict:
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def little_to_look_through():
+    """MindSpore collects what is not used any more before each graph: not among all that earlier tests have loaded."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

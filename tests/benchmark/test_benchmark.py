@@ -78,7 +78,7 @@ def test_success_without_results_is_a_failure(bench):
 
 
 def test_two_devices_work_at_the_same_time_each_on_one_category(bench):
-    bench.plan(**{name: {"sleep": 0.3} for name in ("carpet", "bottle", "apple", "zebra")})
+    bench.plan(**{name: {"sleep": 1} for name in ("carpet", "bottle", "apple", "zebra")})
     assert bench("patchcore", "--device_ids", "0,3").code == 0
     starts = {event["category"]: event for event in bench.events("start")}
     ends = {event["category"]: event["time"] for event in bench.events("end")}

@@ -58,13 +58,12 @@ def test_layer_norm_as_in_pytorch():
     np.testing.assert_allclose(norm(Tensor(x)).asnumpy(), expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("weights", ((1, 1, 1), (1, 0.5, 0)))
-def test_loss_and_gradients_as_in_pytorch(weights):
+def test_loss_and_gradients_as_in_pytorch():
     flows = randomised(Flows(SHAPES, flow_step=3))
     twin = torch_flow.twin(flows, SHAPES)
     features = drawn(SHAPES)
     parameters = flows.trainable_params()
-    weights = np.array(weights, np.float32) / np.float32(sum(weights))
+    weights = np.array((1, 0.5, 0), np.float32) / np.float32(1.5)
     value, gradients = value_and_grad(Loss(flows), None, parameters)(tensors(features), Tensor(weights))
     expected = torch_flow.loss(twin, doubles(features), torch.from_numpy(weights).double())
     expected.backward()
