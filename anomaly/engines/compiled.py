@@ -3,6 +3,7 @@
 Nothing needs it: without a compiler the same is computed by libraries, more slowly.
 """
 
+import ctypes
 import hashlib
 import os
 import platform
@@ -10,23 +11,36 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
 from anomaly.engines import kept
-from anomaly.run.errors import DataError
+from anomaly.run.errors import DataError, first_line
 from anomaly.run.files import sha256
+from anomaly.run.progress import log
 
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread")
 OTHERS_WRITE = 0o002
 LONGEST = 300  # seconds that compiling may take
-FAILURES = (DataError, OSError, subprocess.SubprocessError)  # of library()
+FAILURES = (DataError, OSError, subprocess.SubprocessError, AttributeError)  # the last: it lacks what is declared
 _one_at_a_time = threading.Lock()
 
 
 def compiler() -> Optional[str]:
     return next(filter(None, map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS))), None)
+
+
+def loaded(source: Path, declared: Callable, *, check: Callable, otherwise: str) -> Optional[ctypes.CDLL]:
+    """What was compiled, `declared` and found right. Where there is none, the log says why, and what is `otherwise`."""
+    try:
+        found = declared(ctypes.CDLL(str(library(source))))
+        check(found)
+        return found
+    except FAILURES as error:
+        log.info("%s (%s)", otherwise, first_line(error))
+        return None
 
 
 def library(source: Path) -> Path:

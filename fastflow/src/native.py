@@ -16,9 +16,7 @@ from mindspore import nn
 
 from anomaly.engines import compiled
 from anomaly.run import device
-from anomaly.run.errors import first_line
 from anomaly.run.processes import Ranks
-from anomaly.run.progress import log
 from fastflow.src.coupling import Flow
 from fastflow.src.flows import Flows, LayerNorm
 from fastflow.src.native_check import require_right
@@ -27,14 +25,8 @@ from fastflow.src.native_scale import SOURCE, Learned, Scale, declared
 
 @functools.lru_cache
 def library() -> Optional[ctypes.CDLL]:
-    """None where there is none, and why is in the log."""
-    try:
-        found = declared(ctypes.CDLL(str(compiled.library(SOURCE))))
-        require_right(found)
-        return found
-    except (*compiled.FAILURES, AttributeError) as error:
-        log.info("MindSpore's own operators train the flow, which takes longer (%s)", first_line(error))
-        return None
+    otherwise = "MindSpore's own operators train the flow, which takes longer"
+    return compiled.loaded(SOURCE, declared, check=require_right, otherwise=otherwise)
 
 
 class Native:

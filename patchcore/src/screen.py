@@ -10,8 +10,7 @@ import numpy as np
 from numpy.ctypeslib import ndpointer
 
 from anomaly.engines import compiled
-from anomaly.run.errors import DataError, first_line
-from anomaly.run.progress import log
+from anomaly.run.errors import DataError
 from patchcore.src.rounding import ZERO, few, rounded, squares, step_of
 
 SOURCE = Path(__file__).with_suffix(".cc")
@@ -108,14 +107,8 @@ class Screen:
 
 @functools.lru_cache
 def library() -> Optional[ctypes.CDLL]:
-    """None where there is none, and why is in the log."""
-    try:
-        found = declared(ctypes.CDLL(str(compiled.library(SOURCE))))
-        require_right(found)
-        return found
-    except (*compiled.FAILURES, AttributeError) as error:
-        log.info("the search for neighbours is left to ONNX Runtime, which takes longer (%s)", first_line(error))
-        return None
+    otherwise = "the search for neighbours is left to ONNX Runtime, which takes longer"
+    return compiled.loaded(SOURCE, declared, check=require_right, otherwise=otherwise)
 
 
 def declared(found: Any) -> ctypes.CDLL:
