@@ -10,7 +10,7 @@ from anomaly.run.files import write_text
 from anomaly.show.lettering import write
 
 FIELDS = ("epoch", "loss", "held_out", "learning_rate", "seconds")
-WIDTH, HEIGHT, MARGIN = 800, 400, 60
+WIDTH, HEIGHT, MARGIN = 800, 400, 90
 COLOURS = {"loss": (30, 90, 200), "held_out": (220, 120, 20)}
 
 
