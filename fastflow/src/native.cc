@@ -309,7 +309,7 @@ enum Number { kScale, kOffset, kWeight1, kBias1, kWeight2, kBias2, kNumbers };
 
 }  // namespace
 
-// As native.py has them too.
+// As native_scale.py has them too.
 struct Step {
   const float* number[kNumbers];
   float* gradient[kNumbers];  // what is added to

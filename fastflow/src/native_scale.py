@@ -1,4 +1,4 @@
-"""The flow of one scale as native.cc has it, on arrays; and whether what was compiled computes what it is meant to."""
+"""The flow of one scale as native.cc has it, on arrays."""
 
 import ctypes
 from collections.abc import Callable, Sequence
@@ -78,13 +78,13 @@ class Scale:
 
     def likelihood(self, x: np.ndarray) -> np.ndarray:
         """B C H W -> the negative log-likelihood of each image, B."""
-        found = np.empty(len(x))
+        x, found = np.ascontiguousarray(x, np.float32), np.empty(len(x))
         self.library.Likelihood(self._flow(x.shape), x, found)
         return found
 
     def gradients(self, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """The same; the gradients of their sum, each times its weight, are added to `sums`."""
-        found = np.empty(len(x))
+        x, found = np.ascontiguousarray(x, np.float32), np.empty(len(x))
         self.library.Gradients(self._flow(x.shape), x, weights, found)
         return found
 
