@@ -297,7 +297,7 @@ def test_memory_is_that_of_a_process_and_its_children_together(tmp_path, monkeyp
 
 def test_what_is_ended_takes_its_children_along(tmp_path):
     program = "import os, time; open('pid', 'w').write(str(os.fork() or os.getpid())); time.sleep(60)"
-    assert measure(tmp_path, program, limit=0.4) == {"limit": 0.4}
+    assert measure(tmp_path, program, limit=3.0) == {"limit": 3.0}  # long enough for a busy machine to start Python
     pid = int((tmp_path / "pid").read_text())
     until(lambda: not alive(pid))
 
