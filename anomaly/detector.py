@@ -13,7 +13,7 @@ import numpy as np
 from anomaly.config import Config
 from anomaly.data import layouts, loader
 from anomaly.data.loader import Batch
-from anomaly.data.samples import Sample, samples
+from anomaly.data.samples import Sample, is_one, samples
 from anomaly.data.transform import Transform
 from anomaly.measure import evaluation
 from anomaly.measure.calibration import Calibration, Choice, Scales
@@ -62,11 +62,11 @@ class Detector(ABC):
         return self.with_choice(replace(self.scales.choice, value=float(score), source=""))
 
     def judge(self, photographs: Any) -> Any:
-        """A path or an array (H W 3 uint8, RGB) -> its Judgement; a folder, a batch or a list -> a list of them."""
-        single = isinstance(photographs, np.ndarray) and photographs.ndim == 3
-        single = single or (isinstance(photographs, (str, Path)) and not Path(photographs).is_dir())
+        """A path, an array (H W 3 uint8, RGB) or a picture of Pillow's -> its Judgement; a folder, a batch or a list ->
+        a list of them.
+        """
         found = list(Judging(self, samples(photographs)))
-        return found[0] if single else found
+        return found[0] if is_one(photographs) else found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -90,7 +90,7 @@ class Method:
         network: Optional[Backbone] = None,
         **chosen: Any,
     ) -> Fitted:
-        """A detector fitted to photographs of good parts: paths, a folder, or arrays (H W 3 uint8, RGB).
+        """A detector fitted to photographs of good parts: paths, a folder, arrays (H W 3 uint8, RGB) or Pillow's.
 
         `chosen`: options, by the names that they have on the command line. `progress` is told of each step. Nothing is
         written, but into `folder` what a method keeps to go on with (FastFlow: snapshots, caches). `start`: a detector

@@ -30,7 +30,19 @@ want_fitting_engine() {
     [[ "$1" != tensorrt || "$3" == GPU ]] || usage_error "--engine: $1; it runs on NVIDIA's GPUs, not on $3"
 }
 
-# run_infer METHOD MODEL_PATH DATASET_PATH NEED_PREPROCESS CATEGORY DEVICE_TYPE DEVICE_ID; options are in CHOSEN.
+# want_elsewhere FOLDER CATEGORY: what is written does not come among the photographs.
+want_elsewhere() {
+    local place path
+    for place in "${PHOTOGRAPHS[@]}"; do
+        path="${place#--*=}"
+        [[ -d "$path/$2" && ${#PLACES[@]} -eq 0 ]] && path="$path/$2" # of a dataset, the category alone
+        [[ ! -d "$path" || "$(realpath -m -- "$1")/" != "$(realpath -- "$path")/"* ]] ||
+            fail "$1: is among the photographs; choose another --output_dir"
+    done
+}
+
+# run_infer METHOD MODEL_PATH DATASET_PATH NEED_PREPROCESS CATEGORY DEVICE_TYPE DEVICE_ID; options are in CHOSEN, and
+# own folders, without DATASET_PATH, in PLACES.
 run_infer() {
     local method="$1" model="$2" data="$3" prepare="$4" device="$6" id="$7" engine="${CHOSEN[engine]:-}" folder
     CATEGORY="$5"
@@ -48,9 +60,8 @@ run_infer() {
     folder="$OUTPUT/$CATEGORY"
     want_file "$model"
     want_file "${model%.*}.json"
-    want_folder "$data/$CATEGORY"
-    [[ "$(realpath -m -- "$folder")/" != "$(realpath -- "$data/$CATEGORY")/"* ]] ||
-        fail "$folder: is among the photographs; choose another --output_dir"
+    find_photographs "$data" "$CATEGORY"
+    want_elsewhere "$folder" "$CATEGORY"
     [[ ! -e "$folder/result" || -f "$folder/label/index.json" ]] ||
         fail "$folder/result: was not written by this script; choose another --output_dir"
     if [[ "$prepare" == n ]]; then
@@ -65,7 +76,7 @@ run_infer() {
         # A step that fails must not leave what an earlier run found for its own.
         rm -rf -- "$folder/result" "$OUTPUT"/{build,infer,acc}_"$CATEGORY.log"
     fi
-    [[ "$prepare" == n ]] || step preprocess "$PYTHON" "$ROOT/$method/preprocess.py" --dataset_path "$data" \
+    [[ "$prepare" == n ]] || step preprocess "$PYTHON" "$ROOT/$method/preprocess.py" "${PHOTOGRAPHS[@]}" \
         --category "$CATEGORY" --output_dir "$folder" --model_path "$model"
     step build bash "$ROOT/ascend310_infer/build.sh"
     step infer "${BUILD_DIR:-$ROOT/ascend310_infer/build}/anomaly_infer" --model "$model" --input "$folder/img" \

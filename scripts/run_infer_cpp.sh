@@ -14,11 +14,13 @@
 #   --output_dir     default: output/infer/METHOD in the project; gets acc_CATEGORY.log and the other logs, and
 #                    CATEGORY/result with a map for each photograph, results.csv and test_perform_static.txt
 #   --dry_run        print the commands and do nothing
+# In place of DATASET_PATH may stand --good FOLDER, with --bad, --masks and --test_good as wanted: folders, files or
+# quoted patterns of your own, each as often as need be, as in training. CATEGORY is the name they were saved under.
 # PYTHON and LITE_HOME in the environment name the Python and the MindSpore Lite to use, BUILD_DIR where to build.
 set -euo pipefail
 # shellcheck source=scripts/infer.sh
 source "$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")/infer.sh"
 want_help "$@"
-parse "--dry_run" "--engine --output_dir" "$@"
-want_words 6 7
+parse "--dry_run" "--engine --output_dir $OWN" "$@"
+want_words_of 6 7 2
 run_infer "${WORDS[@]:0:6}" "${WORDS[6]:-0}"

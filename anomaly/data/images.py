@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import io
 import warnings
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -76,6 +77,25 @@ def decoded(content: bytes, path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image
 
 
+def from_pillow(picture: Any) -> np.ndarray:
+    """A picture of Pillow's, H W 3, as its file would be read."""
+    from PIL import ImageOps  # here, since --help need not wait for it
+
+    try:
+        upright = ImageOps.exif_transpose(picture)
+        upright.load()
+    except (OSError, ValueError) as error:  # its file is broken, or was closed before it was read
+        raise DataError(f"a picture of Pillow's: cannot be read ({error})") from None
+    if upright.mode == "RGB":
+        return np.asarray(upright)
+    file = io.BytesIO()
+    try:
+        upright.save(file, "PNG")
+    except OSError:  # of colours that a PNG has not
+        return np.asarray(upright.convert("RGB"))
+    return decoded(file.getvalue(), Path("a picture of Pillow's"))
+
+
 @functools.lru_cache
 def _has_fast_png() -> bool:
     return importlib.util.find_spec("kornia_rs") is not None
@@ -88,9 +108,9 @@ def _decode_png(content: bytes) -> Optional[np.ndarray]:
     usual = content.startswith(PNG_START) and content.endswith(PNG_END)
     if not (kind and usual and 0 < width * height <= PNG_LARGEST and _has_fast_png()) or _says_turned(content):
         return None
-    io: Any = importlib.import_module("kornia_rs.io")
+    fast: Any = importlib.import_module("kornia_rs.io")
     try:
-        image: np.ndarray = io.decode_image_png_u8(content, (height, width), kind)
+        image: np.ndarray = fast.decode_image_png_u8(content, (height, width), kind)
     except Exception:  # the other reader says what is wrong
         return None
     return image if kind == "rgb" else image.reshape(height, width)

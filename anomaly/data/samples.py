@@ -10,7 +10,7 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from anomaly.data.images import is_image
+from anomaly.data.images import from_pillow, is_image
 from anomaly.run.errors import DataError
 from anomaly.run.files import sha256
 
@@ -131,8 +131,21 @@ def find_images(path: Path) -> list:
     return [path]
 
 
+def is_one(photographs: Any) -> bool:
+    """Whether `samples` gives one of it, in every case: a file, or one picture."""
+    if isinstance(photographs, (str, Path)):
+        return not Path(photographs).is_dir()
+    return _is_pillow(photographs) or (isinstance(photographs, np.ndarray) and photographs.ndim == 3)
+
+
+def _is_pillow(photograph: Any) -> bool:
+    return any(kind.__module__ == "PIL.Image" for kind in type(photograph).__mro__)
+
+
 def samples(photographs: Any) -> tuple:
-    """A path, an array H W 3 or B H W 3, or several of these -> Samples. A folder stands for all images below it."""
+    """A path, an array H W 3 or B H W 3, a picture of Pillow's, or several of these -> Samples. A folder stands for
+    all images below it.
+    """
     found = enumerate(_samples(photographs))
     return tuple(replace(each, path=Path(f"photograph {n}")) if each.path == Path() else each for n, each in found)
 
@@ -144,8 +157,10 @@ def _samples(photographs: Any) -> list:
         return [Sample(path) for path in find_images(Path(photographs))]
     if isinstance(photographs, np.ndarray):
         return _arrays(photographs)
+    if _is_pillow(photographs):
+        return [Sample(Path(), pixels=from_pillow(photographs))]
     if isinstance(photographs, Category) or not isinstance(photographs, Iterable):
-        raise DataError(f"photographs are paths or arrays (H W 3, uint8), not {type(photographs).__name__}")
+        raise DataError(f"photographs are paths, arrays (H W 3, uint8) or Pillow's, not {type(photographs).__name__}")
     return [sample for each in photographs for sample in _samples(each)]
 
 

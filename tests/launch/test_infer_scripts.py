@@ -70,6 +70,13 @@ def words_of(name: str, method="padim", model="", data="my photos", prepare="y",
     return [method, model or "my model.onnx", data, prepare, category, device]
 
 
+def own(name: str, *places) -> list:
+    """The same with folders of one's own in the place of the data set."""
+    words = words_of(name)
+    words.remove("my photos")
+    return [*words, *places]
+
+
 def assert_usage(done: subprocess.CompletedProcess, name: str, *parts):
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     first, usage = done.stderr.split("\n", 1)
@@ -143,9 +150,10 @@ def test_what_is_not_there_is_named_and_nothing_is_started(place, name):
     before = listing(place)
     model = words_of(name)[1]
     assert_error(infer(place, name, *words_of(name, model=f"no/{model}")), f"no/{model}: no such file")
-    assert_error(infer(place, name, *words_of(name, data="no photos")), "no photos/big gear: no such folder")
+    assert_error(infer(place, name, *words_of(name, data="no photos")), "no photos: no such folder")
     assert_error(infer(place, name, *words_of(name, category="nut")), "my photos/nut: no such folder")
     assert_error(infer(place, name, *words_of(name), PYTHON="no python"), "no python: no such program")
+    assert_error(infer(place, name, *own(name, "--good", "no parts")), "no parts: no such file or folder")
     assert listing(place) == before
     (place / "my model.json").unlink()
     assert_error(infer(place, name, *words_of(name)), "my model.json: no such file")
@@ -195,6 +203,19 @@ def test_the_four_steps_are_shown(place, method):
     done = infer(place, CPP, *words_of(CPP, method, device="GPU"), *more, "--engine", "tensorrt")
     assert steps(done) == expected(method, "my model.onnx", "gpu", "0", more=["--engine", "tensorrt"])
     assert listing(place) == before
+
+
+@pytest.mark.parametrize("name", [CPP, LITE])
+def test_folders_of_ones_own_take_the_place_of_the_data_set(place, name):
+    places = ("--good=my photos", "--bad=my photos/*", "--bad=my photos/big gear")
+    done = infer(place, name, *own(name, *places, "--output_dir", "out", "--dry_run"))
+    model, device = words_of(name)[1], "ascend" if name == LITE else "cpu"
+    known = expected("padim", model, device, "0")
+    known[0][2:4] = places
+    assert steps(done) == known
+    words = own(name, "--good", "my photos", "--output_dir", "my photos/out", "--dry_run")
+    assert_error(infer(place, name, *words), "my photos/out/big gear: is among the photographs")
+    assert_usage(infer(place, name, *words_of(name), "0", "--good", "my photos"), name, "too many arguments")
 
 
 def test_without_preprocessing_three_steps_are_shown(place):
@@ -270,13 +291,15 @@ def exported(tmp_path_factory, toy) -> Path:
     return place
 
 
-def chain(exported, model, *, prepare, program, lite_home) -> tuple:
+def chain(exported, model, *, prepare, program, lite_home, places=()) -> tuple:
     """run_infer_cpp.sh from a folder below: the AUROCs that it ends with, and those of evaluation."""
     (exported / "below").mkdir(exist_ok=True)
     words = words_of(CPP, "patchcore", f"../{model}", "../my photos", prepare)
+    if places:
+        words[2:3] = []
     variables = {"PYTHON": sys.executable, "BUILD_DIR": program.parent, "LITE_HOME": lite_home}
     with building(program.parent):
-        done = run(CPP, *words, "--output_dir", "../out", cwd=exported / "below", timeout=600, **variables)
+        done = run(CPP, *words, "--output_dir", "../out", *places, cwd=exported / "below", timeout=600, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     log = (exported / "out" / "acc_big gear.log").read_text()
     assert log in done.stdout and "inference [ms]" in done.stdout
@@ -294,6 +317,12 @@ def test_the_accuracy_is_the_one_of_evaluation(exported, program, lite_home):
         assert found == known
         times.append(sent.stat().st_mtime_ns)
     assert times[0] == times[1]
+    photographs = exported / "my photos" / "big gear"
+    kinds = [path for path in sorted((photographs / "test").iterdir()) if path.name != "good"]
+    places = ["--good", photographs / "train", "--test_good", photographs / "test" / "good"]
+    places += [word for kind in kinds for word in ("--bad", kind)] + ["--masks", photographs / "ground_truth"]
+    found, known = chain(exported, model, prepare="y", program=program, lite_home=lite_home, places=places)
+    assert found == known
     result = exported / "out" / "big gear" / "result"
     names = {path.name for path in result.glob("*.bin")}
     assert names == {f"{number:03}.bin" for number in range(12)}

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import picture
+from PIL import Image
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
 import anomaly
@@ -93,10 +94,15 @@ def test_one_photograph_gives_a_judgement_and_several_a_list(fitted, gear, array
     assert one.map.shape == one.image.shape[:2] == (64, 64) and one.map.dtype == np.float32
     assert one.verdict in ("NORMAL", "ANOMALOUS") and (one.normalised > 0.5) == (one.verdict == "ANOMALOUS")
     assert one.regions == () and one.sample.path == sample.path
-    same = (detector.judge(str(sample.path)), detector.judge(read_image(sample.path)))
-    assert [each.score for each in same] == [one.score] * 2
-    several = detector.judge([sample.path, arrays[0]])
-    assert [each.sample.path.name for each in several] == ["000.png", "photograph 1"]
+    same = (
+        detector.judge(str(sample.path)),
+        detector.judge(read_image(sample.path)),
+        detector.judge(Image.open(sample.path)),
+    )
+    assert [each.score for each in same] == [one.score] * 3
+    several = detector.judge([sample.path, arrays[0], Image.fromarray(arrays[0])])
+    assert [each.sample.path.name for each in several] == ["000.png", "photograph 1", "photograph 2"]
+    assert several[1].score == pytest.approx(several[2].score, rel=1e-4)
     assert several[0].score == pytest.approx(one.score, rel=1e-4)
     assert len(detector.judge(np.stack(arrays))) == len(arrays)
     assert len(detector.judge(sample.path.parent)) == 3
