@@ -81,7 +81,8 @@ def pytest_unconfigure(config):
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the marks
 def pytest_collection_modifyitems(items):
-    """What `run_tests.sh --fast` leaves out, and what one process of the run does on its own."""
+    """What `run_tests.sh --fast` leaves out, and what one process of the run does on its own, the longest first."""
+    items.sort(key=lambda item: not item.path.is_relative_to(ROOT / "tests" / "torture"))
     for item in items:
         path = str(item.path.relative_to(ROOT / "tests"))
         if path.startswith(SLOW):

@@ -112,7 +112,8 @@ def test_a_process_that_dies_ends_the_others_and_they_name_it(five, tmp_path):
     """The second one, on another machine where that is possible, in the middle of the training."""
     outputs = [tmp_path / "first", tmp_path / "second"]
     with Machines() if possible() else contextlib.nullcontext() as machines:
-        started = launched(machines, "padim", five, outputs, (*SIZE, "--embedding_dim", "20"))
+        soon = {"MS_NODE_TIMEOUT": 15}  # seconds after which msrun misses a process; usually 30
+        started = launched(machines, "padim", five, outputs, (*SIZE, "--embedding_dim", "20"), **soon)
         log = outputs[1 if machines else 0] / "gear" / ".train.1.log"
         until(log.is_file, seconds=120)
         [process] = {pid for pid in of_training(five) if b"\0RANK_ID=1\0" in Path(f"/proc/{pid}/environ").read_bytes()}
