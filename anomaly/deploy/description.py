@@ -161,9 +161,10 @@ def same_model(one: Any, other: dict) -> bool:
 
 def read(model: Path) -> Description:
     model = Path(model)
-    for file in (model, beside(model)):
-        if not file.is_file():
-            raise DataError(f"{file}: no such file; export.py writes a model and its .json side by side")
+    if model.is_dir():
+        raise DataError(f"{model}: is a folder; a model is a .onnx or .mindir, and a trained state is for --ckpt_path")
+    if missing := [file for file in (model, beside(model)) if not file.is_file()]:
+        raise DataError(f"{missing[0]}: no such file; export.py writes a model and its .json side by side")
     return parse(_whole(beside(model)), beside(model), model=model)
 
 

@@ -241,6 +241,8 @@ def test_a_model_goes_with_its_description(exported, tmp_path):
     shutil.copy(path, copy)
     with pytest.raises(DataError, match="side by side"):
         engine.load(copy)
+    with pytest.raises(DataError, match=r"is a folder; .* --ckpt_path"):
+        description.read(tmp_path)
     shutil.copy(path.with_suffix(".json"), tmp_path)
     assert engine.load(copy).about.batch is None
     copy.write_bytes(path.read_bytes()[:-100])
