@@ -74,6 +74,7 @@ class Fitted(Detector):
     """What a method has fitted; the method's own class adds what was learnt."""
 
     config: Config
+    images: list = field(default_factory=list)  # what it was trained on, as trained_on.describe has it, if it is known
 
     def left_out(self, images: np.ndarray, number: int) -> np.ndarray:
         """Photograph `number` of training, 1 H W 3 -> its map, 1 H W, as if the others alone had been trained on."""

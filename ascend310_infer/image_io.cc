@@ -9,9 +9,11 @@
 #include <tuple>
 
 #include "error.h"
+#include "exif.h"
 #include "files.h"
 #include "jpeg.h"
 #include "png.h"
+#include "webp.h"
 
 namespace fs = std::filesystem;
 
@@ -55,6 +57,9 @@ std::vector<unsigned char> ContentOf(const fs::path& path) {
 }
 
 cv::Mat Decode(const std::vector<unsigned char>& data, const fs::path& path, int flags) {
+  if (Moves(data)) throw Error(path.string() + ": is an animation; save the picture that is meant");
+  const int orientation = OrientationOfWebp(data);  // which some versions of OpenCV obey and others do not
+  if (orientation != 0) flags |= cv::IMREAD_IGNORE_ORIENTATION;
   cv::Mat image;
   try {
     if (!IsCutOff(data) && !HoldsFloats(data)) image = cv::imdecode(data, flags);
@@ -62,6 +67,7 @@ cv::Mat Decode(const std::vector<unsigned char>& data, const fs::path& path, int
     image.release();
   }
   if (image.empty()) throw Error(path.string() + ": not an image of 8 or 16 bits, or truncated; replace or remove it");
+  if (orientation != 0) Turn(orientation, &image);
   return image;
 }
 

@@ -3,7 +3,6 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
-#include <opencv2/imgproc.hpp>
 #include <string>
 
 #include <jpeglib.h>
@@ -11,10 +10,10 @@
 #include <jerror.h>
 
 #include "error.h"
+#include "exif.h"
 #include "pixels.h"
 
 namespace {
-
 
 // What is kept beside what the library knows.
 struct Notes {
@@ -43,37 +42,14 @@ void Warn(j_common_ptr state, int level) {
   if (code != JWRN_ADOBE_XFORM && code != JWRN_JFIF_MAJOR) Keep(state);
 }
 
-// Which way up the photograph is, from 1 to 8 as EXIF counts; 1 where nothing says so.
+// Which way up the photograph is, by the first of its markers that says so.
 int Orientation(const jpeg_marker_struct* marker) {
   for (; marker != nullptr; marker = marker->next) {
-    const unsigned char* data = marker->data;
-    const size_t size = marker->data_length;
-    if (size < 14 || std::memcmp(data, "Exif\0\0", 6) != 0) continue;
-    const unsigned char* tiff = data + 6;
-    const size_t length = size - 6;
-    const bool little = tiff[0] == 'I';
-    const auto number = [&](size_t at, size_t bytes) {
-      uint32_t value = 0;
-      for (size_t i = 0; i < bytes && at + i < length; ++i) {
-        value |= uint32_t{tiff[at + i]} << 8 * (little ? i : bytes - 1 - i);
-      }
-      return value;
-    };
-    const size_t table = number(4, 4);
-    const size_t entries = table + 2 <= length ? number(table, 2) : 0;
-    for (size_t i = 0; i < entries && table + 2 + 12 * (i + 1) <= length; ++i) {
-      const size_t entry = table + 2 + 12 * i;
-      if (number(entry, 2) == 0x0112) return static_cast<int>(number(entry + 8, 2));
-    }
+    const bool exif = marker->data_length >= 6 && std::memcmp(marker->data, "Exif\0\0", 6) == 0;
+    const int found = exif ? OrientationOf(marker->data, marker->data_length) : 0;
+    if (found != 0) return found;
   }
   return 1;
-}
-
-void Turn(int orientation, cv::Mat* image) {
-  if (orientation >= 5 && orientation <= 8) cv::transpose(*image, *image);
-  if (orientation == 2 || orientation == 6) cv::flip(*image, *image, 1);
-  if (orientation == 3 || orientation == 7) cv::flip(*image, *image, -1);
-  if (orientation == 4 || orientation == 8) cv::flip(*image, *image, 0);
 }
 
 // False where the library has given up, or where going on has no point.

@@ -1,7 +1,8 @@
 """The photographs of training that decide the threshold, as the detector saw them when each was left out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -43,13 +44,22 @@ def judgements(detector: Detector, data: Category) -> Iterator[Judgement]:
         return
     train, called = data.train, {sample.defect for sample in data.test}
     folder = f"{FOLDER} (good)" if FOLDER in called else FOLDER
-    place = {name: number for number, name in enumerate(names(sample.path for sample in train))}
-    if not set(detector.calibration.names) <= place.keys():
+    by_name = dict(zip(names(sample.path for sample in train), train))
+    if not set(detector.calibration.names) <= by_name.keys():
         return
+    known = numbers([image["path"] for image in detector.images] or [str(sample.path.resolve()) for sample in train])
     for each in rates.deciding(detector.calibration, detector.scales.choice):
-        number = place.get(each.name)
-        if number is not None:
-            sample = replace(train[number], defect=folder)
+        sample = by_name.get(each.name)
+        number = known.get(str(sample.path.resolve())) if sample else None
+        if sample and number is not None:
             without: Any = LeftOut(detector, number)
-            [found] = Judging(without, (sample,))
+            [found] = Judging(without, (replace(sample, defect=folder),))
             yield replace(found, score=each.score)
+
+
+def numbers(paths: Iterable) -> dict:
+    """Where each photograph of training lies -> its number there; its pieces and changed copies stand together.
+
+    What is there now may be in another order: further photographs have come, or others are kept for the test.
+    """
+    return {path: number for number, (path, _) in enumerate(groupby(paths))}

@@ -23,7 +23,7 @@ PNG_CHUNKS, FRAME = 8, 12  # where they begin, and the bytes of each around its 
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # of a whole file
 PNG_KINDS = {b"\x08\2\0\0\0": "rgb", b"\x08\0\0\0\0": "mono"}  # of 8 bits, row after row
 PNG_LARGEST = 1 << 27  # pixels that are believed in before they are seen
-WEBP, MOVES = b"WEBPVP8X", 0x02  # in the head of a WebP, and the bit there of one with several pictures
+WEBP, MOVES, HAS_EXIF = b"WEBPVP8X", 0x02, 0x08  # in the head of a WebP; its bits of several pictures, and of EXIF
 TURNED = b"eXIf"  # what the fast reader of PNG does not look at, and so may leave lying on its side
 
 
@@ -48,8 +48,11 @@ def content_of(path: Path) -> bytes:
 
 def _decode(content: bytes, path: Path, flags: int) -> np.ndarray:
     data = np.frombuffer(content, np.uint8)
-    if content[8:16] == WEBP and content[20:21] and content[20] & MOVES:
+    bits = content[20] if content[8:16] == WEBP and content[20:21] else 0
+    if bits & MOVES:
         raise DataError(f"{path}: is an animation; save the picture that is meant")
+    if bits & HAS_EXIF:  # which some versions of OpenCV obey and others do not
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
     if data.size == 0:
         raise DataError(f"{path}: the file is empty; replace or remove it")
     # libpng would print a line of its own about a PNG that was cut off.
@@ -60,7 +63,22 @@ def _decode(content: bytes, path: Path, flags: int) -> np.ndarray:
         image = None
     if image is None:
         raise DataError(f"{path}: not an image of 8 or 16 bits, or truncated; replace or remove it")
-    return image
+    return _turned(image, content) if bits & HAS_EXIF else image
+
+
+def _turned(image: np.ndarray, webp: bytes) -> np.ndarray:
+    """The image as the EXIF of its file says that it is looked at."""
+    from PIL import Image  # here, since --help need not wait for it
+
+    try:
+        with Image.open(io.BytesIO(webp)) as head:
+            orientation = head.getexif().get(ORIENTATION, 1)
+    except Exception:  # whose EXIF cannot be read is not turned
+        return image
+    if orientation in (5, 6, 7, 8):
+        image = cv2.transpose(image)
+    ways = {2: 1, 6: 1, 3: -1, 7: -1, 4: 0, 8: 0}
+    return cv2.flip(image, ways[orientation]) if orientation in ways else image
 
 
 def read_image(path: Union[str, Path]) -> np.ndarray:

@@ -102,6 +102,7 @@ def of(config: Config, backbone: Backbone, *, members: tuple) -> Ensemble:
         **common(config, backbone, calibration=Calibration(scores, peaks, calibrations[0].names)),
         method=members[0].method,
         remark="; ".join(remarks),
+        images=members[0].images,
         members=members,
     )
 

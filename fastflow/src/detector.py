@@ -41,7 +41,6 @@ class FastFlow(Fitted):
     network: Frozen
     squares: Frozen
     anomaly_map: AnomalyMap
-    images: list  # what it was trained on, as trained_on.describe has it, and which of them were held out
 
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.score_features(self.network(images))

@@ -32,7 +32,6 @@ class PaDiM(Fitted):
     embedding: Embedding
     gaussians: Gaussians
     anomaly_map: AnomalyMap
-    images: list  # what it was trained on, as dataset.describe has it
 
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         maps = self.anomaly_map(self.gaussians.distances(self.embedding(images)))

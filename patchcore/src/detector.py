@@ -33,7 +33,6 @@ class PatchCore(Fitted):
     embedding: Embedding
     bank: MemoryBank
     anomaly_map: AnomalyMap
-    images: list  # what it was trained on, as trained_on.describe has it
 
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         distances, scores = self.bank.score(self.embedding(images))

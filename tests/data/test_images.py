@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from commands import picture, write
-from PIL import Image
+from PIL import Image, ImageOps
 
 from anomaly.data import images
 from anomaly.data.images import is_image, read_image, read_mask
@@ -66,6 +66,21 @@ def test_an_alpha_channel_is_dropped(tmp_path, suffix):
     image = np.dstack([picture(20, 30), np.full((20, 30), 128, np.uint8)])
     read = read_image(write(tmp_path / f"a{suffix}", image, *LOSSLESS))
     assert np.array_equal(read, image[..., 2::-1])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
+def test_a_camera_that_was_held_otherwise_is_believed(tmp_path, kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{kind.lower()}"
+    options = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True, "exact": True}}.get(kind, {})
+    Image.fromarray(picture(20, 30)[..., ::-1].copy()).save(path, kind, exif=exif, **options)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+    found = read_image(path)
+    assert found.shape == upright.shape
+    assert np.abs(found.astype(int) - upright).max() <= (2 if kind == "JPEG" else 0)
+    assert images.size_of(path) == read_mask(path).shape == upright.shape[:2]
 
 
 def files_of_all_kinds() -> dict:

@@ -1,5 +1,6 @@
 """The C++ program in ascend310_infer, on a model whose map and score are known functions of the image."""
 
+import io
 import os
 import resource
 import shutil
@@ -25,6 +26,7 @@ from cpp import (
     pixels,
     table,
 )
+from PIL import Image, ImageOps
 
 from anomaly.data.images import read_image
 from anomaly.data.transform import Transform
@@ -85,6 +87,21 @@ def test_all_formats_are_read(program, model, tmp_path):
         difference = pixels(tmp_path / "out" / f"{name}.bin", PLAIN).astype(int) - read_image(folder / name)
         lossy = name[-3:].lower() in ("jpg", "peg", "ebp")  # the libraries differ
         assert np.abs(difference).mean() < (3 if lossy else 1e-9), name
+
+
+def test_photographs_are_turned_as_their_camera_was(program, model, tmp_path):
+    folder, exif = tmp_path / "in", Image.Exif()
+    folder.mkdir()
+    for orientation in range(1, 9):
+        exif[0x0112] = orientation
+        size = (48, 64) if orientation < 5 else (64, 48)
+        for kind, options in {"png": {}, "tiff": {}, "webp": {"lossless": True, "exact": True}}.items():
+            Image.fromarray(picture(*size)).save(folder / f"{orientation}.{kind}", exif=exif, **options)
+    done = judge(program, model, folder, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    for path in sorted(folder.iterdir()):
+        upright = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+        assert np.array_equal(pixels(tmp_path / "out" / f"{path.name}.bin", PLAIN), upright), path.name
 
 
 def test_verdicts_names_and_folders(program, model, tmp_path):
@@ -218,10 +235,13 @@ def test_files_that_are_no_images_do_not_stop_the_others(program, model, tmp_pat
         bad[f"half{suffix}"] = data[: len(data) // 2]
     for kept in (20, 100, 900):  # parts of a header
         bad[f"kept{kept}.jpg"] = (tmp_path / "whole.jpg").read_bytes()[:kept]
+    moves = io.BytesIO()
+    Image.fromarray(image).save(moves, "WEBP", save_all=True, append_images=[Image.fromarray(255 - image)])
+    bad["moves.webp"] = moves.getvalue()
     for name, data in bad.items():
         (folder / name).write_bytes(data)
     done = judge(program, model, folder, tmp_path / "out")
-    assert done.returncode == 1
+    assert done.returncode == 1 and "moves.webp: is an animation; save the picture that is meant" in done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert [Path(line[7:].split(":")[0]).name for line in lines] == sorted(bad)
     assert [row["name"] for row in table(tmp_path / "out")] == ["fine.png"]
