@@ -25,7 +25,7 @@ from anomaly.run.threads import ahead
 Self = TypeVar("Self", bound="Detector")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Detector(ABC):
     method: str
     backbone: Backbone
@@ -35,6 +35,11 @@ class Detector(ABC):
     remark: str = ""  # what a reader of its figures has to know, if anything
     category: str = ""  # what it was trained on, as far as that has a name
     runs_on: str = ""  # for people to read
+
+    def __repr__(self) -> str:
+        limit = f"threshold {self.scales.image.threshold:.6g}" if self.scales.known else "no threshold"
+        about = ", ".join(filter(None, (self.category, self.backbone.name, str(self.transform), limit)))
+        return f"<{type(self).__name__} of {self.method}: {about}>"
 
     @abstractmethod
     def score(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +74,7 @@ class Detector(ABC):
         return found[0] if is_one(photographs) else found
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Fitted(Detector):
     """What a method has fitted; the method's own class adds what was learnt."""
 

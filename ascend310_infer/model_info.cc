@@ -106,6 +106,9 @@ ModelInfo ReadModelInfo(const std::filesystem::path& model) {
   if (!std::filesystem::is_regular_file(model)) throw Error(model.string() + ": no such file");
   std::filesystem::path path = model;
   path.replace_extension(".json");
+  if (!std::filesystem::exists(path)) {
+    throw Error(path.string() + ": no such file; export.py writes a model and its .json side by side");
+  }
   const std::vector<unsigned char> text = ReadFile(path);
   ModelInfo info;
   std::string expected;

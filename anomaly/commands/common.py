@@ -156,17 +156,12 @@ def open_model(chosen: Chosen) -> Exported:
     return detector if choice is None else detector.with_choice(choice)
 
 
-def announce(method: str, transform: Transform, *, data: Category, backbone: Backbone, where: str) -> None:
-    log.info(
-        "%s, category %s: %d good images to train on, %d test images; %s, %s, on %s",
-        method,
-        data.name,
-        len(data.train),
-        len(data.test),
-        backbone.name,
-        transform,
-        where,
-    )
+def announce(
+    method: str, transform: Transform, *, data: Category, backbone: Backbone, where: str, trains: bool
+) -> None:
+    good = f"{len(data.train)} good images to train on, " if trains else ""
+    images = f"{good}{len(data.test)} test images"
+    log.info("%s, category %s: %s; %s, %s, on %s", method, data.name, images, backbone.name, transform, where)
     if data.note:
         log.info("%s", data.note)
     log.info("%s", tables.RANDOM_MARK if backbone.is_random else f"weights: {backbone.source}")

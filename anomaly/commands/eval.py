@@ -49,7 +49,12 @@ def evaluate(chosen: Chosen, name: str, *, model: Optional[Exported]) -> dict:
             detector = model or chosen.method.load(found, chosen.given)
         config = detector.config if isinstance(detector, Fitted) else chosen.open
         common.announce(
-            detector.method, detector.transform, data=data, backbone=detector.backbone, where=detector.runs_on
+            detector.method,
+            detector.transform,
+            data=data,
+            backbone=detector.backbone,
+            where=detector.runs_on,
+            trains=False,
         )
         with phases("evaluation"):
             made = results.of_category(detector, data, folder=folder, config=config)

@@ -4,6 +4,7 @@ python {method}/postprocess.py --result_dir device/result --label_dir device/lab
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
@@ -62,4 +63,6 @@ def described(chosen: Chosen, index: dict) -> Description:
     path = chosen.args.model_path
     model = description.read(path) if path else description.parse(index["model"], source, model=source)
     model.require_method(chosen.method.name)
+    if model.category != index["category"]:
+        print(f"note: {path or source} is of category {model.category}", file=sys.stderr)
     return model

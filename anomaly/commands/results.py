@@ -130,7 +130,7 @@ def untrained(detector: Detector, data: Category) -> Category:
     known = {image["path"] for image in getattr(detector, "images", ())}
     kept = tuple(sample for sample in data.test if sample.anomalous or str(sample.path.resolve()) not in known)
     if len(kept) < len(data.test):
-        log.info("%d photographs were trained on before and are not tested on", len(data.test) - len(kept))
+        log.info("not tested on, since they were trained on before: %d", len(data.test) - len(kept))
     return replace(data, test=kept)
 
 

@@ -12,13 +12,15 @@ the state get it too.
 import argparse
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 
 from anomaly import methods
+from anomaly.commands import beside
+from anomaly.commands.beside import Beside
 from anomaly.commands.results import identity, is_ours
 from anomaly.deploy import description, state
 from anomaly.deploy.description import Description
@@ -44,15 +46,13 @@ class Found:
     calibration: Calibration
     choice: Choice
     trained: Optional[State] = None
-    models: tuple = ()  # descriptions of exported ones
-    others: tuple = ()  # files of those that lie beside it and are of another training
-    damaged: tuple = ()  # files of those that cannot be read
+    models: Beside = field(default_factory=Beside)
 
     def keep(self, choice: Choice) -> list:
         """Writes it where another one stands; returns these files."""
         kept = [state.with_options(self.trained, choice.options)] if self.trained and choice != self.choice else []
         try:
-            for model in self.models:
+            for model in self.models.same:
                 if differs(model, choice):
                     kept.append(description.keep(model, choice))
         except DataError as error:
@@ -85,12 +85,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     asked = args.suggest or any(each is not None for each in (args.robust, args.false_alarm_rate, args.value))
     kept = found.keep(wanted) if asked else []
     print("\n".join(report(found.calibration, wanted, images=images)))
-    for model in found.models if found.trained and not asked else ():
+    if found.choice.value is not None and wanted.value is None:
+        print(f"note: {found.choice.value:g}, which was chosen as a value before, is no longer in force")
+    for model in found.models.same if found.trained and not asked else ():
         if differs(model, found.choice):
             print(f"note: {model.source} has another threshold ({model.scales.choice}); choosing one again mends it")
-    for path in found.damaged:
+    for path in found.models.damaged:
         print(f"note: {path}: damaged; its model has no part in this, export it again")
-    for path in found.others:
+    for path in found.models.others:
         print(f"note: {path} describes a model of another training, which keeps its threshold; export it again")
     for path in kept:
         print(f"kept in {path}")
@@ -126,24 +128,12 @@ def open_path(path: Path) -> Found:
         found = state.read(path)
         cls = methods.get(found.method).config
         kept, calibration = choice(cls(**found.options(cls))), found.calibration
-        beside = {each: description.read_beside(each) for each in descriptions(path)}
-        known = {each: identity(model.calibration) for each, model in beside.items() if model}
-        own = identity(calibration)
-        same = tuple(model for each, model in beside.items() if model and known[each] == own)
-        others = tuple(each for each in known if known[each] != own)
-        damaged = tuple(each for each in beside if each not in known)
-        return Found(path, calibration, kept, found, same, others, damaged)
+        return Found(path, calibration, kept, found, beside.models(path, calibration))
     if path.suffix not in description.SUFFIXES.values():
         hint = "; give the model that it describes" if path.suffix == ".json" else ""
         raise DataError(f"{path}: neither the folder of a trained state nor an exported model{hint}")
     model = description.read(path)
-    return Found(path.parent, model.calibration, model.scales.choice, None, (model,))
-
-
-def descriptions(folder: Path) -> list:
-    """The .json of each exported model there."""
-    models = (each for each in folder.iterdir() if each.suffix in description.SUFFIXES.values())
-    return sorted({place for each in models if (place := description.beside(each)).is_file()})
+    return Found(path.parent, model.calibration, model.scales.choice, None, Beside((model,)))
 
 
 def judged(found: Found) -> tuple:
@@ -172,7 +162,15 @@ def report(calibration: Calibration, chosen: Choice, *, images: tuple) -> list:
     head = f"threshold {tables.number(scales.image.threshold)} ({chosen})"
     if not images:
         head += "; eval.py on test images tells what it does to them"
-    return [head, *tables.of_threshold(results), *too_low(calibration.scores, chosen.value)]
+    return [head, *tables.of_threshold(results), *unlikely(calibration.scores, chosen.value, images=images)]
+
+
+def unlikely(scores: Iterable, value: Optional[float], *, images: tuple) -> list:
+    """Lines about a value that can hardly be meant."""
+    anomalous = [image.score for image in images if image.anomalous]
+    if value is not None and anomalous and max(*scores, *anomalous) <= value:
+        return [f"note: no photograph so far scores above {value:g}; the largest score is {max(*scores, *anomalous):g}"]
+    return too_low(scores, value)
 
 
 def too_low(scores: Iterable, value: Optional[float]) -> list:
@@ -189,7 +187,8 @@ def suggestion(calibration: Calibration, chosen: Choice, *, images: tuple) -> tu
     """A choice, and why."""
     labels = [image.anomalous for image in images]
     scale = calibration.at(chosen).image
-    if images and not any((scale.verdict(image.score) == ANOMALOUS) != image.anomalous for image in images):
+    right = images and not any((scale.verdict(image.score) == ANOMALOUS) != image.anomalous for image in images)
+    if right and not too_low(calibration.scores, chosen.value):
         return chosen, f"the threshold as it is; none of the {len(images)} test photographs is on its wrong side"
     if any(labels) and not all(labels):
         scores = [image.score for image in images]

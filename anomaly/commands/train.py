@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Optional
 
-from anomaly.commands import common, results
+from anomaly.commands import beside, common, results
 from anomaly.commands.common import Chosen
 from anomaly.data import sources
 from anomaly.deploy import state
@@ -45,7 +45,10 @@ def train(chosen: Chosen, name: str, *, ranks: Ranks) -> Optional[dict]:
         config = start.config if start else config
         data = sources.load(sources.of(config), name)
         backbone = start.backbone if start else method.backbone(config)
-        common.announce(method.name, config.transform, data=data, backbone=backbone, where=str(config.runtime))
+        data = results.untrained(start, data) if start else data
+        common.announce(
+            method.name, config.transform, data=data, backbone=backbone, where=str(config.runtime), trains=True
+        )
         common.advise(config.transform, data.train)
         job = Job(Bars(), folder, ranks, data.test)
         detector = method.fitted(config, data.train, job=job, start=start, backbone=backbone)
@@ -55,6 +58,8 @@ def train(chosen: Chosen, name: str, *, ranks: Ranks) -> Optional[dict]:
             replace(detector, category=name).save(folder)
         with job.phase("evaluation"), state.kept(folder):
             found = results.of_category(detector, data, folder=folder, config=config)
+        for path in beside.models(folder, detector.calibration).others:
+            log.info("note: %s describes a model of an earlier training; export it again", path)
         job.phases.report()
         log.info("state and results: %s", folder)
     return found

@@ -7,6 +7,7 @@ mislead; or a note.
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from statistics import median
 from typing import NamedTuple, Optional
 
@@ -18,6 +19,8 @@ ERROR, WARNING, NOTE = LEVELS = ("error", "warning", "note")
 SHORT_SIDE, STEP = 256, 32  # of a picture that --resize makes, unless it is told otherwise
 RATE = 0.01  # of false alarms, likewise
 SHAPES = 1.02  # beyond which two photographs are not of one shape
+# Photographs too, which are not read.
+UNREAD = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".jfif", ".gif", ".pgm", ".ppm", ".dng", ".cr2", ".nef", ".arw")
 
 
 class Finding(NamedTuple):
@@ -47,8 +50,8 @@ class Report:
         return any(finding.level == ERROR for finding in self.findings)
 
 
-def check(category: Category, *, workers: int = 4, count: Callable = lambda: None) -> Report:
-    """Looks at every photograph and mask once; `count` is told of each photograph."""
+def check(category: Category, *, folders: Iterable = (), workers: int = 4, count: Callable = lambda: None) -> Report:
+    """Looks at every photograph and mask once; `count` is told of each photograph. `folders`: where they come from."""
     unreadable: list[str] = []
 
     def on_error(error: Exception) -> None:
@@ -58,7 +61,8 @@ def check(category: Category, *, workers: int = 4, count: Callable = lambda: Non
     sizes = Counter(each.size for each in seen)
     grey = sum(each.grey for each in seen)
     test = Counter(sample.defect for sample in category.test)
-    found = [*_unreadable(unreadable), *_masks(category, seen), *_numbers(category), *_pictures(seen), *_alike(seen)]
+    found = [*_unreadable(unreadable), *_passed_over(folders), *_masks(category, seen)]
+    found += [*_numbers(category), *_pictures(seen), *_alike(seen)]
     return Report(
         category.name,
         len(category.train),
@@ -85,6 +89,15 @@ def things(number: int, one: str, *, many: str = "") -> str:
 def _unreadable(files: list) -> Iterable[Finding]:
     if files:
         yield Finding(ERROR, "unreadable", f"{things(len(files), 'photograph')} cannot be read", tuple(files))
+
+
+def _passed_over(folders: Iterable) -> Iterable[Finding]:
+    below = {path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in UNREAD}
+    files = tuple(str(path) for path in sorted(below) if path.is_file() and not path.name.startswith("."))
+    if files:
+        kinds = ", ".join(sorted({PurePath(file).suffix.lower() for file in files}))
+        text = f"{things(len(files), 'file')} passed over, of a format that is not read ({kinds}); save as PNG"
+        yield Finding(WARNING, "passed_over", text, files)
 
 
 def _masks(category: Category, seen: list) -> Iterable[Finding]:
@@ -132,7 +145,12 @@ def _pictures(seen: list) -> Iterable[Finding]:
     odd = [each for each, ratio in zip(seen, ratios) if max(ratio / middle, middle / ratio) > SHAPES]
     if odd:
         files = tuple(f"{each.sample.path}: {each.size[0]} x {each.size[1]}" for each in odd)
-        yield Finding(WARNING, "shapes", f"{things(len(odd), 'photograph')} of another shape than most", files)
+        yield Finding(
+            WARNING,
+            "shapes",
+            f"{things(len(odd), 'photograph')} of another shape than most",
+            files,
+        )
     advice = resize_for(middle)
     if advice:
         yield Finding(NOTE, "not_square", advice)

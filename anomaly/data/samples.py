@@ -135,7 +135,7 @@ def is_one(photographs: Any) -> bool:
     """Whether `samples` gives one of it, in every case: a file, or one picture."""
     if isinstance(photographs, (str, Path)):
         return not Path(photographs).is_dir()
-    return _is_pillow(photographs) or (isinstance(photographs, np.ndarray) and photographs.ndim == 3)
+    return _is_pillow(photographs) or (isinstance(photographs, np.ndarray) and photographs.ndim in (2, 3))
 
 
 def _is_pillow(photograph: Any) -> bool:
@@ -153,19 +153,25 @@ def samples(photographs: Any) -> tuple:
 def _samples(photographs: Any) -> list:
     if isinstance(photographs, Sample):
         return [photographs]
+    if isinstance(photographs, str) and not photographs:
+        raise DataError("photographs: an empty path")
     if isinstance(photographs, (str, Path)):
         return [Sample(path) for path in find_images(Path(photographs))]
     if isinstance(photographs, np.ndarray):
         return _arrays(photographs)
     if _is_pillow(photographs):
         return [Sample(Path(), pixels=from_pillow(photographs))]
-    if isinstance(photographs, Category) or not isinstance(photographs, Iterable):
+    if isinstance(photographs, (Category, bytes)) or not isinstance(photographs, Iterable):
         raise DataError(f"photographs are paths, arrays (H W 3, uint8) or Pillow's, not {type(photographs).__name__}")
     return [sample for each in photographs for sample in _samples(each)]
 
 
 def _arrays(pixels: np.ndarray) -> list:
+    if pixels.ndim == 2:  # in grey, as files may be
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
     if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or pixels.shape[-1] != 3 or not pixels.size:
         shape = " x ".join(map(str, pixels.shape))
-        raise DataError(f"an array of photographs is H W 3 or B H W 3 of uint8, RGB; not {shape} of {pixels.dtype}")
+        raise DataError(
+            f"an array of photographs is H W, H W 3 or B H W 3 of uint8, RGB; not {shape} of {pixels.dtype}"
+        )
     return [Sample(Path(), pixels=image) for image in (pixels if pixels.ndim == 4 else pixels[None])]

@@ -114,7 +114,7 @@ def _one_name(source: Source, *, otherwise: str) -> str:
     """The name to save one category under."""
     names = source.category or (otherwise,)
     if len(names) > 1 or not is_name(names[0]) or source.category == ("all",):
-        raise UsageError(f"--category {' '.join(names)}: one name is needed, to save under")
+        raise UsageError(f"--category {' '.join(names)}: one name is needed to save under, without / or comma, not all")
     return names[0]
 
 

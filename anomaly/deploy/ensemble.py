@@ -44,7 +44,7 @@ def level(good: np.ndarray) -> Level:
     return Level(middle, max(spread, 1e-6 * abs(middle), 1e-12))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Ensemble(Fitted):
     members: tuple
 

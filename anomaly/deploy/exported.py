@@ -22,7 +22,7 @@ from anomaly.run.files import require_writable, sha256
 ENGINES = {".mindir": "anomaly.engines.mindir", ".onnx": "anomaly.engines.onnx_runtime"}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Exported(Detector):
     about: Description
     path: Path

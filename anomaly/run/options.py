@@ -84,7 +84,7 @@ def whole(least: int, most: int) -> Callable:
 
 
 LARGEST = 2**31 - 1  # more than any number of things that a machine holds
-finite = _number(float, math.isfinite, "a number")
+finite = _number(float, math.isfinite, "a number, such as 43.5")
 positive = whole(1, LARGEST)
 seed = whole(0, 2**32 - 1)
 count = whole(0, LARGEST)
@@ -92,7 +92,7 @@ above_zero = _number(float, lambda value: 0 < value < float("inf"), "above 0")
 zero_or_more = _number(float, lambda value: 0 <= value < float("inf"), "0 or more")
 fraction = _number(float, lambda value: 0 < value <= 1, "above 0, at most 1")
 share = _number(float, lambda value: 0 <= value < 1, "0 or more, below 1")
-rate = _number(float, lambda value: 0 < value < 1, "between 0 and 1")
+rate = _number(float, lambda value: 0 < value < 1, "between 0 and 1, such as 0.01")
 
 
 def option(

@@ -3,7 +3,7 @@
 from typing import Optional
 
 from anomaly.measure import rates
-from anomaly.measure.calibration import Calibration, Scales
+from anomaly.measure.calibration import UNKNOWN, Calibration, Scales
 from anomaly.measure.evaluation import Evaluation
 from anomaly.networks.registry import Backbone
 from anomaly.run.files import csv_text
@@ -100,10 +100,11 @@ def without_images(results: dict) -> str:
 
 
 def of_threshold(results: dict) -> list:
-    """Lines: a table of rates, and what decides the threshold."""
+    """Lines: a table of rates, and what decides the threshold; or that there is none."""
+    good, tests = results.get("good_left_out"), results["verdicts"]
     if not results.get("rates"):
-        return []
-    good, tests = results["good_left_out"], results["verdicts"]
+        none = f"no threshold, so verdicts are {UNKNOWN}: two good photographs to train on are needed"
+        return [none] if good is not None and results.get("train_images") else []
     lines = [
         f"other thresholds ({good} good photographs of training, each scored as if not trained on):",
         "  false alarm rate   threshold   above it: in training   good in test   missed defects",

@@ -35,7 +35,7 @@ def checkpoint(category: str) -> str:
     return f"fastflow_{category}.ckpt"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FastFlow(Fitted):
     method: str = "fastflow"
     network: Frozen

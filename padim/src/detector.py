@@ -26,7 +26,7 @@ from padim.src.dataset import Kept
 from padim.src.gaussian import Accumulator, Gaussians
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class PaDiM(Fitted):
     method: str = "padim"
     embedding: Embedding

@@ -27,7 +27,7 @@ from patchcore.src.memory_bank import MemoryBank
 APPROXIMATE = "the coreset is an approximation: it was picked from what had been picked in parts"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class PatchCore(Fitted):
     method: str = "patchcore"
     embedding: Embedding

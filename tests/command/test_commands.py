@@ -319,6 +319,7 @@ def test_few_photographs_are_enough_to_train(data, tmp_path, count):
         assert found["threshold"] is None
         assert verdicts == {"UNKNOWN"}
         assert judged.out.startswith("UNKNOWN")
+        assert "no threshold, so verdicts are UNKNOWN: two good photographs to train on are needed" in done.out
     else:
         assert found["threshold"] > 0
         assert verdicts <= {"NORMAL", "ANOMALOUS"}

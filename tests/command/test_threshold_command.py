@@ -69,6 +69,18 @@ def test_a_model_beside_it_that_fell_behind_is_brought_up(toy, folder):
     assert json.loads(made.with_suffix(".json").read_text())["threshold"] == other["threshold"]
 
 
+def test_a_training_says_which_models_are_of_the_one_before(toy, folder):
+    made = folder / "m.onnx"
+    where = ("--category", "gear", "--output_dir", folder.parent)
+    exported = ("--file_format", "ONNX", "--file_name", made)
+    assert commands.run(command("export", "patchcore"), *where, *exported, *commands.CPU).code == 0
+    for more, told in (((), False), (("--seed", "7"), True)):
+        result = commands.train(toy, folder.parent, "--category", "gear", *more)
+        assert result.code == 0
+        note = f"note: {made.with_suffix('.json')} describes a model of an earlier training; export it again"
+        assert (note in result.out) is told
+
+
 def test_numbers_that_somebody_edited_are_put_right(folder):
     made = folder / "m.onnx"
     where = ("--category", "gear", "--output_dir", folder.parent, "--file_format", "ONNX", "--file_name", made)
@@ -149,7 +161,39 @@ def test_one_that_is_meant_for_normalised_scores_is_told(folder):
     said = commands.run(main, "threshold", folder / "state.json", "--value", "0.5").out  # the record is the state too
     assert "good photographs score above 0.5, so most good parts are called" in said
     assert kept(folder)["threshold"] == 0.5
-    assert "note:" not in commands.run(main, "threshold", folder, "--value", "1e6").out
+    assert "note:" not in commands.run(main, "threshold", folder, "--value", f"{middle(folder):.3f}").out
+
+
+def middle(folder) -> float:
+    """Between the largest score of a photograph of training and the largest of all."""
+    results = json.loads((folder / "results.json").read_text())
+    good = max(each["score"] for each in results["deciding"])
+    anomalous = max(image["score"] for image in results["images"] if image["anomalous"])
+    assert good < anomalous
+    return (good + anomalous) / 2
+
+
+def test_one_above_everything_is_told(folder):
+    assert "no photograph so far scores above 1e+06" in commands.run(main, "threshold", folder, "--value", "1e6").out
+
+
+def test_what_ends_a_value_that_was_kept_is_told(folder):
+    assert commands.run(main, "threshold", folder, "--value", "5").code == 0
+    said = commands.run(main, "threshold", folder, "--robust").out
+    assert "note: 5, which was chosen as a value before, is no longer in force" in said
+    assert "no longer" not in commands.run(main, "threshold", folder, "--robust").out
+
+
+def test_a_value_that_calls_good_parts_anomalous_is_not_suggested_again(folder):
+    """All photographs of the test are on its right side, but those of training are not."""
+    results = json.loads((folder / "results.json").read_text())
+    for image in results["images"]:
+        image["score"] = 1e5 if image["anomalous"] else 0.0
+    (folder / "results.json").write_text(json.dumps(results))
+    assert "so most good parts are called" in commands.run(main, "threshold", folder, "--value", "0.5").out
+    said = commands.run(main, "threshold", folder, "--suggest").out
+    assert "suggested: 50000, the best F1" in said and kept(folder)["threshold"] == 50000
+    assert "suggested: the threshold as it is; none of" in commands.run(main, "threshold", folder, "--suggest").out
 
 
 def test_without_flags_nothing_is_written(folder):

@@ -56,6 +56,15 @@ def test_there_is_nothing_to_say_of_enough_photographs(clean):
     assert listing(clean) == before
 
 
+def test_photographs_of_formats_that_are_not_read_are_named(gear, capsys):
+    for name in ("train/good/IMG_1.HEIC", "test/rust/b.dng", "test/rust/.hidden.heic", "notes.txt"):
+        (gear / name).write_bytes(b"1")
+    command.main([str(gear)])
+    said = capsys.readouterr().out
+    assert "warning: 2 files passed over, of a format that is not read (.dng, .heic); save as PNG" in said
+    assert f"    {gear / 'train/good/IMG_1.HEIC'}" in said and "hidden" not in said and "notes" not in said
+
+
 def truncate(path: Path):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])

@@ -272,6 +272,14 @@ def test_a_model_that_is_not_there(sent, toy, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+def test_a_model_of_another_category_is_used_and_told(sent, tmp_path):
+    model = export(tmp_path / "model.onnx", TRANSFORM, method="padim", category="nut")
+    for path, told in ((model, True), (export(tmp_path / "b.onnx", TRANSFORM, method="padim", category="gear"), False)):
+        done = postprocess(sent, "--model_path", path)
+        assert done.code == 0, done.err
+        assert (f"note: {path} is of category nut" in done.err) is told
+
+
 def test_a_category_without_test_photographs(toy, tmp_path):
     shutil.copytree(toy / "gear" / "train", tmp_path / "data" / "gear" / "train")
     refused(preprocess(tmp_path / "data", tmp_path / "sent"), 1, tmp_path / "data" / "gear" / "test")

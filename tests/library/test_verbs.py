@@ -1,8 +1,10 @@
 """fit, judge, save, load and evaluate, as a program calls them: no flags, no data set, nothing on the disk."""
 
 import os
+import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from commands import picture
@@ -100,12 +102,19 @@ def test_one_photograph_gives_a_judgement_and_several_a_list(fitted, gear, array
         detector.judge(Image.open(sample.path)),
     )
     assert [each.score for each in same] == [one.score] * 3
+    grey = cv2.cvtColor(read_image(sample.path), cv2.COLOR_RGB2GRAY)
+    assert detector.judge(grey).score == detector.judge(np.dstack([grey] * 3)).score
     several = detector.judge([sample.path, arrays[0], Image.fromarray(arrays[0])])
     assert [each.sample.path.name for each in several] == ["000.png", "photograph 1", "photograph 2"]
     assert several[1].score == pytest.approx(several[2].score, rel=1e-4)
     assert several[0].score == pytest.approx(one.score, rel=1e-4)
     assert len(detector.judge(np.stack(arrays))) == len(arrays)
     assert len(detector.judge(sample.path.parent)) == 3
+
+
+def test_a_detector_is_printed_in_one_line(fitted):
+    method, detector, _ = fitted
+    assert re.fullmatch(rf"<\w+ of {method}: resnet18, .*, threshold \S+>", repr(detector))
 
 
 def test_any_size_of_photograph_is_judged(fitted):
@@ -191,7 +200,10 @@ def test_wrong_options_are_refused_before_anything_is_done(options, words):
         ([], "no photograph to train on"),
         ("nowhere", "nowhere: no such file or folder"),
         (np.zeros((4, 4, 3)), "of uint8"),
-        (np.zeros((4, 4), np.uint8), "H W 3"),
+        (np.zeros((4, 4, 4), np.uint8), "H W 3"),
+        (np.zeros((4, 0), np.uint8), "H W 3"),
+        ("", "an empty path"),
+        (b"photograph.png", "not bytes"),
         (np.zeros((0, 4, 4, 3), np.uint8), "H W 3"),
         (7, "not int"),
         ([3.5], "not float"),
