@@ -81,17 +81,20 @@ def remarks(all_results: list) -> list:
     return list(dict.fromkeys(found))
 
 
+def of(some: int, every: int) -> str:
+    return f"{some} of {every}" if every else "-"
+
+
 def figures(results: dict) -> str:
     """The seeds' line, and more below it."""
     lines = [f"img_auc: {number(results['img_auc'], 6)}, pixel_auc: {number(results['pixel_auc'], 6)}"]
     lines.append(", ".join(f"{title} {number(results[key])}" for key, title in FIGURES[2:]))
     verdicts = results["verdicts"]
     if results["threshold"] is not None:
-        lines.append(
-            f"threshold {number(results['threshold'])} ({results['threshold_chosen']}): "
-            f"{verdicts['false_alarms']} of {verdicts['good']} good images called anomalous, "
-            f"{verdicts['missed']} of {verdicts['anomalous']} anomalous ones missed"
-        )
+        good, bad = (verdicts["false_alarms"], verdicts["good"]), (verdicts["missed"], verdicts["anomalous"])
+        called = ((good, "good images called anomalous"), (bad, "anomalous ones missed"))
+        said = ", ".join(f"{of(*counts)} {words}" for counts, words in called if counts[1])
+        lines.append(f"threshold {number(results['threshold'])} ({results['threshold_chosen']}): {said}")
     return "\n".join(lines + of_threshold(results) + remarks([results]))
 
 
@@ -101,23 +104,20 @@ def without_images(results: dict) -> str:
 
 def of_threshold(results: dict) -> list:
     """Lines: a table of rates, and what decides the threshold; or that there is none."""
-    good, tests = results.get("good_left_out"), results["verdicts"]
     if not results.get("rates"):
         none = f"no threshold, so verdicts are {UNKNOWN}: two good photographs to train on are needed"
-        return [none] if good is not None and results.get("train_images") else []
+        return [none] if "good_left_out" in results and results.get("train_images") else []
+    good, tests = results["good_left_out"], results["verdicts"]
     lines = [
         f"other thresholds ({good} good photographs of training, each scored as if not trained on):",
         "  false alarm rate   threshold   above it: in training   good in test   missed defects",
     ]
     for row in results["rates"]:
         rate = "(value)" if row["false_alarm_rate"] is None else f"{row['false_alarm_rate']:g}"
-        above, alarms, missed = (
-            f"{row['good_above']} of {good}",
-            f"{row['false_alarms']} of {tests['good']}",
-            f"{row['missed']} of {tests['anomalous']}",
-        )
+        above, alarms = of(row["good_above"], good), of(row["false_alarms"], tests["good"])
+        missed = of(row["missed"], tests["anomalous"])
         mark = "   <- in force" if row["chosen"] else ""
-        lines.append(f"  {rate:>16}{number(row['threshold']):>12}{above:>24}{alarms:>15}{missed:>17}{mark}")
+        lines.append(f"  {rate:>16} {number(row['threshold']):>11}{above:>24}{alarms:>15}{missed:>17}{mark}")
     if alike(results):
         lines.append(f"  {ALIKE}")
     found = ", ".join(f"{each['name']} ({each['score']:.4f})" for each in results["deciding"])
