@@ -98,21 +98,31 @@ MAKERS = {
 }
 
 
+def answer(name: str, pipe) -> float:
+    try:
+        return pipe.recv()
+    except EOFError:
+        sys.exit(f"error: {name} has ended; see above")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
+    if min(options.batch, options.repeats) < 1:
+        parser.error("--batch and --repeats are 1 or more")
     spawn = multiprocessing.get_context("spawn")
     pipes, first, times = {}, {}, {name: [] for name in MAKERS}
     for name, make in MAKERS.items():
         pipes[name], end = spawn.Pipe()
         spawn.Process(target=serve, args=(make, options.batch, end), daemon=True).start()
-        first[name] = pipes[name].recv()
+        end.close()  # so that it is noticed where the process ends too early
+        first[name] = answer(name, pipes[name])
     for _ in range(options.repeats):
         for name, pipe in pipes.items():
             pipe.send(True)
-            times[name].append(1e3 * pipe.recv() / options.batch)
+            times[name].append(1e3 * answer(name, pipe) / options.batch)
     for pipe in pipes.values():
         pipe.send(False)
     for name, values in times.items():

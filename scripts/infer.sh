@@ -62,6 +62,8 @@ run_infer() {
     want_file "${model%.*}.json"
     find_photographs "$data" "$CATEGORY"
     want_elsewhere "$folder" "$CATEGORY"
+    [[ "$(realpath -- "$model")" != "$(realpath -m -- "$folder")/result/"* ]] ||
+        fail "$model: lies where results are written; choose another --output_dir"
     [[ ! -e "$folder/result" || -f "$folder/label/index.json" ]] ||
         fail "$folder/result: was not written by this script; choose another --output_dir"
     if [[ "$prepare" == n ]]; then
@@ -73,11 +75,11 @@ run_infer() {
     export PYTHON TQDM_DISABLE=1 # no bars in the logs
     if [[ -z "${CHOSEN[dry_run]:-}" ]]; then
         mkdir -p -- "$OUTPUT" 2>/dev/null || fail "$OUTPUT: cannot be written"
-        # A step that fails must not leave what an earlier run found for its own.
-        rm -rf -- "$folder/result" "$OUTPUT"/{build,infer,acc}_"$CATEGORY.log"
     fi
     [[ "$prepare" == n ]] || step preprocess "$PYTHON" "$ROOT/$method/preprocess.py" "${PHOTOGRAPHS[@]}" \
         --category "$CATEGORY" --output_dir "$folder" --model_path "$model"
+    # A step that fails must not leave what an earlier run found for its own; the one above looks where it writes.
+    [[ -n "${CHOSEN[dry_run]:-}" ]] || rm -rf -- "$folder/result" "$OUTPUT"/{build,infer,acc}_"$CATEGORY.log"
     step build bash "$ROOT/ascend310_infer/build.sh"
     step infer "${BUILD_DIR:-$ROOT/ascend310_infer/build}/anomaly_infer" --model "$model" --input "$folder/img" \
         --output "$folder/result" --device "${device,,}" --device_id "$id" ${engine:+--engine "$engine"} --preprocess n

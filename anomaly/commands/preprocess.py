@@ -10,6 +10,7 @@ from typing import Optional
 
 from anomaly.commands import common
 from anomaly.data import sources
+from anomaly.data.samples import Category
 from anomaly.data.tiles import Tiles
 from anomaly.deploy import description, exchange
 from anomaly.methods import Method
@@ -22,6 +23,15 @@ from anomaly.run.progress import Bars
 
 def flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--model_path", type=Path, help="prepare for this model; default: as the preset and flags say")
+
+
+def require_apart(data: Category, folder: Path) -> None:
+    """What is written, here and by what judges, is not written over photographs or masks."""
+    written = [(folder / part).resolve() for part in (*exchange.PARTS, exchange.RESULT)]
+    for sample in (*data.train, *data.test):
+        for file in (sample.path, *sample.masks):
+            if any(file.resolve().is_relative_to(place) for place in written):
+                raise DataError(f"{file}: lies where this is written; choose another --output_dir")
 
 
 def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
@@ -42,8 +52,9 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
         raise DataError(f"{chosen.args.model_path}: {reason}") if model else UsageError(f"--tile: {reason}")
     if any(folder.resolve().is_relative_to(root.resolve()) for root in sources.roots(source, name)):
         raise DataError(f"{folder}: is among the photographs; choose another --output_dir")
-    require_writable(folder)
     data = sources.load(source, name)
+    require_apart(data, folder)
+    require_writable(folder)
     if not data.test:
         place = sources.roots(source, name)[0]
         raise DataError(f"{place if sources.own_folders(source) else place / 'test'}: holds no image to test on")

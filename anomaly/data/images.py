@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from anomaly.data import jpeg
-from anomaly.run.errors import DataError
+from anomaly.run.errors import DataError, first_line
 from anomaly.run.files import replacing
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # of what it reads all the same
@@ -97,21 +97,30 @@ def decoded(content: bytes, path: Path) -> np.ndarray:
 
 def from_pillow(picture: Any) -> np.ndarray:
     """A picture of Pillow's, H W 3, as its file would be read."""
+    if picture.mode in ("F", "I") or not min(picture.size):  # as with files
+        raise DataError(f"a picture of Pillow's ({picture.mode}): not an image of 8 or 16 bits, or empty")
+    try:
+        return _of_pillow(picture)
+    except Exception as error:  # its file is broken, or was closed before it was read
+        reason = first_line(error) or type(error).__name__
+        raise DataError(f"a picture of Pillow's: cannot be read ({reason})") from None
+
+
+def _of_pillow(picture: Any) -> np.ndarray:
     from PIL import ImageOps  # here, since --help need not wait for it
 
+    picture.load()
     try:
-        upright = ImageOps.exif_transpose(picture)
-        upright.load()
-    except (OSError, ValueError) as error:  # its file is broken, or was closed before it was read
-        raise DataError(f"a picture of Pillow's: cannot be read ({error})") from None
-    if upright.mode == "RGB":
-        return np.asarray(upright)
+        picture = ImageOps.exif_transpose(picture)
+    except Exception:  # of EXIF that cannot be read; the picture can
+        picture.info.pop("exif", None)
+    if picture.mode == "RGB":
+        return np.asarray(picture)
     file = io.BytesIO()
-    try:
-        upright.save(file, "PNG")
-    except OSError:  # of colours that a PNG has not
-        return np.asarray(upright.convert("RGB"))
-    return decoded(file.getvalue(), Path("a picture of Pillow's"))
+    if picture.mode in ("1", "L", "LA", "P", "RGBA", "I;16", "I;16B", "I;16L", "I;16N"):  # what a PNG can hold
+        picture.save(file, "PNG")
+        return decoded(file.getvalue(), Path("a picture of Pillow's"))
+    return np.asarray(picture.convert("RGB"))
 
 
 @functools.lru_cache

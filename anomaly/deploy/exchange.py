@@ -27,6 +27,7 @@ from anomaly.run.errors import DataError
 from anomaly.run.files import is_name, read_json, replacing_folder, write_json
 from anomaly.run.progress import Callback, Counter
 
+PARTS, RESULT = ("img", "label"), "result"  # folders: that are written here, and that run_infer_cpp.sh has results in
 INDEX = "index.json"
 TABLE = "results.csv"
 SEEN = ".seen.png"
@@ -36,7 +37,7 @@ def write(
     category: Category, transform: Transform, *, folder: Path, workers: int, about: dict, callback: Callback
 ) -> None:
     """Prepares all test photographs; `about` is what else the index has to say."""
-    if any((folder / part).exists() for part in ("img", "label")) and not (folder / "label" / INDEX).is_file():
+    if any((folder / part).exists() for part in PARTS) and not (folder / "label" / INDEX).is_file():
         raise DataError(f"{folder}: holds img or label that preprocess.py did not write; choose another --output_dir")
     digits = max(3, len(str(len(category.test))))
     with (

@@ -54,7 +54,8 @@ def library(source: Path) -> Path:
     if found.st_uid != os.getuid() or found.st_mode & OTHERS_WRITE:  # what lies there will be run
         raise DataError(f"somebody else may write to {folder}")
     with _one_at_a_time:
-        whole = (path for path in folder.glob(f"{name}-*.so") if path.name == _file_name(name, path))
+        there = (path for path in folder.glob(f"{name}-*.so") if path.is_file())
+        whole = (path for path in there if path.name == _file_name(name, path))
         return next(whole, None) or _compile(source, command, name=name, folder=folder)
 
 

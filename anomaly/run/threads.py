@@ -17,6 +17,9 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores())
 
 
+os.register_at_fork(after_in_child=_pool.cache_clear)  # where threads of the parent are not
+
+
 def parallel(work: Callable, items: list, *, report: Optional[Callable] = None) -> list:
     """What `work` makes of each item, on all cores. It must not call this again. `report` is told of each, in turn."""
     found = []

@@ -18,8 +18,9 @@ import anomaly
 from anomaly.deploy.description import PACKAGES
 from anomaly.run.errors import DataError, UsageError, guarded
 from anomaly.run.files import SOURCE, read_json, require_writable, write_json, write_text
-from anomaly.run.flags import Parser
+from anomaly.run.flags import Parser, checked
 from anomaly.run.lock import locked
+from anomaly.run.options import above_zero, positive
 from benchmarks.peers import environments, measured, photographs, report, weights
 from benchmarks.peers.plan import OURS, Chosen, Unit, choose
 from benchmarks.peers.systems import PEERS, TRAIN, Ours, Peer, Work
@@ -39,12 +40,16 @@ def make_parser() -> Parser:
     parser.add_argument("--data", type=Path, help="folder of categories in MVTec AD's layout, PNG; left out: drawn")
     parser.add_argument("--category", default=photographs.CATEGORY)
     parser.add_argument("--quick", action="store_true", help="small network, half the photographs, once, short limit")
-    parser.add_argument("--repeats", type=int, help="default: 3; with --quick: 1")
-    parser.add_argument("--limit", type=float, help="seconds that a process may take (default: 3600; --quick: 90)")
-    parser.add_argument("--epochs", type=int, default=2, help="of FastFlow (default: 2)")
+    parser.add_argument("--repeats", type=checked(positive), help="default: 3; with --quick: 1")
+    parser.add_argument(
+        "--limit", type=checked(above_zero), help="seconds that a process may take (default: 3600; --quick: 90)"
+    )
+    parser.add_argument("--epochs", type=checked(positive), default=2, help="of FastFlow (default: 2)")
     parser.add_argument("--only", default="", help="peers, methods, networks, growth, as in anomalib,patchcore-1")
     parser.add_argument("--weights", type=Path, help="folder with torchvision's own files; left out: random weights")
-    parser.add_argument("--photographs", type=int, nargs=2, metavar=("TRAIN", "TEST"), help="to draw; default 200 80")
+    parser.add_argument(
+        "--photographs", type=checked(positive), nargs=2, metavar=("TRAIN", "TEST"), help="to draw; default 200 80"
+    )
     parser.add_argument("--output", type=Path, help="default: output/peers, or output/peers_quick, in the project")
     parser.add_argument("--peers", type=Path, help="where the peers' environments are; default: benchmarks/.peers")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -5,9 +5,11 @@ from collections.abc import Callable
 import numpy as np
 
 from anomaly.measure.calibration import Calibration, of_photographs
+from anomaly.run.errors import DataError
 from anomaly.run.progress import log
 from fastflow.src.dataset import Features, chunks
 
+LEAST = 0.0  # a likelihood with its sign turned, of what is as improbable as can be
 ENOUGH = 20  # held-out images from which on they alone are asked
 
 
@@ -27,10 +29,18 @@ def calibrate(
         return of_photographs(values, values, photographs=number[of], called=called)
 
     fresh = scores(kept_out)
+    require_learnt(fresh.scores)
     if len(fresh.scores) >= ENOUGH:
         return fresh
     seen = scores(index)
+    require_learnt(seen.scores)
     shift = np.median(fresh.scores) - np.median(seen.scores) if len(fresh.scores) else 0.0
     log.info("threshold: %d held-out images are few; the spread is that of the training images", len(fresh.scores))
     values = np.r_[fresh.scores, seen.scores + max(shift, 0.0)]
     return Calibration(values, values, fresh.names + seen.names)
+
+
+def require_learnt(good: np.ndarray) -> None:
+    """A flow for which good photographs are as improbable as anything else would call everything alike."""
+    if len(good) and not np.median(good) < LEAST:
+        raise DataError("most good photographs have no likelihood above 0: training went astray; use a smaller --lr")

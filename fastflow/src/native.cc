@@ -25,7 +25,8 @@ constexpr int kLanes = 8, kOutputs = 4, kWide = 3, kInputs = 2;
 constexpr int kLanes = 4, kOutputs = 8, kWide = 2, kInputs = 4;
 #endif
 constexpr int kRows = 4;  // of a photograph that a gradient looks at while they are at hand
-typedef float Lanes __attribute__((vector_size(4 * kLanes), aligned(4)));
+typedef float Lanes __attribute__((vector_size(4 * kLanes)));
+typedef float Loose __attribute__((vector_size(4 * kLanes), aligned(4)));  // the same, anywhere in memory
 
 // Some channels of images that have more: `apart` is from one image to the next.
 struct Shape {
@@ -110,7 +111,7 @@ __attribute__((noinline)) void Tile(const Padded& source, int64_t inputs, const 
         const float* place = channel + y * source.columns + x;
         Lanes value[kWide];
         for (int v = 0; v < kWide; ++v) {
-          value[v] = *reinterpret_cast<const Lanes*>(place + start[v]);
+          value[v] = *reinterpret_cast<const Loose*>(place + start[v]);
 #if defined(__x86_64__)
           asm("" : "+v"(value[v]));  // it stays in its register, or the compiler reads it again for each product
 #endif
@@ -125,14 +126,14 @@ __attribute__((noinline)) void Tile(const Padded& source, int64_t inputs, const 
 // Whole vectors, or the beginning of one.
 Lanes Get(const float* source, size_t bytes = sizeof(Lanes)) {
   Lanes value = {};
-  if (bytes == sizeof(Lanes)) return *reinterpret_cast<const Lanes*>(source);
+  if (bytes == sizeof(Lanes)) return *reinterpret_cast<const Loose*>(source);
   std::memcpy(&value, source, bytes);
   return value;
 }
 
 void Put(float* target, const Lanes& value, size_t bytes = sizeof(Lanes)) {
   if (bytes == sizeof(Lanes))
-    *reinterpret_cast<Lanes*>(target) = value;
+    *reinterpret_cast<Loose*>(target) = value;
   else
     std::memcpy(target, &value, bytes);
 }
@@ -190,7 +191,7 @@ void Products(const float* gradient, int64_t rows, int64_t width, const float* p
   for (int64_t row = 0; row < rows; ++row, place += columns)
     for (int64_t column = 0; column < width; ++column, gradient += V * kLanes) {
       Lanes value[V];
-      for (int v = 0; v < V; ++v) value[v] = *reinterpret_cast<const Lanes*>(gradient + v * kLanes);
+      for (int v = 0; v < V; ++v) value[v] = *reinterpret_cast<const Loose*>(gradient + v * kLanes);
       for (int i = 0; i < kInputs; ++i)
         for (int x = 0; x < K; ++x) {
           const float other = place[i * channel + column + x];
@@ -253,7 +254,7 @@ void ToWeight(const float* dy, const float* x, const Shape& shape, int64_t outpu
 
 // e to the power of x, for |x| up to 80.
 Lanes Exp(Lanes x) {
-  typedef int32_t Whole __attribute__((vector_size(4 * kLanes), aligned(4)));
+  typedef int32_t Whole __attribute__((vector_size(4 * kLanes)));
   constexpr float kRounder = 3 << 22;  // added and taken off, it leaves the nearest whole number
   const Lanes power = (x * 1.44269504f + kRounder) - kRounder;
   const Lanes rest = (x - power * 0.693359375f) + power * 2.12194440e-4f;  // of log 2, in two parts

@@ -2,6 +2,7 @@
 
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,6 +50,7 @@ COURSE = (
 )
 LATER = {"augment": "", "augment_copies": 1}  # the same for options that came later, with what was done before
 
+ASTRAY = "training went astray; start it anew with a smaller --lr"
 MOST_AT_ONCE = 6  # images, on a CPU
 Arithmetic = Union[Graphs, native.Native]
 
@@ -86,6 +88,9 @@ def step_memory(config: Config, images: int, *, kept: float) -> int:
 def stop_on_signal():
     """Ctrl-C (which MindSpore turns into SIGTERM while it computes) is noted, and acted upon after the step."""
     asked = []
+    if threading.current_thread() is not threading.main_thread():  # which no signal reaches
+        yield asked
+        return
     before = {
         number: signal.signal(number, lambda number, _: asked.append(number))
         for number in (signal.SIGINT, signal.SIGTERM)
@@ -183,11 +188,7 @@ class Training:
             set_learning_rate(self.optimizer, learning_rate(config, progress.epoch + (number + 0.5) / steps))
             loss = self._step(index)
             if not np.isfinite(loss):
-                kept = self.snapshot
-                last = f"the last good state is {kept}" if kept and kept.is_file() else "no state was saved before"
-                raise DataError(
-                    f"the loss is {loss} in epoch {progress.epoch + 1}, step {number + 1}; {last}; try a smaller --lr"
-                )
+                raise DataError(f"the loss is {loss} in epoch {progress.epoch + 1}, step {number + 1}; {ASTRAY}")
             progress.loss += loss * len(index)
             progress.step = number + 1
             if stop:
@@ -220,6 +221,8 @@ class Training:
         last = progress.epoch == config.num_epochs
         if self.judge and config.select != LAST and (last or progress.epoch % config.eval_interval == 0):
             row["held_out"] = value = self._mean(self.judge())
+            if config.select == LIKELIHOOD and np.isnan(value):
+                raise DataError(f"what good photographs score is {value} after epoch {progress.epoch}; {ASTRAY}")
             if value < progress.best_value:
                 progress.best_value, progress.best_epoch, progress.best = value, progress.epoch, values(self.flows)
         done = self._done()

@@ -54,8 +54,8 @@ constexpr int kAtOnce = 128;  // points whose products stay at hand
 constexpr float kUnit = 1.0f / (1 << 24);  // of rounding in single precision
 constexpr float kRounder = 3 << 22;  // added and taken off, it leaves the nearest whole number
 constexpr float kNever = std::numeric_limits<float>::infinity();
-typedef float Floats __attribute__((vector_size(4 * kLanes), aligned(4)));
-typedef int32_t Integers __attribute__((vector_size(4 * kLanes), aligned(4)));
+typedef float Floats __attribute__((vector_size(4 * kLanes)));
+typedef int32_t Integers __attribute__((vector_size(4 * kLanes)));
 typedef Integers Products[kRows][2];
 
 int64_t Up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }

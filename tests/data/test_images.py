@@ -118,16 +118,37 @@ def test_pillows_colours_that_a_png_has_not_are_converted():
     assert np.array_equal(images.from_pillow(red), np.full((5, 4, 3), (255, 0, 0), np.uint8))
 
 
-def test_a_picture_of_pillows_that_is_broken_or_closed_is_refused():
+def test_a_picture_of_pillows_that_is_broken_or_closed_is_refused(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(noise).save(file, "PNG")
     with pytest.raises(DataError, match="a picture of Pillow's: cannot be read"):
         images.from_pillow(Image.open(io.BytesIO(file.getvalue()[:900])))
+    (tmp_path / "a.png").write_bytes(file.getvalue())
+    with Image.open(tmp_path / "a.png") as left:
+        pass
     closed = Image.open(file)
     closed.close()
-    with pytest.raises(DataError, match="a picture of Pillow's: cannot be read"):
-        images.from_pillow(closed)
+    for each in (closed, left):
+        with pytest.raises(DataError, match="a picture of Pillow's: cannot be read"):
+            images.from_pillow(each)
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_pillows_floats_and_whole_numbers_are_refused_as_in_files(mode):
+    with pytest.raises(DataError, match="not an image of 8 or 16 bits"):
+        images.from_pillow(Image.new(mode, (5, 4)))
+
+
+def test_an_empty_picture_of_pillows_is_refused():
+    with pytest.raises(DataError, match="or empty"):
+        images.from_pillow(Image.new("RGB", (0, 5)))
+
+
+def test_a_picture_whose_exif_is_damaged_is_read_as_it_lies():
+    noise, file = np.random.default_rng(0).integers(0, 256, (8, 9, 3)).astype(np.uint8), io.BytesIO()
+    Image.fromarray(noise).save(file, "PNG", exif=b"Exif\0\0MM nothing of use")
+    assert np.array_equal(images.from_pillow(Image.open(file)), noise)
 
 
 @pytest.mark.parametrize("part", [0.3, 0.9])

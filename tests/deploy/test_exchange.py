@@ -280,6 +280,17 @@ def test_a_model_of_another_category_is_used_and_told(sent, tmp_path):
         assert (f"note: {path} is of category nut" in done.err) is told
 
 
+@pytest.mark.parametrize("part", ["img", "label", "result"])
+def test_photographs_that_lie_where_it_writes_are_left_alone(toy, prepared, tmp_path, part):
+    folder = tmp_path / "sent"
+    shutil.copytree(prepared, folder)
+    shutil.copytree(toy / "gear" / "train" / "good", folder / part / "mine")
+    before = listing(folder)
+    own = ("--good", folder / part / "mine", "--category", "gear", "--output_dir", folder, *SIZE)
+    refused(run(importlib.import_module("padim.preprocess").main, *own), 1, "lies where this is written")
+    assert listing(folder) == before
+
+
 def test_a_category_without_test_photographs(toy, tmp_path):
     shutil.copytree(toy / "gear" / "train", tmp_path / "data" / "gear" / "train")
     refused(preprocess(tmp_path / "data", tmp_path / "sent"), 1, tmp_path / "data" / "gear" / "test")

@@ -273,9 +273,23 @@ def test_a_step_that_fails_is_the_last(place, built, name, step):
     assert done.stdout.splitlines()[-1] == f"{step}: {log}"
     assert done.stderr == f"{(place / log).read_text()}error: {step} failed with exit code {code}; see {log}\n"
     assert "nothing is right" in done.stderr
+    if step == "preprocess":  # nothing was begun, so what an earlier run made stays
+        assert (place / "out" / "infer_big gear.log").is_file() and (place / "out" / "big gear" / "result").is_dir()
+        return
     names = STEPS[: STEPS.index(step) + 1]
     assert sorted(path.name for path in (place / "out").glob("*.log")) == sorted(f"{n}_big gear.log" for n in names)
     assert (place / "out" / "big gear" / "result").exists() == (step == "acc")
+
+
+def test_a_model_among_the_results_is_not_removed_with_them(place, built):
+    kept = place / "out" / "big gear" / "result" / "my model.onnx"
+    kept.parent.mkdir(parents=True)
+    (kept.parent.parent / "label").mkdir()
+    for path in (kept, kept.with_suffix(".json"), kept.parent.parent / "label" / "index.json"):
+        path.touch()
+    done = infer(place, CPP, *words_of(CPP, model=f"{kept}"), "--output_dir", "out", **built)
+    assert_error(done, f"{kept}: lies where results are written")
+    assert kept.is_file()
 
 
 @pytest.fixture(scope="module")
@@ -324,6 +338,10 @@ def test_the_accuracy_is_the_one_of_evaluation(exported, program, lite_home):
     found, known = chain(exported, model, prepare="y", program=program, lite_home=lite_home, places=places)
     assert found == known
     result = exported / "out" / "big gear" / "result"
+    wrong = words_of(CPP, "patchcore", model)
+    wrong[2:3] = ["--good", "no such parts*"]
+    done = run(CPP, *wrong, "--output_dir", "out", cwd=exported, PYTHON=sys.executable, BUILD_DIR=program.parent)
+    assert done.returncode == 1 and "matches no folder and no image" in done.stderr
     names = {path.name for path in result.glob("*.bin")}
     assert names == {f"{number:03}.bin" for number in range(12)}
     for name in ("results.csv", "test_perform_static.txt", "results.json"):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mindspore
@@ -15,9 +16,11 @@ import pytest
 from commands import CPU, RANDOM, run, write
 from machines import together
 
+import fastflow
 from anomaly.data.samples import Sample
 from anomaly.engines.frozen import IMAGE, Frozen
 from anomaly.run import device
+from anomaly.run.errors import DataError
 from anomaly.run.job import Job
 from fastflow import eval as fastflow_eval
 from fastflow import train as fastflow_train
@@ -252,3 +255,19 @@ def test_two_processes_give_the_loss_of_one(toy, tmp_path, six_epochs, computing
     folder = together("fastflow", toy, tmp_path / "out", options, PYTHONPATH=ONE_SCALE, **own)
     assert ("MindSpore's own operators train the flow" in (folder / "train.log").read_text()) == (computing == "graphs")
     np.testing.assert_allclose(curve(tmp_path / "out"), curve(six_epochs), rtol=1e-4)
+
+
+LIBRARY = {"backbone": "resnet18", "resize": 64, "crop": None, "pre_ckpt_path": "random", "device_target": "CPU"}
+
+
+@pytest.mark.parametrize("select", ["likelihood", "last"])
+def test_a_training_that_went_astray_is_refused(toy, select):
+    with pytest.raises(DataError, match="training went astray"):
+        fastflow.fit(toy / "gear", **LIBRARY, lr=0.1, num_epochs=4, warmup_epochs=0, flow_step=4, select=select)
+
+
+def test_it_is_trained_in_a_thread_too(toy):
+    """Where no signal can be waited for."""
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(fastflow.fit, toy / "gear", **LIBRARY, num_epochs=1, flow_step=1).result()
+    assert found.scales.known

@@ -1,9 +1,12 @@
 """What goes on in threads comes back in order, and what fails there is raised where it was asked for."""
 
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
+from shell import ROOT
 
 from anomaly.run.threads import Background, ahead, cores, parallel, spans
 
@@ -68,3 +71,18 @@ def test_another_error_is_not_hidden_by_the_background():
     with pytest.raises(KeyError), Background() as background:
         background(fail)
         raise KeyError
+
+
+def test_a_forked_process_has_threads_of_its_own():
+    program = """
+import os
+from anomaly.run.threads import parallel
+parallel(abs, [-1, -2])
+child = os.fork()
+found = parallel(abs, [-3])
+if child == 0:
+    os._exit(found[0])
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == found[0] == 3
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=60, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
