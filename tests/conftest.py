@@ -21,18 +21,22 @@ from anomaly.data import toydata  # noqa: E402
 from anomaly.networks import weights  # noqa: E402
 from anomaly.run import device  # noqa: E402
 
-# Folders and files of tests that take long; `run_tests.sh --fast` leaves them out.
+# Folders and files of tests that take long; `run_tests.sh --fast` leaves them out, and what needs the C++ program.
 SLOW = (
-    "benchmark/test_benchmark",
-    "benchmark/test_tables",
+    "benchmark/",
     "command/test_bad_input",
     "command/test_commands",
     "command/test_compare",
+    "command/test_deciding",
     "command/test_line_commands",
     "command/test_own_folders",
+    "data/test_jpeg",
     "deploy/test_cpp",
     "deploy/test_export",
+    "deploy/test_lite",
+    "deploy/test_model_file",
     "docs/test_commands_page",
+    "docs/test_line_page",
     "docs/test_python_page",
     "docs/test_quickstart",
     "docs/test_report_guide",
@@ -43,15 +47,22 @@ SLOW = (
     "library/",
     "line/test_all_detectors",
     "methods/test_augmented",
+    "methods/test_compilers",
+    "methods/test_coreset",
     "methods/test_coupling",
     "methods/test_fastflow",
     "methods/test_flow_loss",
     "methods/test_methods",
+    "methods/test_native",
     "methods/test_padim",
     "methods/test_parts",
     "methods/test_quality",
+    "methods/test_score_and_dimensions",
+    "methods/test_screen",
+    "methods/test_search",
     "networks/test_registry",
     "networks/test_transformers",
+    "networks/test_weights",
     "project/test_fourth_method",
     "project/test_packaging",
     "project/test_realdata",
@@ -85,7 +96,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: not item.path.is_relative_to(ROOT / "tests" / "torture"))
     for item in items:
         path = str(item.path.relative_to(ROOT / "tests"))
-        if path.startswith(SLOW):
+        if path.startswith(SLOW) or "program" in item.fixturenames:  # which is the C++ program, to be built
             item.add_marker(pytest.mark.slow)
         shared = made_for_several(item)
         if shared and not item.get_closest_marker("xdist_group"):
