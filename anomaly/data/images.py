@@ -1,5 +1,6 @@
 """Reads and writes photographs and masks."""
 
+import contextlib
 import functools
 import importlib.util
 import io
@@ -110,10 +111,8 @@ def _of_pillow(picture: Any) -> np.ndarray:
     from PIL import ImageOps  # here, since --help need not wait for it
 
     picture.load()
-    try:
+    with contextlib.suppress(Exception):  # where its EXIF cannot be read it is taken as it lies, as from a file
         picture = ImageOps.exif_transpose(picture)
-    except Exception:  # of EXIF that cannot be read; the picture can
-        picture.info.pop("exif", None)
     if picture.mode == "RGB":
         return np.asarray(picture)
     file = io.BytesIO()
