@@ -56,8 +56,9 @@ def run(method: Method, argv: Optional[Sequence[str]] = None) -> None:
     require_apart(data, folder)
     require_writable(folder)
     if not data.test:
-        place = sources.roots(source, name)[0]
-        raise DataError(f"{place if sources.own_folders(source) else place / 'test'}: holds no image to test on")
+        if sources.own_folders(source):
+            raise DataError("no photograph to test on: give --bad or --test_good, or more than one to --good")
+        raise DataError(f"{sources.roots(source, name)[0] / 'test'}: holds no image to test on")
     about = {"method": method.name, "category": name, "model": model.content if model else None}
     with locked(folder):
         exchange.write(data, transform, folder=folder, workers=config.workers, about=about, callback=Bars())

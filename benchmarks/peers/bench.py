@@ -38,7 +38,7 @@ CHOICES = (
 def make_parser() -> Parser:
     parser = Parser(str(__doc__))
     parser.add_argument("--data", type=Path, help="folder of categories in MVTec AD's layout, PNG; left out: drawn")
-    parser.add_argument("--category", default=photographs.CATEGORY)
+    parser.add_argument("--category", help="of --data")
     parser.add_argument("--quick", action="store_true", help="small network, half the photographs, once, short limit")
     parser.add_argument("--repeats", type=checked(positive), help="default: 3; with --quick: 1")
     parser.add_argument(
@@ -203,6 +203,9 @@ def measure(units: Sequence[Unit], systems: dict, book: Book, *, output: Path, l
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     args = make_parser().parse_args(argv)
+    if bool(args.data) != bool(args.category):
+        raise UsageError("--data and --category belong together")
+    args.category = args.category or photographs.CATEGORY
     output = Path(os.path.abspath(args.output or SOURCE / "output" / ("peers_quick" if args.quick else "peers")))
     only = [word for word in args.only.split(",") if word]
     names = (OURS, *PEERS)

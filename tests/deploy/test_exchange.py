@@ -280,6 +280,11 @@ def test_a_model_of_another_category_is_used_and_told(sent, tmp_path):
         assert (f"note: {path} is of category nut" in done.err) is told
 
 
+def test_one_good_photograph_leaves_none_to_test_on(toy, tmp_path):
+    own = ("--good", toy / "gear" / "train" / "good" / "000.png", *GEAR, "--output_dir", tmp_path / "sent", *SIZE)
+    refused(run(importlib.import_module("padim.preprocess").main, *own), 1, "give --bad or --test_good")
+
+
 @pytest.mark.parametrize("part", ["img", "label", "result"])
 def test_photographs_that_lie_where_it_writes_are_left_alone(toy, prepared, tmp_path, part):
     folder = tmp_path / "sent"
