@@ -35,6 +35,7 @@ class Detector(ABC):
     remark: str = ""  # what a reader of its figures has to know, if anything
     category: str = ""  # what it was trained on, as far as that has a name
     runs_on: str = ""  # for people to read
+    images: list = field(default_factory=list)  # what it was trained on, as trained_on.describe has it, if it is known
 
     def __repr__(self) -> str:
         limit = f"threshold {self.scales.image.threshold:.6g}" if self.scales.known else "no threshold"
@@ -79,7 +80,6 @@ class Fitted(Detector):
     """What a method has fitted; the method's own class adds what was learnt."""
 
     config: Config
-    images: list = field(default_factory=list)  # what it was trained on, as trained_on.describe has it, if it is known
 
     def left_out(self, images: np.ndarray, number: int) -> np.ndarray:
         """Photograph `number` of training, 1 H W 3 -> its map, 1 H W, as if the others alone had been trained on."""

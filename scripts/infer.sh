@@ -73,9 +73,7 @@ run_infer() {
     want_python
     set_up_environment "$device" 1
     export PYTHON TQDM_DISABLE=1 # no bars in the logs
-    if [[ -z "${CHOSEN[dry_run]:-}" ]]; then
-        mkdir -p -- "$OUTPUT" 2>/dev/null || fail "$OUTPUT: cannot be written"
-    fi
+    [[ -n "${CHOSEN[dry_run]:-}" ]] || mkdir -p -- "$OUTPUT" 2>/dev/null || fail "$OUTPUT: cannot be written"
     [[ "$prepare" == n ]] || step preprocess "$PYTHON" "$ROOT/$method/preprocess.py" "${PHOTOGRAPHS[@]}" \
         --category "$CATEGORY" --output_dir "$folder" --model_path "$model"
     # A step that fails must not leave what an earlier run found for its own; the one above looks where it writes.

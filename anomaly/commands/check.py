@@ -74,7 +74,8 @@ def checked(source: Checked, name: str) -> Report:
         report = check.of_error(name, explain(error)[1])
     else:
         with Counter(Bars(), "checking", total=len(category.train) + len(category.test)) as count:
-            report = check.check(category, folders=sources.roots(source, name), workers=source.workers, count=count)
+            folders = [place for place in sources.places(source, name) if place.is_dir()]
+            report = check.check(category, folders=folders, workers=source.workers, count=count)
     print("\n".join(check_report.lines(report)), flush=True)
     return report
 

@@ -30,7 +30,8 @@ def require_apart(data: Category, folder: Path) -> None:
     written = [(folder / part).resolve() for part in (*exchange.PARTS, exchange.RESULT)]
     for sample in (*data.train, *data.test):
         for file in (sample.path, *sample.masks):
-            if any(file.resolve().is_relative_to(place) for place in written):
+            itself = file.resolve()
+            if any(itself.is_relative_to(place) for place in written):
                 raise DataError(f"{file}: lies where this is written; choose another --output_dir")
 
 

@@ -127,7 +127,7 @@ def identity(calibration: Calibration) -> str:
 
 def untrained(detector: Detector, data: Category) -> Category:
     """Without test photographs that it was trained on, as where a share was chosen anew among more photographs."""
-    known = {image["path"] for image in getattr(detector, "images", ())}
+    known = {image["path"] for image in detector.images}
     kept = tuple(sample for sample in data.test if sample.anomalous or str(sample.path.resolve()) not in known)
     if len(kept) < len(data.test):
         log.info("not tested on, since they were trained on before: %d", len(data.test) - len(kept))

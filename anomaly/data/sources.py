@@ -133,13 +133,16 @@ def load(source: Source, name: str) -> Category:
 
 def roots(source: Source, name: str) -> list:
     """The folders that photographs come from."""
+    return [path if path.is_dir() or not path.exists() else path.parent for path in places(source, name)]
+
+
+def places(source: Source, name: str) -> list:
+    """What photographs come from: folders, single files, or the file that names them."""
     given_ = [path for option in OWN for path in own.expanded(getattr(source, option), option)]
     if given_:
-        return [path if path.is_dir() else path.parent for path in given_]
+        return given_
     dataset = Path(source.dataset_path)
-    return [
-        dataset.parent if dataset.is_file() else dataset if layouts.alone(dataset, source.layout) else dataset / name
-    ]
+    return [dataset if dataset.is_file() or layouts.alone(dataset, source.layout) else dataset / name]
 
 
 def folders(

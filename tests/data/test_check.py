@@ -63,6 +63,8 @@ def test_photographs_of_formats_that_are_not_read_are_named(gear, capsys):
     said = capsys.readouterr().out
     assert "warning: 2 files passed over, of a format that is not read (.dng, .heic); save as PNG" in said
     assert f"    {gear / 'train/good/IMG_1.HEIC'}" in said and "hidden" not in said and "notes" not in said
+    command.main(["--good", str(gear / "train/good/000.png"), str(gear / "train/good/001.png")])
+    assert "passed over" not in capsys.readouterr().out  # what lies beside single files is not meant
 
 
 def truncate(path: Path):
